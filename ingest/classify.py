@@ -1,0 +1,78 @@
+"""Which parser a record is for: by who wrote it (APPNAME and PROCID), never by its PRI.
+
+Only Heroku's own frames are believed: a dyno can print anything, so its lines are access lines, PHP errors or
+plain lines, whatever they look like.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ingest.parsers.platform import LOSS
+from ingest.text import Spans
+
+if TYPE_CHECKING:
+    from ingest.records import Records
+    from ingest.text import Mask, Text
+
+_ROUTER_WORD = r"(?:^| )(?:at|code|method)="
+
+
+class Senders(NamedTuple):
+    """Which records come from where; at most one mask is true for a record, none for a plain line."""
+
+    router: Mask
+    log_system: Mask
+    api: Mask
+    dyno_manager: Mask  # Heroku about one dyno: events and runtime metrics
+    dyno: Mask  # the dyno's own output
+    addon: Mask  # measures of an add-on
+
+
+def senders(records: Records, source: Spans) -> Senders:
+    """Tell the senders apart. ``source`` is APPNAME."""
+    text, process = records.text, records.process
+    heroku, app = text.equals(source, b"heroku"), text.equals(source, b"app")
+    router = heroku & text.equals(process, b"router")
+    log_system = heroku & text.equals(process, b"logplex")
+    log_shuttle = app & text.equals(process, b"log-shuttle")
+    api = (heroku | app) & text.equals(process, b"api")
+    dyno = app & _is_dyno(text, process)
+    manager = heroku & ~router & ~log_system & ~api
+    addon = app & ~dyno & ~api & ~log_shuttle & (text.count(b"#", records.message) > 0)
+    return Senders(
+        router & _has_router_word(records, router),
+        log_system | (log_shuttle & _tells_of_loss(records, log_shuttle)),
+        api,
+        manager,
+        dyno,
+        addon,
+    )
+
+
+def _is_dyno(text: Text, process: Spans) -> Mask:
+    """``name.N``: what every dyno is called. A name itself has no dot."""
+    dot = text.next(b".", process.start)
+    within = (dot > process.start) & (dot < process.end - 1)
+    _, numbered = text.integers(Spans(np.where(within, dot + 1, 0), np.where(within, process.end, 0)))
+    return within & numbered
+
+
+def _has_router_word(records: Records, router: Mask) -> Mask:
+    usual = records.text.starts_with(records.message.start, b"at=")
+    return usual | _contains(records, router & ~usual, _ROUTER_WORD)
+
+
+def _tells_of_loss(records: Records, log_shuttle: Mask) -> Mask:
+    return _contains(records, log_shuttle, LOSS)
+
+
+def _contains(records: Records, among: Mask, expression: str) -> Mask:
+    """Which of some messages match an expression."""
+    found = np.zeros(len(records), dtype=np.bool_)
+    rows = np.flatnonzero(among)
+    if len(rows):
+        found[rows] = records.take(rows).messages().str.contains(expression).to_numpy()
+    return found

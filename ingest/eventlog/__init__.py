@@ -1,0 +1,1 @@
+"""The event log: one contract, implemented on SQLite (embedded) and, later, on Kafka."""

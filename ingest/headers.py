@@ -1,0 +1,91 @@
+"""The header of every frame: ``<PRI>1 TIMESTAMP HOST APPNAME PROCID MSGID MSG``.
+
+Logplex writes no structured data: after MSGID, which is always ``-``, one blank and the message follow. The
+syslog form (HOST is a drain's token) has a nil ``- `` there, which is taken off. A frame whose header does not
+read so is no record; it is kept whole as a line with a defect.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+
+from ingest.text import Mask, Positions, Spans, Text
+from ingest.times import iso_microseconds
+
+if TYPE_CHECKING:
+    from ingest.frames import Frames
+
+HEADER_INCOMPLETE: Final = "the header has fewer fields than a frame's"
+TIMESTAMP_UNREADABLE: Final = "the header's timestamp is no ISO 8601 time"
+HEADER_NOT_ASCII: Final = "the header has bytes that are not ASCII"
+
+
+class Headers(NamedTuple):
+    """One row per frame. ``readable`` says whether the frame is a record; else ``defect`` indexes the reason."""
+
+    timestamp_us: Positions
+    source: Spans  # APPNAME: heroku, app, or a log token's name
+    process: Spans  # PROCID: router, web.1, heroku-postgres …
+    message: Spans
+    defect: Positions
+
+    @property
+    def readable(self) -> Mask:
+        """Frames that are records."""
+        return self.defect < 0
+
+
+DEFECTS: Final = (HEADER_INCOMPLETE, TIMESTAMP_UNREADABLE, HEADER_NOT_ASCII)
+
+
+def read(text: Text, frames: Frames) -> Headers:
+    """Cut the header off each frame."""
+    blank = _blanks(text, frames)
+    complete = (blank[4] < frames.end) & _is_nil(text, blank, frames.end)
+    blank = np.where(complete, blank, frames.head)  # any place inside the text: the values are not used
+    timestamp_us, dated = iso_microseconds(text, Spans(blank[0] + 1, blank[1]))
+    message = _message(text, blank, frames.end)
+    defect = np.full(len(frames.head), -1)
+    defect[_has_foreign_bytes(text, frames.head, message.start)] = 2
+    defect[~dated] = 1
+    defect[~complete] = 0
+    source, process = Spans(blank[2] + 1, blank[3]), Spans(blank[3] + 1, blank[4])
+    return Headers(timestamp_us, source, process, message, defect)
+
+
+def _blanks(text: Text, frames: Frames) -> Positions:
+    """The six blanks behind ``<PRI>1``, TIMESTAMP, HOST, APPNAME, PROCID and MSGID, as far as there are any."""
+    places = np.append(text.positions(b" "), np.full(6, text.size))
+    first = np.searchsorted(places[:-6], frames.head)
+    return places[first + np.arange(6)[:, None]]
+
+
+def _is_nil(text: Text, blank: Positions, end: Positions) -> Mask:
+    """MSGID is ``-`` and a blank follows, or the message is empty and even the blank is missing."""
+    after = blank[4] + 2
+    bare = (after == end) | ((after + 1 == end) & (text.octets[after] == ord("\n")))
+    return (text.octets[blank[4] + 1] == ord("-")) & ((blank[5] == after) & (after < end) | bare)
+
+
+def _message(text: Text, blank: Positions, end: Positions) -> Spans:
+    start = np.minimum(blank[4] + 3, end)
+    start = np.where(text.octets[blank[4] + 2] == ord("\n"), blank[4] + 2, start)
+    start = np.where(_has_nil_data(text, blank, start, end), start + 2, start)
+    newline = (end > start) & (text.octets[np.maximum(end, 1) - 1] == ord("\n"))
+    end = end - newline
+    carriage_return = newline & (end > start) & (text.octets[np.maximum(end, 1) - 1] == ord("\r"))
+    return Spans(start, end - carriage_return)
+
+
+def _has_nil_data(text: Text, blank: Positions, start: Positions, end: Positions) -> Mask:
+    from_logplex = text.equals(Spans(blank[1] + 1, blank[2]), b"host")
+    return ~from_logplex & text.starts_with(start, b"- ") & (start + 2 <= end)
+
+
+def _has_foreign_bytes(text: Text, start: Positions, end: Positions) -> Mask:
+    if text.is_ascii:
+        return np.zeros(len(start), dtype=np.bool_)
+    foreign = np.flatnonzero(text.octets >= 128)
+    return np.searchsorted(foreign, end) > np.searchsorted(foreign, start)

@@ -1,0 +1,173 @@
+"""From the bodies of deliveries to tables: the pure core of the receiver.
+
+``parse`` takes a batch of deliveries and gives the rows of every table. Lines in = rows out: each frame and each
+run of junk becomes one row of one table, but for measures, where a line becomes a row per value. No input makes
+it raise.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from ingest import classify, frames, headers, rewriting
+from ingest.parsers import access, php, platform, releases, router, samples
+from ingest.records import Records, rows
+from ingest.schema import LINES
+from ingest.text import Spans, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ingest.frames import Frames, Junk
+    from ingest.headers import Headers
+    from ingest.text import Mask, Positions
+
+
+class Body(NamedTuple):
+    """What one delivery brought: the app it is for and the bytes."""
+
+    app: str
+    octets: bytes
+
+
+class Tally(NamedTuple):
+    """Lines per delivery: found, recognised by a parser, and no frame at all; the time of the last line."""
+
+    lines: Positions
+    parsed: Positions
+    defects: Positions
+    last_us: Positions
+
+
+class Parsed(NamedTuple):
+    """Rows by table (only tables that have any; ``php`` with its ``continues`` column), and the tally."""
+
+    tables: dict[str, pl.DataFrame]
+    tally: Tally
+
+
+def parse(bodies: Sequence[Body], received_at_us: int) -> Parsed:
+    """Parse a batch. ``received_at_us`` stamps bytes that carry no time of their own (UTC microseconds)."""
+    text = Text(b"".join(body.octets for body in bodies))
+    end = np.cumsum([len(body.octets) for body in bodies], dtype=np.int64)
+    spans = Spans(end - np.array([len(body.octets) for body in bodies], dtype=np.int64), end)
+    apps = sorted({body.app for body in bodies})
+    app = np.array([apps.index(body.app) for body in bodies], dtype=np.int64)
+    found, junk = frames.split(text, spans)
+    header = headers.read(text, found)
+    readable = header.readable
+    parts, unparsed = _route(_records(text, apps, app, found, header), header.source.take(readable))
+    defects = _defects(text, apps, app, found, header, junk, received_at_us)
+    lines = [part for part in (*parts.pop("lines"), defects) if len(part)]
+    tables = {name: pl.concat(part) for name, part in parts.items() if part} | (
+        {"lines": pl.concat(lines)} if lines else {}
+    )
+    tally = _tally(len(bodies), found, header, junk, unparsed, received_at_us)
+    return Parsed({name: table for name, table in tables.items() if len(table)}, tally)
+
+
+def _records(
+    text: Text, apps: Sequence[str], app: Positions, found: Frames, header: Headers
+) -> Records:
+    readable = header.readable
+    text, message = rewriting.storable(text, header.message.take(readable))
+    return Records(
+        text, apps, app[found.delivery[readable]], header.timestamp_us[readable], header.process.take(readable), message
+    )
+
+
+def _route(records: Records, source: Spans) -> tuple[dict[str, list[pl.DataFrame]], Mask]:
+    """The rows of every table, and which records no parser recognised."""
+    sender = classify.senders(records, source)
+    tables: dict[str, list[pl.DataFrame]] = {}
+    measured, measures = _measures(records, sender)
+    tables["samples"] = measures
+    event = sender.log_system | (sender.dyno_manager & ~measured)
+    recognised = sender.router | event | measured | sender.api
+    for name, mask in (("router", sender.router), ("platform", event), ("releases", sender.api)):
+        tables[name] = [_parse(name, records.take(mask), sender.log_system[mask])] if mask.any() else []
+    tables |= _dyno_output(records, sender.dyno, recognised)
+    tables["lines"] = [_plain(records.take(~recognised))] if not recognised.all() else []
+    return tables, ~recognised
+
+
+def _parse(name: str, records: Records, of_log_system: Mask) -> pl.DataFrame:
+    if name == "router":
+        return router.parse(records)
+    return releases.parse(records) if name == "releases" else platform.parse(records, of_log_system)
+
+
+def _measures(records: Records, sender: classify.Senders) -> tuple[Mask, list[pl.DataFrame]]:
+    """Values of runtime metrics and add-ons, and which records had any."""
+    measured = np.zeros(len(records), dtype=np.bool_)
+    candidates = sender.addon | (sender.dyno_manager & (records.text.count(b"#", records.message) > 0))
+    at = np.flatnonzero(candidates)
+    if not len(at):
+        return measured, []
+    kind = samples.kinds(records.take(at).processes()).set(pl.Series(sender.dyno_manager[at]), "dyno")
+    known = kind.is_not_null().to_numpy()
+    at = at[known]
+    table, answered = samples.parse(records.take(at), kind.filter(kind.is_not_null()))
+    measured[at[answered]] = True
+    return measured, [table]
+
+
+def _dyno_output(records: Records, dyno: Mask, recognised: Mask) -> dict[str, list[pl.DataFrame]]:
+    """Access lines and PHP errors among what the dynos printed; ``recognised`` learns of them."""
+    at = np.flatnonzero(dyno)
+    if not len(at):
+        return {}
+    is_access = access.recognise(records.take(at))
+    errors_at = at[~is_access]
+    is_error, continues = php.recognise(records.take(errors_at))
+    at, errors_at, continues = at[is_access], errors_at[is_error], continues[is_error]
+    recognised[at] = True
+    recognised[errors_at] = True
+    return {
+        "access": [access.parse(records.take(at))] if len(at) else [],
+        "php": [php.parse(records.take(errors_at), continues)] if len(errors_at) else [],
+    }
+
+
+def _plain(records: Records) -> pl.DataFrame:
+    return rows(LINES, records, {"process": records.processes(), "message": records.messages()})
+
+
+def _defects(
+    text: Text,
+    apps: Sequence[str],
+    app: Positions,
+    found: Frames,
+    header: Headers,
+    junk: Sequence[Junk],
+    received_at_us: int,
+) -> pl.DataFrame:
+    """Lines for what is no frame and for frames without a readable header: their exact bytes, secrets redacted."""
+    bad = np.flatnonzero(~header.readable)
+    start = np.append(found.start[bad], [run.start for run in junk]).astype(np.int64)
+    end = np.append(found.end[bad], [run.end for run in junk]).astype(np.int64)
+    delivery = np.append(found.delivery[bad], [run.delivery for run in junk]).astype(np.int64)
+    reasons = [headers.DEFECTS[defect] for defect in header.defect[bad]] + [run.defect for run in junk]
+    text, exact = rewriting.storable(text, Spans(start, end))
+    timestamp_us = np.full(len(start), received_at_us, dtype=np.int64)
+    nowhere = Spans(np.zeros_like(start), np.zeros_like(start))
+    records = Records(text, apps, app[delivery], timestamp_us, nowhere, exact)
+    return rows(
+        LINES, records, {"message": records.messages(), "defect": pl.Series(reasons, dtype=pl.String)}
+    )
+
+
+def _tally(
+    deliveries: int, found: Frames, header: Headers, junk: Sequence[Junk], unparsed: Mask, received_at_us: int
+) -> Tally:
+    readable = header.readable
+    of_junk = np.bincount(np.array([run.delivery for run in junk], dtype=np.int64), minlength=deliveries)
+    of_frames = np.bincount(found.delivery, minlength=deliveries)
+    of_records = np.bincount(found.delivery[readable], minlength=deliveries)
+    plain = np.bincount(found.delivery[readable][unparsed], minlength=deliveries)
+    last_us = np.full(deliveries, received_at_us, dtype=np.int64)
+    last_us[found.delivery[readable]] = header.timestamp_us[readable]  # the last record of each is written last
+    return Tally(of_frames + of_junk, of_records - plain, of_frames - of_records + of_junk, last_us)

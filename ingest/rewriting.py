@@ -1,0 +1,78 @@
+"""Messages that cannot be stored as they came: bytes that are not UTF-8, and secrets.
+
+The rewritten messages are put behind the batch's text and their spans point there; all others keep theirs.
+Everything after this step may take any span for valid UTF-8 without a secret.
+"""
+
+from __future__ import annotations
+
+import codecs
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from ingest import redaction
+from ingest.text import Spans, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ingest.text import Positions
+
+
+def storable(text: Text, spans: Spans) -> tuple[Text, Spans]:
+    """The text and the spans with every span valid UTF-8 and free of secrets."""
+    text, spans = _repair(text, spans)
+    return _redact(text, spans)
+
+
+def printable(octets: bytes) -> str:
+    r"""Bytes as text: what is not UTF-8 is written as ``\xFF``, upper case, byte by byte."""
+    return octets.decode(errors=_HEXADECIMAL)
+
+
+def _hexadecimal(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    return "".join(f"\\x{octet:02X}" for octet in error.object[error.start : error.end]), error.end
+
+
+_HEXADECIMAL: Final = "drainlake.hexadecimal"
+codecs.register_error(_HEXADECIMAL, _hexadecimal)
+
+
+def _repair(text: Text, spans: Spans) -> tuple[Text, Spans]:
+    if text.is_ascii:
+        return text, spans
+    foreign = np.flatnonzero(text.octets >= 128)
+    rows = np.flatnonzero(np.searchsorted(foreign, spans.end) > np.searchsorted(foreign, spans.start))
+    octets = [text.slice(spans.start[row], spans.end[row]) for row in rows]
+    broken = np.array([not _is_utf8(message) for message in octets], dtype=np.bool_)
+    repaired = [printable(message) for message, bad in zip(octets, broken, strict=True) if bad]
+    return _replace(text, spans, rows[broken], repaired)
+
+
+def _is_utf8(octets: bytes) -> bool:
+    try:
+        octets.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _redact(text: Text, spans: Spans) -> tuple[Text, Spans]:
+    rows = np.flatnonzero(redaction.suspects(text, spans))
+    if not len(rows):
+        return text, spans
+    return _replace(text, spans, rows, redaction.redact(text.strings(spans.take(rows))).to_list())
+
+
+def _replace(text: Text, spans: Spans, rows: Positions, messages: Sequence[str]) -> tuple[Text, Spans]:
+    """Put new messages behind the text and point their rows there."""
+    if not len(rows):
+        return text, spans
+    octets = [message.encode() for message in messages]
+    end = text.size + np.cumsum([len(message) for message in octets])
+    start = np.append(text.size, end[:-1])
+    spans = Spans(spans.start.copy(), spans.end.copy())
+    spans.start[rows], spans.end[rows] = start, end
+    return text.extended(b"".join(octets)), spans

@@ -1,0 +1,195 @@
+"""The tables of drainlake, enumerated once: columns, types, units, one sentence each.
+
+The parsers fill these columns, the empty lake and its views are made from them, the docs and the tests
+read them. Every table starts with ``timestamp`` and ``app``; times are UTC in microseconds; a field that is
+absent or empty in the line is NULL.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+
+ARROW_TYPES: Final = {
+    "TIMESTAMPTZ": pa.timestamp("us", "UTC"),
+    "VARCHAR": pa.string(),
+    "BIGINT": pa.int64(),
+    "INTEGER": pa.int32(),
+    "SMALLINT": pa.int16(),
+    "DOUBLE": pa.float64(),
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, its type as DuckDB shows it, and what it means in one sentence."""
+
+    name: str
+    type: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A named schema: what one row stands for, and its columns in order."""
+
+    name: str
+    one_row_per: str
+    columns: tuple[Column, ...]
+
+    @property
+    def arrow(self) -> pa.Schema:
+        """The table's schema in Arrow types."""
+        return pa.schema([(column.name, ARROW_TYPES[column.type]) for column in self.columns])
+
+
+def _table(name: str, one_row_per: str, *columns: tuple[str, str, str]) -> Table:
+    shared = (
+        Column("timestamp", "TIMESTAMPTZ", "The frame's own time, to the microsecond."),
+        Column("app", "VARCHAR", "The app whose drain delivered the line."),
+    )
+    return Table(name, one_row_per, shared + tuple(Column(*column) for column in columns))
+
+
+ROUTER: Final = _table(
+    "router",
+    "request at the Heroku router or an AWS load balancer",
+    ("source", "VARCHAR", "Who wrote the line: 'heroku', 'elb' or 'alb'."),
+    ("level", "VARCHAR", "The router's own level (its `at=`): info, warning or error."),
+    ("code", "VARCHAR", "Heroku's H code of a failed request, such as H12."),
+    ("description", "VARCHAR", "The router's words for the code."),
+    ("method", "VARCHAR", "HTTP method."),
+    ("host", "VARCHAR", "Host the client asked for (chosen by the client)."),
+    ("path", "VARCHAR", "Path with query string, secret values redacted."),
+    ("route", "VARCHAR", "Path with its variable parts named, query string off."),
+    ("request_id", "VARCHAR", "Heroku's id of the request."),
+    ("client_ip", "VARCHAR", "The router's peer: the right-most address of forwarded_for."),
+    ("forwarded_for", "VARCHAR", "X-Forwarded-For as logged; all but the last entry can be forged."),
+    ("dyno", "VARCHAR", "The dyno that served the request, such as web.1; NULL if none was reached."),
+    ("connect_ms", "INTEGER", "Milliseconds to connect to the dyno."),
+    ("service_ms", "INTEGER", "Milliseconds from dispatch to the end of the response."),
+    ("status", "SMALLINT", "HTTP status sent to the client; 499 when the client went away."),
+    ("bytes", "BIGINT", "Bytes sent; Router 2.0 counts the body, the older router headers too."),
+    ("protocol", "VARCHAR", "http, https (older router), http1.1 or http2.0 (Router 2.0)."),
+    ("tls_version", "VARCHAR", "TLS version of the client's connection."),
+    ("user_agent", "VARCHAR", "User agent, which Heroku logs for H31 only."),
+    ("extra", "VARCHAR", "Keys of the line that have no column, as a JSON object of strings."),
+)
+
+ACCESS: Final = _table(
+    "access",
+    "nginx or Apache access line",
+    ("dyno", "VARCHAR", "The dyno whose web server wrote the line."),
+    ("logged_at", "TIMESTAMPTZ", "The web server's own time of the line: nginx its end, Apache its start."),
+    (
+        "client_ip",
+        "VARCHAR",
+        "The server's peer, on Heroku a router; the real client where logged.",
+    ),
+    ("method", "VARCHAR", "HTTP method."),
+    ("path", "VARCHAR", "Path with query string, secret values redacted."),
+    ("route", "VARCHAR", "Path with its variable parts named, query string off."),
+    ("protocol", "VARCHAR", "Protocol of the request line, such as HTTP/1.1."),
+    ("status", "SMALLINT", "HTTP status."),
+    ("bytes", "BIGINT", "Body bytes sent."),
+    ("referrer", "VARCHAR", "Referrer, secret values redacted."),
+    ("user_agent", "VARCHAR", "User agent."),
+    ("request_id", "VARCHAR", "Heroku's request id (extended format)."),
+    ("request_ms", "INTEGER", "Milliseconds nginx spent on the request (extended format)."),
+    ("upstream_ms", "INTEGER", "Milliseconds PHP spent on it (extended format)."),
+    ("content_type", "VARCHAR", "Content type of the response (extended format)."),
+    (
+        "content_encoding",
+        "VARCHAR",
+        "Content encoding of the response; NULL beside a request_ms means none (extended format).",
+    ),
+    ("accept_encoding", "VARCHAR", "What the client offered (extended format)."),
+    ("gzip_ratio", "DOUBLE", "Original size by compressed size, when nginx compressed (extended format)."),
+)
+
+PHP: Final = _table(
+    "php",
+    "PHP, php-fpm or nginx error event, its continuation lines joined",
+    ("dyno", "VARCHAR", "The dyno the event happened on."),
+    ("component", "VARCHAR", "Who reports it: 'php', 'php-fpm' or 'nginx'."),
+    ("level", "VARCHAR", "Level in the reporter's words: Fatal error, Warning, WARNING, error …"),
+    ("message", "VARCHAR", "The first line of the event without time, level and place."),
+    ("file", "VARCHAR", "PHP file the error names."),
+    ("line", "INTEGER", "Line in that file."),
+    ("memory_limit_bytes", "BIGINT", "PHP's memory_limit that was hit, in bytes."),
+    ("memory_wanted_bytes", "BIGINT", "Bytes of the allocation that failed."),
+    ("script", "VARCHAR", "Script php-fpm was running."),
+    ("method", "VARCHAR", "HTTP method of the request in question."),
+    ("path", "VARCHAR", "Path with query string, secret values redacted."),
+    ("route", "VARCHAR", "Path with its variable parts named, query string off."),
+    ("duration_seconds", "DOUBLE", "Seconds the request or worker had run."),
+    ("upstream", "VARCHAR", "Upstream nginx spoke to."),
+    ("client_ip", "VARCHAR", "Peer of nginx, on Heroku a router."),
+    ("trace", "VARCHAR", "The continuation lines: stack trace, slow-log frames, rest of the message."),
+)
+
+PLATFORM: Final = _table(
+    "platform",
+    "event that Heroku reports of a dyno or of the log system",
+    ("dyno", "VARCHAR", "The dyno in question; NULL for the log system."),
+    ("event", "VARCHAR", "'error', 'state', 'start', 'stop', 'exit', 'memory', 'cycle', 'idle' or 'other'."),
+    ("code", "VARCHAR", "Heroku's code: R14, L10 …"),
+    ("description", "VARCHAR", "Heroku's words for the code."),
+    ("from_state", "VARCHAR", "State the dyno left."),
+    ("to_state", "VARCHAR", "State the dyno entered."),
+    ("exit_status", "SMALLINT", "Exit status of the process."),
+    ("memory_mb", "DOUBLE", "Memory in use, in MB of 1,048,576 bytes."),
+    ("memory_percent", "DOUBLE", "Memory in use, in percent of the dyno's quota."),
+    ("lines_dropped", "BIGINT", "Log lines that were lost on the way, by Heroku's own count."),
+    ("message", "VARCHAR", "The line itself, credentials redacted."),
+)
+
+SAMPLES: Final = _table(
+    "samples",
+    "one measured value",
+    ("source", "VARCHAR", "What was measured: 'web.1', 'DATABASE' …"),
+    ("kind", "VARCHAR", "'dyno', 'postgres', 'redis', 'pgbouncer' or 'kafka'."),
+    ("metric", "VARCHAR", "Name of the measure in lower case with underscores."),
+    ("value", "DOUBLE", "The value, converted to the unit beside it."),
+    ("unit", "VARCHAR", "bytes, ms, percent, count, pages, load …"),
+)
+
+RELEASES: Final = _table(
+    "releases",
+    "change to the app",
+    ("event", "VARCHAR", "'deploy', 'release', 'rollback', 'scale', 'config', 'addon', 'build' or 'other'."),
+    ("version", "INTEGER", "Release number."),
+    ("actor", "VARCHAR", "Who did it."),
+    ("message", "VARCHAR", "The line itself, credentials redacted."),
+)
+
+LINES: Final = _table(
+    "lines",
+    "any other line",
+    ("process", "VARCHAR", "The process that wrote it: 'web.1', 'worker.2' …"),
+    ("message", "VARCHAR", "The line without its final newline; for a defect the exact bytes."),
+    ("defect", "VARCHAR", "Why this is no frame; NULL for ordinary lines."),
+)
+
+DELIVERIES: Final = _table(
+    "deliveries",
+    "delivery (one POST of the drain): the ledger that coverage is computed from",
+    (
+        "received_at",
+        "TIMESTAMPTZ",
+        "When drainlake took it in; `timestamp` is that of its last line.",
+    ),
+    ("frame_id", "VARCHAR", "Heroku's id of the delivery, the same on every try."),
+    ("announced", "BIGINT", "Lines the sender announced (Logplex-Msg-Count)."),
+    ("lines", "BIGINT", "Lines found in the body: frames and runs of bytes that are no frame."),
+    ("parsed", "BIGINT", "Of these, new lines that a parser recognised (they are not in `lines`)."),
+    ("defects", "BIGINT", "Of these, new lines that are no frame (they are in `lines` with a defect)."),
+    ("repeated", "BIGINT", "Of these, lines that an earlier try had brought already (not stored again)."),
+    ("octets", "BIGINT", "Bytes of the body, decompressed."),
+)
+
+TABLES: Final = {
+    table.name: table for table in (ROUTER, ACCESS, PHP, PLATFORM, SAMPLES, RELEASES, LINES, DELIVERIES)
+}

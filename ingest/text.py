@@ -1,0 +1,169 @@
+"""The bytes of a batch, and spans into them: how whole columns are cut out without a Python object per line.
+
+A *span* is a pair of positions (start, end) in the batch's bytes; a column of fields is a pair of arrays.
+Finding, comparing and converting work on whole arrays, and a text column is a list of Arrow string views that
+point into the bytes, so that a field is never copied before it is encoded.
+
+Reading past the last byte is safe up to ``PADDING`` bytes: zeros follow the text, and no log field matches them.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Positions: TypeAlias = "NDArray[np.int64]"
+Mask: TypeAlias = "NDArray[np.bool_]"
+
+PADDING: Final = 64
+_INLINE_MAX_BYTES: Final = 12  # Arrow keeps strings up to this length inside the view itself
+_LOW_BYTES: Final = np.array([(1 << (8 * n)) - 1 for n in range(9)], dtype=np.uint64)
+
+
+class Spans(NamedTuple):
+    """Half-open ranges of bytes, one per row; an absent field has ``start == end == 0``."""
+
+    start: Positions
+    end: Positions
+
+    @property
+    def length(self) -> Positions:
+        """Bytes of each span."""
+        return self.end - self.start
+
+    def take(self, rows: Positions | Mask) -> Spans:
+        """The spans of some rows."""
+        return Spans(self.start[rows], self.end[rows])
+
+
+class Text:
+    """The bytes of a batch, padded, with the views the parsers read them through."""
+
+    def __init__(self, octets: bytes) -> None:
+        self.size = len(octets)
+        self._padded = octets + bytes(PADDING)
+        self.octets: NDArray[np.uint8] = np.frombuffer(self._padded, dtype=np.uint8)
+        # Every eight bytes as one number, at every position: comparing eight bytes costs one comparison.
+        self.words: NDArray[np.uint64] = np.ndarray(
+            (self.size + PADDING - 7,), dtype="<u8", buffer=self._padded, strides=(1,)
+        )
+        self._positions: dict[int, Positions] = {}
+
+    def slice(self, start: int, end: int) -> bytes:
+        """Some bytes, for the few lines that are handled one by one."""
+        return self._padded[start:end]
+
+    def extended(self, more: bytes) -> Text:
+        """This text with rewritten fields behind it; positions in this one stay right in the new one."""
+        return Text(self._padded[: self.size] + more)
+
+    def positions(self, byte: bytes) -> Positions:
+        """Where a byte stands, in order."""
+        value = byte[0]
+        if value not in self._positions:
+            self._positions[value] = np.flatnonzero(self.octets[: self.size] == value)
+        return self._positions[value]
+
+    def next(self, byte: bytes, after: Positions) -> Positions:
+        """The first place of a byte at or after each position; the text's size where there is none."""
+        places = self._bounded(byte)
+        return places[np.searchsorted(places, after)]
+
+    def count(self, byte: bytes, spans: Spans) -> Positions:
+        """How often a byte stands in each span."""
+        places = self.positions(byte)
+        return np.searchsorted(places, spans.end) - np.searchsorted(places, spans.start)
+
+    def _bounded(self, byte: bytes) -> Positions:
+        return np.append(self.positions(byte), self.size)
+
+    def windows(self, at: Positions, width: int) -> NDArray[np.uint8]:
+        """The ``width`` bytes from each position on, as rows of a matrix."""
+        every = np.lib.stride_tricks.as_strided(
+            self.octets, (self.size + PADDING - width + 1, width), (1, 1), writeable=False
+        )
+        return every[at]
+
+    def starts_with(self, at: Positions, literal: bytes) -> Mask:
+        """Whether the literal (at most ``PADDING`` bytes) stands at each position."""
+        found = np.ones(len(at), dtype=np.bool_)
+        for skip in range(0, len(literal), 8):
+            part = literal[skip : skip + 8]
+            found &= (self.words[at + skip] & _LOW_BYTES[len(part)]) == np.uint64(int.from_bytes(part, "little"))
+        return found
+
+    def equals(self, spans: Spans, literal: bytes) -> Mask:
+        """Whether each span is the literal, byte for byte."""
+        return (spans.length == len(literal)) & self.starts_with(spans.start, literal)
+
+    def integers(self, spans: Spans) -> tuple[NDArray[np.int64], Mask]:
+        """Decimal numbers of 1 to 18 digits, and where the span is such a number."""
+        width = int(min(18, spans.length.max(initial=1)))
+        digits = self.windows(spans.start, width).astype(np.int64) - ord("0")
+        inside = np.arange(width) < spans.length[:, None]
+        valid = (((digits >= 0) & (digits <= 9)) | ~inside).all(axis=1) & (spans.length >= 1) & (spans.length <= 18)
+        value = np.zeros(len(digits), dtype=np.int64)
+        for place in range(width):
+            value = np.where(inside[:, place], value * 10 + digits[:, place], value)
+        return np.where(valid, value, 0), valid
+
+    def strings(self, spans: Spans, present: Mask | None = None) -> pl.Series:
+        """A text column over the spans; NULL where ``present`` is false. The spans must be valid UTF-8."""
+        views = pa.py_buffer(self._views(spans))
+        validity = None if present is None else pa.py_buffer(np.packbits(present, bitorder="little"))
+        column = pa.Array.from_buffers(pa.string_view(), len(spans.start), [validity, views, self._arrow])
+        return pl.Series(pl.from_arrow(column))
+
+    def filled(self, spans: Spans) -> pl.Series:
+        """A text column over the spans; NULL where a span is empty."""
+        return self.strings(spans, spans.end > spans.start)
+
+    @cached_property
+    def is_ascii(self) -> bool:
+        """Whether no byte is above 127; then every span is valid UTF-8."""
+        return self._padded.isascii()
+
+    @cached_property
+    def _arrow(self) -> pa.Buffer:
+        return pa.py_buffer(self._padded)
+
+    def _views(self, spans: Spans) -> NDArray[np.uint32]:
+        start, length = spans.start, spans.length
+        head = self.words[start] & _LOW_BYTES[np.minimum(length, 8)]
+        tail = self.words[start + 8] & _LOW_BYTES[np.clip(length - 8, 0, 4)]
+        inline = length <= _INLINE_MAX_BYTES
+        views = np.empty((len(start), 4), dtype=np.uint32)
+        views[:, 0] = length
+        views[:, 1] = head & np.uint64(0xFFFFFFFF)
+        views[:, 2] = np.where(inline, head >> np.uint64(32), 0)  # else the number of the data buffer: 0
+        views[:, 3] = np.where(inline, tail, start)
+        return views
+
+
+class Tokens(NamedTuple):
+    """The blank-separated words of several spans, in order: where each stands and which span it is of."""
+
+    start: Positions
+    end: Positions
+    row: Positions
+
+
+def split_words(text: Text, spans: Spans) -> Tokens:
+    """Cut each span at its blanks. Two blanks in a row give an empty word between them."""
+    blanks = text.positions(b" ")
+    low, high = np.searchsorted(blanks, spans.start), np.searchsorted(blanks, spans.end)
+    words = high - low + 1
+    row = np.repeat(np.arange(len(words)), words)
+    first = np.cumsum(words) - words
+    nth = np.arange(len(row)) - first[row]
+    boundary = np.append(blanks, text.size)
+    start = np.where(nth == 0, spans.start[row], boundary[np.maximum(low[row] + nth - 1, 0)] + 1)
+    end = np.where(nth == words[row] - 1, spans.end[row], boundary[low[row] + np.minimum(nth, words[row] - 1)])
+    return Tokens(start, end, row)
