@@ -69,13 +69,16 @@ def parse(bodies: Sequence[Body], received_at_us: int) -> Parsed:
     return Parsed({name: table for name, table in tables.items() if len(table)}, tally)
 
 
-def _records(
-    text: Text, apps: Sequence[str], app: Positions, found: Frames, header: Headers
-) -> Records:
+def _records(text: Text, apps: Sequence[str], app: Positions, found: Frames, header: Headers) -> Records:
     readable = header.readable
     text, message = rewriting.storable(text, header.message.take(readable))
     return Records(
-        text, apps, app[found.delivery[readable]], header.timestamp_us[readable], header.process.take(readable), message
+        text,
+        apps,
+        app[found.delivery[readable]],
+        header.timestamp_us[readable],
+        header.process.take(readable),
+        message,
     )
 
 
@@ -169,5 +172,7 @@ def _tally(
     of_records = np.bincount(found.delivery[readable], minlength=deliveries)
     plain = np.bincount(found.delivery[readable][unparsed], minlength=deliveries)
     last_us = np.full(deliveries, received_at_us, dtype=np.int64)
-    last_us[found.delivery[readable]] = header.timestamp_us[readable]  # the last record of each is written last
+    last_us[found.delivery[readable]] = header.timestamp_us[
+        readable
+    ]  # the last record of each is written last
     return Tally(of_frames + of_junk, of_records - plain, of_frames - of_records + of_junk, last_us)

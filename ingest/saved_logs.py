@@ -2,7 +2,7 @@
 
 A line ``2020-11-16T08:49:12.893283+00:00 heroku[router]: message`` becomes one frame. A blank line carries
 nothing and is only counted. Any other line goes into the body as it is: the receiver stores such bytes with
-the reason why they are no frame, so nothing of the file is lost. Memory stays bounded whatever the file holds.
+the reason why they are no frame, so nothing of the file is lost. Memory stays bounded for any file.
 """
 
 from __future__ import annotations

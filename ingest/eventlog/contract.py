@@ -6,11 +6,11 @@ commits how far the lake has come.
 
 Promised:
 
-* ``append`` returns only when all entries and deliveries of the call are durable, and stores all of them or
+* ``append`` returns only when all entries and marks of the call are durable, and stores all of them or
   none: ``kill -9`` at any moment leaves no half of an append.
 * ``read`` gives entries in offset order, never one twice, never one that is not durable yet.
-* A delivery whose key the log holds already is refused with :class:`AlreadyHeld`, and nothing of the call is
-  stored; the caller takes the repeated lines out and appends again.
+* An append with a mark the log holds already is refused with :class:`AlreadyHeld`, and nothing of it is stored;
+  the caller takes the repeated pieces out and appends again.
 
 Not promised: order across tables or partitions; that offsets are consecutive; that an entry stays readable
 once its offset has been committed (it is kept for a grace period for ``tail`` and for a lost lake).
@@ -19,10 +19,10 @@ once its offset has been committed (it is kept for a grace period for ``tail`` a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 @dataclass(frozen=True)
@@ -47,25 +47,23 @@ class Entry:
     offset: int
 
 
-@dataclass(frozen=True)
-class DeliveryMark:
-    """What the log remembers of a delivery, so that Heroku's next try of it is recognised.
+class Mark(NamedTuple):
+    """Names a piece of a delivery for ever, so that Heroku's next try of it is recognised.
 
-    ``key`` names the delivery (app, drain token and Frame-Id). ``notice`` and ``core`` are digests of the
-    L10 notice in front, if there was one, and of all that follows it: a try can carry another notice.
+    ``digest`` is taken over app, drain, Frame-Id and the piece's bytes. ``lasting`` marks never expire: those
+    of imported files, which can come again after months.
     """
 
-    key: str
-    notice: bytes
-    core: bytes
+    digest: bytes
+    lasting: bool = False
 
 
 class AlreadyHeld(Exception):  # noqa: N818 - it is an answer, not a failure
-    """The log holds deliveries of these keys; ``marks`` says what it holds of each. Nothing was stored."""
+    """The log holds the pieces with these digests already. Nothing of the call was stored."""
 
-    def __init__(self, marks: Mapping[str, DeliveryMark]) -> None:
-        super().__init__(f"{len(marks)} deliveries are in the log already")
-        self.marks = dict(marks)
+    def __init__(self, digests: Iterable[bytes]) -> None:
+        self.digests = frozenset(digests)
+        super().__init__(f"{len(self.digests)} pieces of deliveries are in the log already")
 
 
 class LogFull(Exception):  # noqa: N818
@@ -88,7 +86,7 @@ class EventLog(Protocol):
     def identity(self) -> str:
         """Names this log for ever; lake files carry it beside the offset, since another log counts anew."""
 
-    def append(self, entries: Sequence[NewEntry], deliveries: Sequence[DeliveryMark] = ()) -> None:
+    def append(self, entries: Sequence[NewEntry], marks: Sequence[Mark] = ()) -> None:
         """Make all of it durable or none. Raises :class:`AlreadyHeld` or :class:`LogFull`."""
 
     def partitions(self, table: str) -> Sequence[str]:

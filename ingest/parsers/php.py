@@ -30,7 +30,9 @@ _LEVELS: Final = (
 )
 _DATE: Final = r"\d\d-[A-Z][a-z]{2}-\d{4} \d\d:\d\d:\d\d"
 _DATED: Final = rf"^\[{_DATE} [^\]]+\] "
-_FPM: Final = rf"^(?:\[{_DATE}\] (?:WARNING|ERROR|NOTICE|ALERT|DEBUG): |(?:WARNING|ERROR|NOTICE|ALERT): \[pool |"
+_FPM: Final = (
+    rf"^(?:\[{_DATE}\] (?:WARNING|ERROR|NOTICE|ALERT|DEBUG): |(?:WARNING|ERROR|NOTICE|ALERT): \[pool |"
+)
 _FPM_HEAD: Final = _FPM + r"ERROR: unable to bind listening socket)"
 _SLOW_LOG: Final = rf"^\[{_DATE}\]  \[pool "
 _NGINX: Final = r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[[a-z]+\] \d+#\d+: "
@@ -56,7 +58,9 @@ _NGINX_CONTEXT: Final = (
 )
 _STDERR: Final = r"""(?s)(?:FastCGI sent in stderr: "|AH01071: Got error ')(?P<inner>PHP message: .*)$"""
 _STDERR_END: Final = r"""(?s)(?:["'](?: while reading [^"]*)?|', referer: .*)$"""
-_MEMORY: Final = r"Allowed memory size of (\d{1,18}) bytes exhausted(?: at \S+)? \(tried to allocate (\d{1,18}) bytes\)"
+_MEMORY: Final = (
+    r"Allowed memory size of (\d{1,18}) bytes exhausted(?: at \S+)? \(tried to allocate (\d{1,18}) bytes\)"
+)
 _DURATION: Final = r"(?:\(| after )(\d{1,9}\.\d{1,9}) sec(?:\)|onds from start)"
 _REQUEST: Final = r"(?s)^(?P<method>[A-Z]+) (?P<path>.+?)(?: HTTP/[\d.]+)?$"
 # Gravest first: of several messages that nginx wrapped together, the first that is present leads.
@@ -86,7 +90,9 @@ def _breaks_off(messages: pl.Series) -> pl.Series:
     return php & ~messages.str.contains(r" on line \d+|:\d+(?:[\"']|$)|\"while reading ")
 
 
-def _between(records: Records, head: Mask, continues: Mask, broken: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Mask:
+def _between(
+    records: Records, head: Mask, continues: Mask, broken: np.ndarray[tuple[int], np.dtype[np.int64]]
+) -> Mask:
     """Lines of unknown shape between a head that broke off and the line of the same dyno that completes it."""
     kind = pl.Series(np.where(head | continues, "other", "unknown")).scatter(broken, "broken")
     closes = records.messages().str.contains(r" in \S.*(?: on line |:)\d+$")
@@ -127,7 +133,11 @@ def _reporter() -> list[pl.Expr]:
     nginx = m.str.contains(_NGINX)
     text = m.str.replace(rf"(?s)^(?:\[[^\]]+\] +|{_NGINX[1:]}(?:\*\d+ )?)", "")
     context = pl.when(nginx | m.str.starts_with("FastCGI")).then(text)
-    fpm = m.str.contains(_FPM_HEAD) | m.str.contains(_SLOW_LOG) | m.str.contains(r"^(?:script_filename|\[0x|\+\+\+)")
+    fpm = (
+        m.str.contains(_FPM_HEAD)
+        | m.str.contains(_SLOW_LOG)
+        | m.str.contains(r"^(?:script_filename|\[0x|\+\+\+)")
+    )
     return [
         m,
         pl.when(fpm).then(pl.lit("php-fpm")).when(nginx).then(pl.lit("nginx")).otherwise(pl.lit("php")).alias("reporter"),
@@ -155,7 +165,9 @@ def _gravest() -> list[pl.Expr]:
     several = pl.col("inner").str.contains("; PHP message: ", literal=True)
     each = pl.col("inner").str.replace("PHP message: ", "", literal=True).str.split("; PHP message: ")
     leading = pl.coalesce(
-        each.list.eval(pl.element().filter(pl.element().str.contains(rf"^PHP [A-Za-z ]*(?:{level})"))).list.first()
+        each.list.eval(
+            pl.element().filter(pl.element().str.contains(rf"^PHP [A-Za-z ]*(?:{level})"))
+        ).list.first()
         for level in _GRAVITY
     )
     inner = pl.when(several).then(pl.coalesce(leading, each.list.first())).otherwise(each.list.first())
@@ -163,7 +175,10 @@ def _gravest() -> list[pl.Expr]:
     return [
         pl.coalesce(inner, "fpm", php, "text").alias("whole"),
         pl.when(several).then(each.list.join("; PHP message: ")).alias("trace"),
-        pl.when(pl.col("inner").is_not_null()).then(pl.lit("php")).otherwise(pl.col("reporter")).alias("component"),
+        pl.when(pl.col("inner").is_not_null())
+        .then(pl.lit("php"))
+        .otherwise(pl.col("reporter"))
+        .alias("component"),
     ]
 
 
@@ -175,7 +190,9 @@ def _columns() -> list[pl.Expr]:
     message = whole.str.replace(prefix, "")
     level = pl.when(is_php).then(whole.str.extract(rf"^PHP ({_LEVELS}):\s")).otherwise("reporter_level")
     placed = pl.when(level.is_not_null() & is_php).then(message)
-    request = pl.coalesce("request", pl.when(pl.col("reporter") == "php-fpm").then(m.str.extract(r'\(request: "(.*)"\)')))
+    request = pl.coalesce(
+        "request", pl.when(pl.col("reporter") == "php-fpm").then(m.str.extract(r'\(request: "(.*)"\)'))
+    )
     return [
         "component", "trace", "upstream", pl.col("client").alias("client_ip"),
         pl.when(is_php).then(message).otherwise(whole).alias("whole"),

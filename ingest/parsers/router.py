@@ -51,9 +51,7 @@ def parse(records: Records) -> pl.DataFrame:
     return table if regular.all() else _with_odd_lines(table, records, ~regular)
 
 
-def _integers(
-    text: Text, values: Mapping[str, Spans], regular: Mask
-) -> tuple[dict[str, pl.Series], Mask]:
+def _integers(text: Text, values: Mapping[str, Spans], regular: Mask) -> tuple[dict[str, pl.Series], Mask]:
     """The integer columns; a line with a value that is no such number is not regular."""
     numbers = {}
     for key, column in INTEGERS.items():
@@ -95,6 +93,4 @@ def _with_odd_lines(table: pl.DataFrame, records: Records, odd: Mask) -> pl.Data
     schema = {column.name: POLARS_TYPES[column.type] for column in ROUTER.columns[2:]}
     reread = pl.DataFrame(lines, schema=schema)
     where = pl.Series(np.flatnonzero(odd))
-    return table.with_columns(
-        table[name].scatter(where, reread[name]) for name in schema
-    )
+    return table.with_columns(table[name].scatter(where, reread[name]) for name in schema)

@@ -85,7 +85,9 @@ def _sources(records: Records) -> pl.Series:
     """The ``source=`` word of each record, else its PROCID."""
     text = records.text
     words = split_words(text, records.message)
-    found = np.flatnonzero(text.starts_with(words.start, b"source=") & (words.end - words.start > len(b"source=")))
+    found = np.flatnonzero(
+        text.starts_with(words.start, b"source=") & (words.end - words.start > len(b"source="))
+    )
     start, end = records.process.start.copy(), records.process.end.copy()
     row = words.row[found][::-1]  # the first such word of a line is written last and stays
     start[row], end[row] = words.start[found][::-1] + len(b"source="), words.end[found][::-1]
@@ -101,7 +103,11 @@ def _unit() -> list[pl.Expr]:
     choices += [(bare & metric.str.contains(shape), unit, factor) for shape, unit, factor in _BARE]
     unit = pl.coalesce(pl.when(condition).then(pl.lit(name)) for condition, name, _ in choices)
     factor = pl.coalesce(pl.when(condition).then(pl.lit(number)) for condition, _, number in choices)
-    named = suffix.replace_strict({s: u for s, (u, _) in _UNITS.items()}, default=None, return_dtype=pl.String)
-    scale = suffix.replace_strict({s: f for s, (_, f) in _UNITS.items()}, default=1.0, return_dtype=pl.Float64)
+    named = suffix.replace_strict(
+        {s: u for s, (u, _) in _UNITS.items()}, default=None, return_dtype=pl.String
+    )
+    scale = suffix.replace_strict(
+        {s: f for s, (_, f) in _UNITS.items()}, default=1.0, return_dtype=pl.Float64
+    )
     other = pl.when(bare).then(pl.lit("count")).otherwise(suffix.str.to_lowercase())
     return [pl.coalesce(unit, named, other).alias("unit"), pl.coalesce(factor, scale).alias("factor")]

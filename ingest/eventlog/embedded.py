@@ -1,0 +1,240 @@
+"""The embedded event log: one SQLite file in WAL mode, for a host with a lasting disk.
+
+``synchronous=FULL`` makes every commit wait for the disk, and one append is one transaction: after ``kill -9``
+or a power cut the log holds all of an append or nothing of it (SQLite's checksums drop a torn WAL page). Several
+processes may have the file open: one writes at a time, readers never wait.
+
+Offsets grow for ever, also when the file is replaced by an older copy: a process begins at the clock's
+microseconds or behind the last offset, whichever is larger. Otherwise entries appended after such a restore
+would carry offsets that lake files claim to hold already, and would be skipped.
+
+Landed entries stay for ``KEEP_LANDED_SECONDS``, so that ``tail`` can show them and a lost lake can be filled
+again, then make room. Deleted space is used again; the file never shrinks but is bounded by the disk budget.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+import uuid
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from ingest.eventlog.contract import AlreadyHeld, Backlog, Entry, LogFull
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from ingest.eventlog.contract import Mark, NewEntry
+
+PARTITION: Final = "e0"
+KEEP_LANDED_SECONDS: Final = 3600
+KEEP_MARKS_SECONDS: Final = 7 * 86_400  # Heroku tries again within seconds
+KEEP_LANDED_SHARE: Final = 0.5  # of the budget: beyond it landed entries go at once, however young
+BUSY_SECONDS: Final = 3.0  # below the receiver's 4 s: a blocked log answers 503 in time
+TRIM_EVERY_SECONDS: Final = 30.0
+TRIM_ENTRIES_MAX: Final = 200  # per append, so that making room never delays a reply noticeably
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS log (identity TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS entries (
+  "offset" INTEGER PRIMARY KEY, "table" TEXT NOT NULL, app TEXT NOT NULL, rows INTEGER NOT NULL,
+  appended_at REAL NOT NULL, payload BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS entries_by_table ON entries ("table", "offset");
+CREATE TABLE IF NOT EXISTS positions ("table" TEXT PRIMARY KEY, "offset" INTEGER NOT NULL, landed_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS marks (digest BLOB PRIMARY KEY, expires_at REAL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS marks_by_expiry ON marks (expires_at) WHERE expires_at IS NOT NULL;
+CREATE TABLE IF NOT EXISTS credentials (
+  app TEXT NOT NULL, digest BLOB NOT NULL, created_at REAL NOT NULL, PRIMARY KEY (app, digest)) WITHOUT ROWID;
+"""
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the log's file, made if need be. Raises ``sqlite3.Error`` when it cannot be opened."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(
+        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=64
+    )
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA journal_size_limit=67108864")
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'credentials'").fetchone():
+        _create(connection)
+    return connection
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    """Make the tables; of several processes that start at once, one does and the others find them."""
+    connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
+    connection.execute("INSERT INTO log SELECT ? WHERE NOT EXISTS (SELECT * FROM log)", (uuid.uuid4().hex,))
+
+
+class EmbeddedLog:
+    """See ``contract.EventLog``. Safe to use from several threads; each call is one transaction."""
+
+    def __init__(self, path: Path, *, size_max_bytes: int = 10 << 30) -> None:
+        self._path = path
+        self._size_max_bytes = size_max_bytes
+        self._lock = threading.Lock()
+        self._connection = connect(path)
+        self.identity: str = self._connection.execute("SELECT identity FROM log").fetchone()[0]
+        self._floor = time.time_ns() // 1000
+        self._trim_at = 0.0
+
+    def append(self, entries: Sequence[NewEntry], marks: Sequence[Mark] = ()) -> None:
+        """Store all of it in one transaction; durable at return."""
+        with self._transaction() as connection:
+            _refuse_held(connection, marks)
+            now = time.time()
+            self._make_room(connection, now, sum(len(entry.payload) for entry in entries))
+            last = connection.execute('SELECT max("offset") FROM entries').fetchone()[0] or 0
+            self._floor = max(self._floor, last + 1)
+            connection.executemany(
+                "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (self._floor + n, entry.table, entry.app, entry.rows, now, entry.payload)
+                    for n, entry in enumerate(entries)
+                ],
+            )
+            connection.executemany(
+                "INSERT INTO marks VALUES (?, ?)",
+                [(mark.digest, None if mark.lasting else now + KEEP_MARKS_SECONDS) for mark in marks],
+            )
+        self._floor += len(entries)
+
+    def partitions(self, table: str) -> Sequence[str]:
+        """The embedded log has one partition per table."""
+        del table
+        return (PARTITION,)
+
+    def position(self, table: str, partition: str) -> int:
+        """The committed low watermark, 0 before the first landing."""
+        del partition
+        row = self._rows('SELECT "offset" FROM positions WHERE "table" = ?', (table,))
+        return int(row[0][0]) if row else 0
+
+    def commit(self, table: str, partition: str, offset: int) -> None:
+        """Move the low watermark."""
+        del partition
+        with self._transaction() as connection:
+            connection.execute(
+                'INSERT INTO positions VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET "offset"=excluded."offset",'
+                " landed_at=excluded.landed_at",
+                (table, offset, time.time()),
+            )
+
+    def read(self, table: str, partition: str, after: int, *, rows_max: int, bytes_max: int) -> list[Entry]:
+        """Entries above ``after`` in order, within both limits but at least one."""
+        entries: list[Entry] = []
+        rows = octets = 0
+        with self._lock:
+            cursor = self._connection.execute(
+                'SELECT app, rows, payload, "offset" FROM entries WHERE "table" = ? AND "offset" > ?'
+                ' ORDER BY "offset"',
+                (table, after),
+            )
+            for app, height, payload, offset in cursor:
+                rows, octets = rows + height, octets + len(payload)
+                if entries and (rows > rows_max or octets > bytes_max):
+                    break
+                entries.append(Entry(table, app, height, payload, partition, offset))
+            cursor.close()
+        return entries
+
+    def backlog(self) -> Backlog:
+        """What lies above the low watermarks."""
+        found = self._rows(
+            'SELECT e."table", sum(e.rows), sum(length(e.payload)), min(e.appended_at) FROM entries e'
+            ' LEFT JOIN positions p ON p."table" = e."table" WHERE e."offset" > coalesce(p."offset", 0)'
+            ' GROUP BY e."table"',
+        )
+        return Backlog(
+            {table: rows for table, rows, _, _ in found},
+            sum(octets for _, _, octets, _ in found),
+            min((oldest for *_, oldest in found), default=None),
+        )
+
+    def last_landed_at(self) -> float | None:
+        """When the low watermark last moved (seconds since 1970); None before the first landing."""
+        landed_at: float | None = self._rows("SELECT max(landed_at) FROM positions")[0][0]
+        return landed_at
+
+    def end(self, table: str) -> int:
+        """The last offset of a table, 0 when it has no entry: where ``tail`` begins."""
+        return int(self._rows('SELECT max("offset") FROM entries WHERE "table" = ?', (table,))[0][0] or 0)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """One durable transaction; whatever the disk refuses becomes :class:`LogFull`, and nothing is stored."""
+        with self._lock:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                self._roll_back()
+                raise LogFull(f"the event log {self._path} cannot be written: {error}") from error
+            except BaseException:
+                self._roll_back()
+                raise
+
+    def _roll_back(self) -> None:
+        """Back to before the transaction; a failed COMMIT can have ended it already."""
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def _rows(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self._connection.execute(statement, values).fetchall()
+
+    def _make_room(self, connection: sqlite3.Connection, now: float, more_bytes: int) -> None:
+        """Delete what nobody waits for, then refuse what the budget has no room for."""
+        used_bytes = _used_bytes(connection) + more_bytes
+        crowded = used_bytes > self._size_max_bytes * KEEP_LANDED_SHARE
+        if crowded or now >= self._trim_at:
+            _trim(connection, landed_before=now if crowded else now - KEEP_LANDED_SECONDS, now=now)
+            self._trim_at = now + TRIM_EVERY_SECONDS
+            used_bytes = _used_bytes(connection) + more_bytes
+        if used_bytes > self._size_max_bytes:
+            raise LogFull(
+                f"the event log {self._path} has reached its budget of {self._size_max_bytes} bytes"
+            )
+
+
+def _refuse_held(connection: sqlite3.Connection, marks: Sequence[Mark]) -> None:
+    held = [
+        mark.digest
+        for mark in marks
+        if connection.execute("SELECT 1 FROM marks WHERE digest = ?", (mark.digest,)).fetchone()
+    ]
+    if held:
+        raise AlreadyHeld(held)
+
+
+def _used_bytes(connection: sqlite3.Connection) -> int:
+    """Bytes of pages in use: entries that were deleted have made room already."""
+    pages, free, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("page_count", "freelist_count", "page_size")
+    )
+    return int((pages - free) * size)
+
+
+def _trim(connection: sqlite3.Connection, *, landed_before: float, now: float) -> None:
+    """Delete some landed entries and expired marks, never an entry above the low watermark."""
+    connection.execute(
+        'DELETE FROM entries WHERE "offset" IN (SELECT e."offset" FROM entries e JOIN positions p'
+        ' ON p."table" = e."table" AND e."offset" <= p."offset" WHERE e.appended_at < ? LIMIT ?)',
+        (landed_before, TRIM_ENTRIES_MAX),
+    )
+    connection.execute(
+        "DELETE FROM marks WHERE digest IN (SELECT digest FROM marks WHERE expires_at < ? LIMIT ?)",
+        (now, TRIM_ENTRIES_MAX),
+    )

@@ -1,0 +1,72 @@
+"""What the receiver counts, in Prometheus' form."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ingest.batch import Counts
+
+_REPLY_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
+
+
+class Metrics:
+    """The counters of one receiver."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._lines = Counter(
+            "drainlake_lines", "Lines of stored deliveries, by fate.", ["fate"], registry=self._registry
+        )
+        self._replies = Counter(
+            "drainlake_deliveries", "Deliveries, by the status they were answered with.", ["status"],
+            registry=self._registry,
+        )  # fmt: skip
+        self._refusals = Counter(
+            "drainlake_refusals",
+            "Deliveries that were not stored, by reason.",
+            ["reason"],
+            registry=self._registry,
+        )
+        self._reply_seconds = Histogram(
+            "drainlake_reply_seconds", "Time from the request's header to the answer.", buckets=_REPLY_SECONDS,
+            registry=self._registry,
+        )  # fmt: skip
+        self._waiting = Gauge(
+            "drainlake_waiting_bytes", "Bytes of deliveries that are not stored yet.", registry=self._registry
+        )
+
+    def watch_waiting(self, waiting_bytes: Callable[[], int]) -> None:
+        """Ask this function for the bytes that wait whenever the metrics are read."""
+        self._waiting.set_function(waiting_bytes)
+
+    def stored(self, counts: Counts) -> None:
+        """A batch became durable."""
+        self._lines.labels("received").inc(counts.lines)
+        self._lines.labels("parsed").inc(counts.parsed)
+        self._lines.labels("defective").inc(counts.defects)
+        self._lines.labels("repeated").inc(counts.repeated)
+
+    def answered(self, status: int, seconds: float) -> None:
+        """A delivery was answered."""
+        self._replies.labels(str(status)).inc()
+        self._reply_seconds.observe(seconds)
+
+    def refused(self, reason: str) -> None:
+        """A delivery was answered 503."""
+        self._refusals.labels(reason).inc()
+
+    def exposition(self) -> tuple[bytes, str]:
+        """The metrics as text, and its content type."""
+        return generate_latest(self._registry), CONTENT_TYPE_LATEST
