@@ -4,9 +4,10 @@ A body is a row of frames with nothing between them: ``<count> <PRI>1 …`` wher
 follow the blank. A frame may or may not end in a newline, so only the counts tell where one ends; a line that
 ends in a digit runs straight into the next count (``tls1.3303 <134>1 …``).
 
-What is junk: bytes from a place where no frame stands up to the next place where one fits. One count is
-believed less than the rest: if a frame fits, but neither a frame nor the end of the body follows it, while one
-that stands inside it is followed so, then the outer count was wrong and swallowed the start of its neighbour.
+A frame *fits* when its bytes lie within the body; it is *proved* when a head or the end of the body follows it.
+Junk are the bytes from a place where no frame fits up to the next where one does. Inside a run of digits only
+a proved frame is taken: else the last frame of a cut body, ``255 <158>1 …``, would be read as ``55 <158>1 …``.
+A frame that is not proved, with a proved one inside it, had a wrong count: its bytes up to that one are junk.
 
 The work is done for a whole batch at once. Every place that looks like the head of a frame is found; the
 distances between neighbours give the counts that a flawless body would have; where the counts as written agree
@@ -32,6 +33,7 @@ JUNK_MAX_BYTES: Final = 1 << 20  # junk is stored in pieces of at most this size
 
 NO_COUNT: Final = "no octet count and header where a frame should begin"
 COUNT_TOO_LARGE: Final = "the octet count exceeds the body"
+COUNT_TOO_SMALL: Final = "the octet count is smaller than a header"
 COUNT_WRONG: Final = "the octet count runs into the next frame"
 
 
@@ -54,10 +56,11 @@ class Junk(NamedTuple):
 
 
 class _Heads(NamedTuple):
-    """Places that look like ``<PRI>1 `` behind a count: position of ``<``, digits in front, their values."""
+    """Places that look like ``<PRI>1 `` behind a count."""
 
-    at: Positions
-    digits: Positions
+    at: Positions  # of the ``<``
+    width: Positions  # bytes of ``<PRI>1 ``: a count cannot be smaller
+    digits: Positions  # how many stand in front, up to COUNT_MAX_DIGITS
     values: NDArray[np.int64]  # values[k] of the last k + 1 digits
 
 
@@ -76,21 +79,29 @@ def _find_heads(text: Text) -> _Heads:
     at = text.positions(b"<")
     at = at[(at >= 2) & (octets[np.maximum(at, 1) - 1] == ord(" "))]
     at = at[_is_digit(octets[at - 2])]
-    at = at[_is_head(text, at)]
-    return _Heads(at, *_counts_before(text, at))
+    width = _head_widths(octets, at)
+    at, width = at[width > 0], width[width > 0]
+    return _Heads(at, width, *_counts_before(text, at))
 
 
 def _is_digit(octets: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return (octets >= ord("0")) & (octets <= ord("9"))
 
 
-def _is_head(text: Text, at: Positions) -> NDArray[np.bool_]:
-    found = np.zeros(len(at), dtype=np.bool_)
-    digits = np.ones(len(at), dtype=np.bool_)
-    for width in (1, 2, 3):
-        digits &= _is_digit(text.octets[at + width])
-        found |= digits & text.starts_with(at + 1 + width, b">1 ")
-    return found
+def _head_widths(octets: NDArray[np.uint8], at: Positions) -> Positions:
+    """Bytes of ``<PRI>VERSION `` at each place, 0 where there is none. RFC 5424 allows both up to three digits."""
+    priority = _run_of_digits(octets, at + 1)
+    version_at = at + 1 + priority + 1
+    version = _run_of_digits(octets, version_at)
+    found = (priority > 0) & (version > 0) & (octets[version_at - 1] == ord(">"))
+    found &= octets[version_at + version] == ord(" ")
+    return np.where(found, version_at + version + 1 - at, 0)
+
+
+def _run_of_digits(octets: NDArray[np.uint8], at: Positions) -> Positions:
+    """How many digits stand at each place, up to three."""
+    first, second, third = (_is_digit(octets[at + n]).astype(np.int64) for n in range(3))
+    return first * (1 + second * (1 + third))
 
 
 def _counts_before(text: Text, at: Positions) -> tuple[Positions, NDArray[np.int64]]:
@@ -119,7 +130,11 @@ def _read_flawless(heads: _Heads, delivery: Positions, bodies: Spans) -> tuple[F
         digits = _decimal_digits(count)
     start = at - 1 - digits
     first = np.append(True, last[:-1])[: len(at)]
-    agrees = (digits <= heads.digits) & (heads.values[digits - 1, np.arange(len(at))] == count)
+    agrees = (
+        (count >= heads.width)
+        & (digits <= heads.digits)
+        & (heads.values[digits - 1, np.arange(len(at))] == count)
+    )
     agrees &= np.where(first, start == bodies.start[delivery], True)
     flawless = np.bincount(delivery[~agrees], minlength=len(bodies.start)) == 0
     flawless &= (np.bincount(delivery, minlength=len(bodies.start)) > 0) | (bodies.length == 0)
@@ -139,18 +154,18 @@ def _read_the_rest(
     columns = [np.column_stack(frames)[kept]]
     junk: list[Junk] = []
     for body in np.flatnonzero(~flawless):
-        walk = _Walk(_heads_of(heads, delivery, body), int(bodies.start[body]), int(bodies.end[body]))
+        walk = _Walk(_heads_of(heads, delivery, int(body)), int(bodies.start[body]), int(bodies.end[body]))
         found = list(walk.frames())
-        columns.append(np.array([(*frame, body) for frame in found], dtype=np.int64).reshape(-1, 4))
+        columns.append(np.array([(*frame, int(body)) for frame in found], dtype=np.int64).reshape(-1, 4))
         junk += [Junk(start, end, int(body), defect) for start, end, defect in _pieces(walk.junk)]
     rows = np.concatenate(columns)
     return Frames(*rows[np.argsort(rows[:, 0], kind="stable")].T), junk
 
 
-def _heads_of(heads: _Heads, delivery: Positions, body: int) -> list[tuple[int, int, list[int]]]:
+def _heads_of(heads: _Heads, delivery: Positions, body: int) -> list[_Head]:
     rows = np.flatnonzero(delivery == body)
-    values = heads.values[:, rows].T.tolist()
-    return list(zip(heads.at[rows].tolist(), heads.digits[rows].tolist(), values, strict=True))
+    columns = (heads.at[rows], heads.width[rows], heads.digits[rows], heads.values[:, rows].T)
+    return [_Head(*head) for head in zip(*(column.tolist() for column in columns), strict=True)]
 
 
 def _pieces(junk: Sequence[tuple[int, int, str]]) -> Iterator[tuple[int, int, str]]:
@@ -159,73 +174,98 @@ def _pieces(junk: Sequence[tuple[int, int, str]]) -> Iterator[tuple[int, int, st
             yield piece, min(piece + JUNK_MAX_BYTES, end), defect
 
 
+class _Head(NamedTuple):
+    at: int
+    width: int
+    digits: int
+    values: list[int]
+
+
+class _Frame(NamedTuple):
+    start: int
+    head: int
+    end: int
+
+
 class _Walk:
     """Reads one body frame by frame, finding its place again after junk."""
 
-    def __init__(self, heads: list[tuple[int, int, list[int]]], start: int, end: int) -> None:
+    def __init__(self, heads: list[_Head], start: int, end: int) -> None:
         self._heads = heads
-        self._at = [head[0] for head in heads]
+        self._at = [head.at for head in heads]
         self._start, self._end = start, end
         self.junk: list[tuple[int, int, str]] = []
 
-    def frames(self) -> Iterator[tuple[int, int, int]]:
-        """(start, head, end) of each frame; what lies between is added to ``junk``."""
+    def frames(self) -> Iterator[_Frame]:
+        """The frames in order; what lies between them is added to ``junk``."""
         place = self._start
         while place < self._end:
             frame = self._frame_at(place)
             if frame is None:
-                place = self._skip(place)
-            elif self._is_followed(frame[2]) or (inner := self._well_placed_inside(frame)) is None:
+                following = self._next_place(place)
+                self._add_junk(place, following, self._reason(place))
+                place = following
+            elif self._is_proved(frame) or (inner := self._proved_inside(frame)) is None:
                 yield frame
-                place = frame[2]
+                place = frame.end
             else:
-                self.junk.append((place, inner, COUNT_WRONG))
+                self._add_junk(place, inner, COUNT_WRONG)
                 place = inner
 
-    def _frame_at(self, place: int) -> tuple[int, int, int] | None:
-        """The frame whose count begins exactly at ``place``, if it fits into the body."""
+    def _add_junk(self, start: int, end: int, reason: str) -> None:
+        """Junk that touches junk is one run, with the reason of its first bytes."""
+        if self.junk and self.junk[-1][1] == start:
+            start, _, reason = self.junk.pop()
+        self.junk.append((start, end, reason))
+
+    def _head_at(self, place: int) -> tuple[_Head, int] | None:
+        """The head whose count begins at ``place``, and that count; None where there is no such head."""
         index = bisect_left(self._at, place + 2)
         if index == len(self._heads):
             return None
-        at, digits, values = self._heads[index]
-        width = at - 1 - place
-        if not 1 <= width <= digits:
+        head = self._heads[index]
+        width = head.at - 1 - place
+        return (head, head.values[width - 1]) if 1 <= width <= head.digits else None
+
+    def _frame_at(self, place: int) -> _Frame | None:
+        """The frame that begins at ``place``, if it fits."""
+        found = self._head_at(place)
+        if found is None or found[1] < found[0].width or found[0].at + found[1] > self._end:
             return None
-        end = at + values[width - 1]
-        return (place, at, end) if at < end <= self._end else None
+        return _Frame(place, found[0].at, found[0].at + found[1])
 
-    def _is_followed(self, end: int) -> bool:
-        return end == self._end or self._frame_at(end) is not None
+    def _is_proved(self, frame: _Frame) -> bool:
+        if frame.end == self._end:
+            return True
+        following = self._head_at(frame.end)
+        return following is not None and following[1] >= following[0].width
 
-    def _well_placed_inside(self, frame: tuple[int, int, int]) -> int | None:
-        """Where a frame begins inside ``frame`` that ends at a frame or at the body's end."""
-        for index in range(bisect_left(self._at, frame[1] + 1), bisect_left(self._at, frame[2])):
-            inner = self._longest_frame(index, frame[1] + 1)
-            if inner is not None and self._is_followed(inner[2]):
-                return inner[0]
+    def _proved_inside(self, outer: _Frame) -> int | None:
+        """Where the first proved frame inside an unproved one begins."""
+        for index in range(bisect_left(self._at, outer.head + 1), len(self._heads)):
+            head = self._heads[index]
+            for place in range(head.at - 1 - head.digits, min(head.at - 1, outer.end)):
+                frame = self._frame_at(place) if place > outer.start else None
+                if frame is not None and self._is_proved(frame):
+                    return place
+            if head.at - 1 - head.digits >= outer.end:
+                break
         return None
 
-    def _longest_frame(self, index: int, floor: int) -> tuple[int, int, int] | None:
-        """The frame of a head with as many digits as fit: in junk nothing else says where a count begins."""
-        at, digits, _ = self._heads[index]
-        for width in range(digits, 0, -1):
-            place = at - 1 - width
-            if place >= floor and (frame := self._frame_at(place)) is not None:
-                return frame
-        return None
-
-    def _skip(self, place: int) -> int:
-        """Add the junk from ``place`` on and return where the next frame begins."""
-        first = bisect_left(self._at, place + 2)
-        for index in range(first, len(self._heads)):
-            frame = self._longest_frame(index, place)
-            if frame is not None:
-                self.junk.append((place, frame[0], self._reason(place)))
-                return frame[0]
-        self.junk.append((place, self._end, self._reason(place)))
+    def _next_place(self, place: int) -> int:
+        """Where the next frame begins behind junk at ``place``: at a run of digits, or proved inside one."""
+        for index in range(bisect_left(self._at, place + 3), len(self._heads)):
+            head = self._heads[index]
+            longest = head.at - 1 - head.digits
+            for candidate in range(max(longest, place + 1), head.at - 1):
+                frame = self._frame_at(candidate)
+                begins_run = candidate == longest and head.digits < COUNT_MAX_DIGITS
+                if frame is not None and (begins_run or self._is_proved(frame)):
+                    return candidate
         return self._end
 
     def _reason(self, place: int) -> str:
-        index = bisect_left(self._at, place + 2)
-        counted = index < len(self._heads) and 1 <= self._at[index] - 1 - place <= self._heads[index][1]
-        return COUNT_TOO_LARGE if counted else NO_COUNT
+        found = self._head_at(place)
+        if found is None:
+            return NO_COUNT
+        return COUNT_TOO_SMALL if found[1] < found[0].width else COUNT_TOO_LARGE

@@ -1,12 +1,14 @@
 """The header of every frame: ``<PRI>1 TIMESTAMP HOST APPNAME PROCID MSGID MSG``.
 
 Logplex writes no structured data: after MSGID, which is always ``-``, one blank and the message follow. The
-syslog form (HOST is a drain's token) has a nil ``- `` there, which is taken off. A frame whose header does not
-read so is no record; it is kept whole as a line with a defect.
+syslog form (HOST is a drain's token) has a nil ``- `` there, which is taken off. Some relays write the header as
+``heroku logs`` prints it (``TIMESTAMP app[web.1]: ``); such frames are read one by one. A frame whose header does
+not read either way is no record; it is kept whole as a line with a defect.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -40,18 +42,27 @@ class Headers(NamedTuple):
 DEFECTS: Final = (HEADER_INCOMPLETE, TIMESTAMP_UNREADABLE, HEADER_NOT_ASCII)
 
 
+# An equals sign in MSGID shows that the fields before it are missing and this is the message.
+_AS_PRINTED: Final = re.compile(
+    rb"<\d{1,3}>\d{1,3} (\S+) (?:([\w-]+)\[([^\]\s]+)\]|(app|heroku) ([\w.-]+)): ?", re.ASCII
+)
+
+
 def read(text: Text, frames: Frames) -> Headers:
     """Cut the header off each frame."""
     blank = _blanks(text, frames)
-    complete = (blank[4] < frames.end) & _is_nil(text, blank, frames.end)
+    complete = (blank[4] < frames.end) & _has_message_id(text, blank, frames.end)
     blank = np.where(complete, blank, frames.head)  # any place inside the text: the values are not used
-    timestamp_us, dated = iso_microseconds(text, Spans(blank[0] + 1, blank[1]))
+    stamp = Spans(blank[0] + 1, blank[1])
+    source, process = Spans(blank[2] + 1, blank[3]), Spans(blank[3] + 1, blank[4])
     message = _message(text, blank, frames.end)
+    for row in np.flatnonzero(~complete):
+        complete[row] = _read_as_printed(text, frames, int(row), (stamp, source, process, message))
+    timestamp_us, dated = iso_microseconds(text, stamp)
     defect = np.full(len(frames.head), -1)
     defect[_has_foreign_bytes(text, frames.head, message.start)] = 2
     defect[~dated] = 1
     defect[~complete] = 0
-    source, process = Spans(blank[2] + 1, blank[3]), Spans(blank[3] + 1, blank[4])
     return Headers(timestamp_us, source, process, message, defect)
 
 
@@ -62,16 +73,33 @@ def _blanks(text: Text, frames: Frames) -> Positions:
     return places[first + np.arange(6)[:, None]]
 
 
-def _is_nil(text: Text, blank: Positions, end: Positions) -> Mask:
-    """MSGID is ``-`` and a blank follows, or the message is empty and even the blank is missing."""
-    after = blank[4] + 2
+def _has_message_id(text: Text, blank: Positions, end: Positions) -> Mask:
+    """MSGID and a blank follow, or a ``-`` and nothing: the message is empty and even the blank is missing."""
+    after = np.minimum(blank[4] + 2, text.size)
     bare = (after == end) | ((after + 1 == end) & (text.octets[after] == ord("\n")))
-    return (text.octets[blank[4] + 1] == ord("-")) & ((blank[5] == after) & (after < end) | bare)
+    nil = (text.octets[after - 1] == ord("-")) & (((blank[5] == after) & (after < end)) | bare)
+    if nil.all():
+        return nil
+    named = (blank[5] < end) & (blank[5] > blank[4] + 1)
+    return nil | (named & (text.count(b"=", Spans(blank[4], np.minimum(blank[5], end))) == 0))
+
+
+def _read_as_printed(text: Text, frames: Frames, row: int, fields: tuple[Spans, Spans, Spans, Spans]) -> bool:
+    """Fill the fields of a frame whose header is the one ``heroku logs`` prints; whether it is."""
+    head, end = int(frames.head[row]), int(frames.end[row])
+    match = _AS_PRINTED.match(text.slice(head, end))
+    if match is None:
+        return False
+    named = (2, 3) if match[2] else (4, 5)
+    places = [match.span(1), match.span(named[0]), match.span(named[1]), (match.end(), end - head)]
+    for field, (start, stop) in zip(fields, places, strict=True):
+        field.start[row], field.end[row] = head + start, head + stop
+    fields[3].end[row] -= text.slice(end - 1, end) == b"\n"
+    return True
 
 
 def _message(text: Text, blank: Positions, end: Positions) -> Spans:
-    start = np.minimum(blank[4] + 3, end)
-    start = np.where(text.octets[blank[4] + 2] == ord("\n"), blank[4] + 2, start)
+    start = np.where(blank[5] < end, blank[5] + 1, np.minimum(blank[4] + 2, end))
     start = np.where(_has_nil_data(text, blank, start, end), start + 2, start)
     newline = (end > start) & (text.octets[np.maximum(end, 1) - 1] == ord("\n"))
     end = end - newline

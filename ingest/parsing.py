@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from ingest import classify, frames, headers, rewriting
+from ingest.frames import Junk
 from ingest.parsers import access, php, platform, releases, router, samples
 from ingest.records import Records, rows
 from ingest.schema import LINES
@@ -21,7 +22,7 @@ from ingest.text import Spans, Text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ingest.frames import Frames, Junk
+    from ingest.frames import Frames
     from ingest.headers import Headers
     from ingest.text import Mask, Positions
 
@@ -150,16 +151,23 @@ def _defects(
 ) -> pl.DataFrame:
     """Lines for what is no frame and for frames without a readable header: their exact bytes, secrets redacted."""
     bad = np.flatnonzero(~header.readable)
-    start = np.append(found.start[bad], [run.start for run in junk]).astype(np.int64)
-    end = np.append(found.end[bad], [run.end for run in junk]).astype(np.int64)
-    delivery = np.append(found.delivery[bad], [run.delivery for run in junk]).astype(np.int64)
-    reasons = [headers.DEFECTS[defect] for defect in header.defect[bad]] + [run.defect for run in junk]
+    unreadable = [
+        Junk(
+            *map(int, (found.start[row], found.end[row], found.delivery[row])),
+            headers.DEFECTS[header.defect[row]],
+        )
+        for row in bad
+    ]
+    runs = sorted([*unreadable, *junk])
+    start, end, delivery = np.array([run[:3] for run in runs], dtype=np.int64).reshape(-1, 3).T
     text, exact = rewriting.storable(text, Spans(start, end))
     timestamp_us = np.full(len(start), received_at_us, dtype=np.int64)
     nowhere = Spans(np.zeros_like(start), np.zeros_like(start))
     records = Records(text, apps, app[delivery], timestamp_us, nowhere, exact)
     return rows(
-        LINES, records, {"message": records.messages(), "defect": pl.Series(reasons, dtype=pl.String)}
+        LINES,
+        records,
+        {"message": records.messages(), "defect": pl.Series([run.defect for run in runs], dtype=pl.String)},
     )
 
 

@@ -10,7 +10,7 @@ import polars as pl
 
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ingest.schema import Table
     from ingest.text import Mask, Positions, Spans, Text
@@ -88,3 +88,24 @@ def app_column(apps: Sequence[str], index: Positions) -> pl.Series:
     if len(apps) == 1:
         return pl.repeat(apps[0], len(index), dtype=pl.String, eager=True)
     return pl.Series(apps, dtype=pl.String).gather(index.astype(np.uint32))
+
+
+def reread(
+    table: pl.DataFrame,
+    schema: Table,
+    first: int,
+    records: Records,
+    odd: Mask,
+    parse_line: Callable[[str], Mapping[str, object]],
+) -> pl.DataFrame:
+    """Replace the odd rows, from column ``first`` of the schema on, by what reading their lines one by one gives.
+
+    ``parse_line`` gives times as microseconds since 1970, UTC, and may leave columns out: they become NULL.
+    """
+    types = {column.name: POLARS_TYPES[column.type] for column in schema.columns[first:]}
+    raw = {name: pl.Int64() if isinstance(dtype, pl.Datetime) else dtype for name, dtype in types.items()}
+    lines = pl.DataFrame([parse_line(message) for message in records.take(odd).messages()], schema=raw)
+    where = pl.Series(np.flatnonzero(odd))
+    return table.with_columns(
+        table[name].scatter(where, lines[name].cast(dtype)) for name, dtype in types.items()
+    )

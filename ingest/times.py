@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
     from ingest.text import Mask, Positions, Spans, Text
 
-ISO_MAX_BYTES: Final = 35  # 2026-11-23T13:15:33.123456789+00:00
+ISO_MAX_BYTES: Final = 36  # 2026-11-23T13:15:33.123456789Z+00:00
 CLF_BYTES: Final = 26  # 23/Nov/2026:13:15:33 +0000
 _MONTHS: Final = b"JanFebMarAprMayJunJulAugSepOctNovDec"
 _SECOND_US: Final = 1_000_000
+_FIRST_US: Final = -62_135_596_800 * _SECOND_US  # 0001-01-01, the first day most readers of Parquet know
+_LAST_US: Final = 253_402_300_800 * _SECOND_US - 1  # 9999-12-31
 
 
 def iso_microseconds(text: Text, spans: Spans) -> tuple[Positions, Mask]:
@@ -26,7 +28,10 @@ def iso_microseconds(text: Text, spans: Spans) -> tuple[Positions, Mask]:
     stamp = text.windows(spans.start, ISO_MAX_BYTES)
     digits = stamp.astype(np.int64) - ord("0")
     zulu = text.octets[np.maximum(spans.end, 1) - 1] == ord("Z")
-    fraction = spans.length - 19 - np.where(zulu, 1, 6)
+    both = ~zulu & (
+        text.octets[np.maximum(spans.end - 7, 0)] == ord("Z")
+    )  # Z+00:00, as Heroku's docs have it
+    fraction = spans.length - 19 - np.where(zulu, 1, 6) - both
     valid = _shaped(stamp, b"....-..-..T..:..:..") & (fraction >= 0) & (fraction <= 10) & (fraction != 1)
     valid &= (fraction == 0) | (stamp[:, 19] == ord("."))
     numbers = [_number(digits, *place) for place in ((0, 4), (5, 7), (8, 10), (11, 13), (14, 16), (17, 19))]
@@ -34,7 +39,8 @@ def iso_microseconds(text: Text, spans: Spans) -> tuple[Positions, Mask]:
     fraction_us, decimal = _fraction_us(digits, fraction)
     offset_us, zoned = _offset_us(text, spans.end - 6, b":")
     zoned |= zulu
-    return time_us + fraction_us - np.where(zulu, 0, offset_us), valid & real & decimal & zoned
+    utc_us = time_us + fraction_us - np.where(zulu, 0, offset_us)
+    return utc_us, valid & real & decimal & zoned & (utc_us >= _FIRST_US) & (utc_us <= _LAST_US)
 
 
 def clf_microseconds(text: Text, start: Positions) -> tuple[Positions, Mask]:
@@ -45,7 +51,9 @@ def clf_microseconds(text: Text, start: Positions) -> tuple[Positions, Mask]:
     numbers = [_number(digits, *place) for place in ((7, 11), (0, 2), (12, 14), (15, 17), (18, 20))]
     time_us, real = _civil_us(numbers[0], month, *numbers[1:])
     offset_us, zoned = _offset_us(text, start + 21, b"")
-    return time_us - offset_us, _shaped(stamp, b"../.../....:..:..:.. ") & real & zoned
+    utc_us = time_us - offset_us
+    valid = _shaped(stamp, b"../.../....:..:..:.. ") & real & zoned
+    return utc_us, valid & (utc_us >= _FIRST_US) & (utc_us <= _LAST_US)
 
 
 def _shaped(stamp: NDArray[np.uint8], shape: bytes) -> Mask:

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from ingest.parsers import access_line
-from ingest.records import POLARS_TYPES, rows, timestamps
+from ingest.records import reread, rows, timestamps
 from ingest.schema import ACCESS
 from ingest.text import Spans
 from ingest.times import CLF_BYTES, clf_microseconds
@@ -44,7 +44,7 @@ def parse(records: Records) -> pl.DataFrame:
     columns, regular = _combined(records.text, records.message, heads)
     regular &= combined
     table = rows(ACCESS, records, {**columns, "dyno": records.processes()})
-    return table if regular.all() else _with_odd_lines(table, records, ~regular)
+    return table if regular.all() else reread(table, ACCESS, 3, records, ~regular, access_line.parse)
 
 
 def _combined_heads(records: Records) -> tuple[_Heads, Mask]:
@@ -102,12 +102,3 @@ def _text(text: Text, spans: Spans, where: Mask) -> pl.Series:
     """A text column; NULL for ``-``, for nothing, and outside ``where``."""
     safe = Spans(np.where(where, spans.start, 0), np.where(where, spans.end, 0))
     return text.strings(safe, where & (safe.length > 0) & ~text.equals(safe, b"-"))
-
-
-def _with_odd_lines(table: pl.DataFrame, records: Records, odd: Mask) -> pl.DataFrame:
-    lines = [access_line.parse(message) for message in records.take(odd).messages()]
-    schema = {column.name: POLARS_TYPES[column.type] for column in ACCESS.columns[3:]}
-    reread = pl.DataFrame(lines, schema=schema | {"logged_at": pl.Int64()})
-    reread = reread.with_columns(pl.col("logged_at").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"))
-    where = pl.Series(np.flatnonzero(odd))
-    return table.with_columns(table[name].scatter(where, reread[name]) for name in schema)

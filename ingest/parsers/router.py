@@ -9,7 +9,7 @@ import polars as pl
 
 from ingest import keyvalue
 from ingest.parsers import router_line
-from ingest.records import POLARS_TYPES, rows
+from ingest.records import reread, rows
 from ingest.schema import ROUTER
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def parse(records: Records) -> pl.DataFrame:
     columns |= numbers | {"extra": extra, "client_ip": _client_ip(columns["forwarded_for"])}
     columns["source"] = pl.repeat("heroku", len(records), eager=True)
     table = rows(ROUTER, records, columns)
-    return table if regular.all() else _with_odd_lines(table, records, ~regular)
+    return table if regular.all() else reread(table, ROUTER, 2, records, ~regular, router_line.parse)
 
 
 def _integers(text: Text, values: Mapping[str, Spans], regular: Mask) -> tuple[dict[str, pl.Series], Mask]:
@@ -85,12 +85,3 @@ def _client_ip(forwarded_for: pl.Series) -> pl.Series:
     """The last address: the one the router saw itself; all before it is the client's word."""
     last = forwarded_for.str.replace(r"^.*,", "").str.strip_chars(" ")
     return last.set(last.str.len_bytes() == 0, None)
-
-
-def _with_odd_lines(table: pl.DataFrame, records: Records, odd: Mask) -> pl.DataFrame:
-    """Replace the rows of irregular lines by what reading them one by one gives."""
-    lines = [router_line.parse(message) for message in records.take(odd).messages()]
-    schema = {column.name: POLARS_TYPES[column.type] for column in ROUTER.columns[2:]}
-    reread = pl.DataFrame(lines, schema=schema)
-    where = pl.Series(np.flatnonzero(odd))
-    return table.with_columns(table[name].scatter(where, reread[name]) for name in schema)

@@ -57,7 +57,8 @@ def _plain_pairs(text: str) -> list[tuple[str, str]]:
 
 
 def _unquoted(value: str) -> str:
-    return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
+    """Without its quotes; a line that was cut short lacks the closing one."""
+    return value[1:].removesuffix('"') if value.startswith('"') else value
 
 
 def _put(row: Row, extra: dict[str, str], key: str, value: str) -> None:
