@@ -9,14 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from ingest import frames, headers
 from ingest.deliveries import Delivery
 from ingest.eventlog.contract import AlreadyHeld, EventLog, Mark, NewEntry
 from ingest.eventlog.entry import encode
 from ingest.parsing import Body, Tally, parse
-from ingest.records import POLARS_TYPES, timestamps
+from ingest.records import timestamps
 from ingest.schema import DELIVERIES
 from ingest.text import Spans, Text
 
@@ -51,12 +52,12 @@ def prepare(deliveries: Sequence[Delivery]) -> Batch:
     parsed = parse([Body(delivery.app, delivery.new) for delivery in deliveries], received_at_us)
     ledger = _ledger(deliveries, parsed.tally)
     entries = [
-        NewEntry(name, app, len(rows), encode(rows))
+        NewEntry(name, app, rows.num_rows, encode(rows))
         for name, table in {**parsed.tables, DELIVERIES.name: ledger}.items()
         for app, rows in _by_app(table)
     ]
     marks = [mark for delivery in deliveries for mark in delivery.marks]
-    totals = (int(ledger[name].sum()) for name in ("lines", "parsed", "defects", "repeated"))
+    totals = (pc.sum(ledger[name]).as_py() for name in ("lines", "parsed", "defects", "repeated"))
     return Batch(entries, marks, Counts(*totals))
 
 
@@ -76,16 +77,14 @@ def store(log: EventLog, deliveries: Sequence[Delivery]) -> Counts:
     raise AssertionError("a piece that was taken out is held again")
 
 
-def _by_app(table: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
-    if table["app"].n_unique() == 1:
-        return [(table["app"][0], table)]
-    return [
-        (str(key[0]), rows)
-        for key, rows in table.partition_by("app", as_dict=True, maintain_order=True).items()
-    ]
+def _by_app(table: pa.RecordBatch) -> list[tuple[str, pa.RecordBatch]]:
+    apps = pc.unique(table["app"]).to_pylist()
+    if len(apps) == 1:
+        return [(apps[0], table)]
+    return [(app, table.filter(pc.equal(table["app"], app))) for app in apps]
 
 
-def _ledger(deliveries: Sequence[Delivery], tally: Tally) -> pl.DataFrame:
+def _ledger(deliveries: Sequence[Delivery], tally: Tally) -> pa.RecordBatch:
     repeats = [_count_lines(delivery.repeated, delivery.received_at_us) for delivery in deliveries]
     repeated = np.array([lines for lines, _ in repeats], dtype=np.int64)
     last_us = np.where(tally.lines > 0, tally.last_us, [last for _, last in repeats])
@@ -103,9 +102,7 @@ def _ledger(deliveries: Sequence[Delivery], tally: Tally) -> pl.DataFrame:
         "repeated": repeated,
         "octets": [len(delivery.body) for delivery in deliveries],
     }
-    return pl.DataFrame(
-        columns, schema={column.name: POLARS_TYPES[column.type] for column in DELIVERIES.columns}
-    )
+    return pa.RecordBatch.from_pydict(columns, schema=DELIVERIES.arrow)
 
 
 def _count_lines(octets: bytes, received_at_us: int) -> tuple[int, int]:

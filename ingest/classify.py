@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ingest.parsers.platform import LOSS
+from ingest.records import matches
 from ingest.text import Spans
 
 if TYPE_CHECKING:
@@ -74,5 +75,5 @@ def _contains(records: Records, among: Mask, expression: str) -> Mask:
     found = np.zeros(len(records), dtype=np.bool_)
     rows = np.flatnonzero(among)
     if len(rows):
-        found[rows] = records.take(rows).messages().str.contains(expression).to_numpy()
+        found[rows] = matches(records.take(rows).messages(), expression)
     return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import polars as pl
+import pyarrow as pa
 
 from ingest import classify, frames, headers, rewriting
 from ingest.frames import Junk
@@ -46,7 +46,7 @@ class Tally(NamedTuple):
 class Parsed(NamedTuple):
     """Rows by table (only tables that have any; ``php`` with its ``continues`` column), and the tally."""
 
-    tables: dict[str, pl.DataFrame]
+    tables: dict[str, pa.RecordBatch]
     tally: Tally
 
 
@@ -62,12 +62,11 @@ def parse(bodies: Sequence[Body], received_at_us: int) -> Parsed:
     readable = header.readable
     parts, unparsed = _route(_records(text, apps, app, found, header), header.source.take(readable))
     defects = _defects(text, apps, app, found, header, junk, received_at_us)
-    lines = [part for part in (*parts.pop("lines"), defects) if len(part)]
-    tables = {name: pl.concat(part) for name, part in parts.items() if part} | (
-        {"lines": pl.concat(lines)} if lines else {}
-    )
+    if defects.num_rows:
+        parts["lines"].append(defects)
+    tables = {name: pa.concat_batches(part) for name, part in parts.items() if part}
     tally = _tally(len(bodies), found, header, junk, unparsed, received_at_us)
-    return Parsed({name: table for name, table in tables.items() if len(table)}, tally)
+    return Parsed({name: table for name, table in tables.items() if table.num_rows}, tally)
 
 
 def _records(text: Text, apps: Sequence[str], app: Positions, found: Frames, header: Headers) -> Records:
@@ -83,12 +82,11 @@ def _records(text: Text, apps: Sequence[str], app: Positions, found: Frames, hea
     )
 
 
-def _route(records: Records, source: Spans) -> tuple[dict[str, list[pl.DataFrame]], Mask]:
+def _route(records: Records, source: Spans) -> tuple[dict[str, list[pa.RecordBatch]], Mask]:
     """The rows of every table, and which records no parser recognised."""
     sender = classify.senders(records, source)
-    tables: dict[str, list[pl.DataFrame]] = {}
     measured, measures = _measures(records, sender)
-    tables["samples"] = measures
+    tables = {"samples": measures}
     event = sender.log_system | (sender.dyno_manager & ~measured)
     recognised = sender.router | event | measured | sender.api
     for name, mask in (("router", sender.router), ("platform", event), ("releases", sender.api)):
@@ -98,28 +96,33 @@ def _route(records: Records, source: Spans) -> tuple[dict[str, list[pl.DataFrame
     return tables, ~recognised
 
 
-def _parse(name: str, records: Records, of_log_system: Mask) -> pl.DataFrame:
+def _parse(name: str, records: Records, of_log_system: Mask) -> pa.RecordBatch:
     if name == "router":
         return router.parse(records)
     return releases.parse(records) if name == "releases" else platform.parse(records, of_log_system)
 
 
-def _measures(records: Records, sender: classify.Senders) -> tuple[Mask, list[pl.DataFrame]]:
+def _measures(records: Records, sender: classify.Senders) -> tuple[Mask, list[pa.RecordBatch]]:
     """Values of runtime metrics and add-ons, and which records had any."""
     measured = np.zeros(len(records), dtype=np.bool_)
     candidates = sender.addon | (sender.dyno_manager & (records.text.count(b"#", records.message) > 0))
     at = np.flatnonzero(candidates)
     if not len(at):
         return measured, []
-    kind = samples.kinds(records.take(at).processes()).set(pl.Series(sender.dyno_manager[at]), "dyno")
-    known = kind.is_not_null().to_numpy()
+    kinds = [
+        "dyno" if of_dyno else samples.kind_of(process)
+        for of_dyno, process in zip(
+            sender.dyno_manager[at], records.take(at).processes().to_pylist(), strict=True
+        )
+    ]
+    known = np.array([kind is not None for kind in kinds], dtype=np.bool_)
     at = at[known]
-    table, answered = samples.parse(records.take(at), kind.filter(kind.is_not_null()))
+    table, answered = samples.parse(records.take(at), [kind for kind in kinds if kind is not None])
     measured[at[answered]] = True
     return measured, [table]
 
 
-def _dyno_output(records: Records, dyno: Mask, recognised: Mask) -> dict[str, list[pl.DataFrame]]:
+def _dyno_output(records: Records, dyno: Mask, recognised: Mask) -> dict[str, list[pa.RecordBatch]]:
     """Access lines and PHP errors among what the dynos printed; ``recognised`` learns of them."""
     at = np.flatnonzero(dyno)
     if not len(at):
@@ -136,7 +139,7 @@ def _dyno_output(records: Records, dyno: Mask, recognised: Mask) -> dict[str, li
     }
 
 
-def _plain(records: Records) -> pl.DataFrame:
+def _plain(records: Records) -> pa.RecordBatch:
     return rows(LINES, records, {"process": records.processes(), "message": records.messages()})
 
 
@@ -148,7 +151,7 @@ def _defects(
     header: Headers,
     junk: Sequence[Junk],
     received_at_us: int,
-) -> pl.DataFrame:
+) -> pa.RecordBatch:
     """Lines for what is no frame and for frames without a readable header: their exact bytes, secrets redacted."""
     bad = np.flatnonzero(~header.readable)
     unreadable = [
@@ -167,7 +170,7 @@ def _defects(
     return rows(
         LINES,
         records,
-        {"message": records.messages(), "defect": pl.Series([run.defect for run in runs], dtype=pl.String)},
+        {"message": records.messages(), "defect": pa.array([run.defect for run in runs], pa.string())},
     )
 
 

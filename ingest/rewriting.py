@@ -63,7 +63,7 @@ def _redact(text: Text, spans: Spans) -> tuple[Text, Spans]:
     rows = np.flatnonzero(redaction.suspects(text, spans))
     if not len(rows):
         return text, spans
-    return _replace(text, spans, rows, redaction.redact(text.strings(spans.take(rows))).to_list())
+    return _replace(text, spans, rows, redaction.redact_all(text.strings(spans.take(rows))).to_pylist())
 
 
 def _replace(text: Text, spans: Spans, rows: Positions, messages: Sequence[str]) -> tuple[Text, Spans]:

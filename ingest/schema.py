@@ -8,6 +8,7 @@ absent or empty in the line is NULL.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import pyarrow as pa
@@ -39,7 +40,7 @@ class Table:
     one_row_per: str
     columns: tuple[Column, ...]
 
-    @property
+    @cached_property
     def arrow(self) -> pa.Schema:
         """The table's schema in Arrow types."""
         return pa.schema([(column.name, ARROW_TYPES[column.type]) for column in self.columns])

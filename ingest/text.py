@@ -2,7 +2,7 @@
 
 A *span* is a pair of positions (start, end) in the batch's bytes; a column of fields is a pair of arrays.
 Finding, comparing and converting work on whole arrays, and a text column is a list of Arrow string views that
-point into the bytes, so that a field is never copied before it is encoded.
+point into the bytes and are copied once, into a column of their own.
 
 Reading past the last byte is safe up to ``PADDING`` bytes: zeros follow the text, and no log field matches them.
 """
@@ -13,7 +13,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 
 if TYPE_CHECKING:
@@ -120,16 +119,35 @@ class Text:
             value = np.where(inside[:, place], value * 10 + digits[:, place], value)
         return np.where(valid, value, 0), valid
 
-    def strings(self, spans: Spans, present: Mask | None = None) -> pl.Series:
+    def decimals(self, spans: Spans) -> tuple[NDArray[np.float64], Mask]:
+        """Numbers such as ``-12`` or ``0.0767`` with up to 15 digits, and where the span is such a number.
+
+        Fifteen digits are exact in a double, so the value is the one that reading the text gives.
+        """
+        negative = self.octets[spans.start] == ord("-")
+        start = spans.start + negative
+        dot = np.minimum(self.next(b".", start), spans.end)
+        fraction = np.maximum(spans.end - dot - 1, 0)
+        whole, whole_valid = self.integers(Spans(start, dot))
+        part, part_valid = self.integers(Spans(np.minimum(dot + 1, spans.end), spans.end))
+        valid = whole_valid & np.where(dot < spans.end, part_valid, True) & (dot - start + fraction <= 15)
+        scale = 10.0 ** np.where(valid, fraction, 0)
+        value = (np.where(valid, whole, 0) * scale + np.where(valid & (fraction > 0), part, 0)) / scale
+        return np.where(negative, -value, value), valid
+
+    def strings(self, spans: Spans, present: Mask | None = None) -> pa.StringArray:
         """A text column over the spans; NULL where ``present`` is false. The spans must be valid UTF-8."""
         views = pa.py_buffer(self._views(spans))
         validity = None if present is None else pa.py_buffer(np.packbits(present, bitorder="little"))
-        column = pa.Array.from_buffers(pa.string_view(), len(spans.start), [validity, views, self._arrow])
-        return pl.Series(pl.from_arrow(column))
+        buffers = [validity, views, self._arrow]
+        return pa.Array.from_buffers(pa.string_view(), len(spans.start), buffers).cast(pa.string())
 
-    def filled(self, spans: Spans) -> pl.Series:
+    def filled(self, spans: Spans) -> pa.StringArray:
         """A text column over the spans; NULL where a span is empty."""
-        return self.strings(spans, spans.end > spans.start)
+        present = spans.end > spans.start
+        if not present.any():
+            return pa.nulls(len(present), pa.string())
+        return self.strings(spans, present)
 
     @cached_property
     def is_ascii(self) -> bool:

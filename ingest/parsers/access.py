@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-import polars as pl
+import pyarrow as pa
 
 from ingest.parsers import access_line
-from ingest.records import reread, rows, timestamps
+from ingest.records import numbers, replace_odd, rows, timestamps
 from ingest.schema import ACCESS
 from ingest.text import Spans
 from ingest.times import CLF_BYTES, clf_microseconds
@@ -38,13 +38,13 @@ def recognise(records: Records) -> Mask:
     return _combined_heads(records)[1] | records.text.starts_with(records.message.start, EXTENDED)
 
 
-def parse(records: Records) -> pl.DataFrame:
+def parse(records: Records) -> pa.RecordBatch:
     """Rows of the access table, one per record, in order; ``route`` is left NULL for landing."""
     heads, combined = _combined_heads(records)
     columns, regular = _combined(records.text, records.message, heads)
     regular &= combined
     table = rows(ACCESS, records, {**columns, "dyno": records.processes()})
-    return table if regular.all() else reread(table, ACCESS, 3, records, ~regular, access_line.parse)
+    return replace_odd(table, ACCESS, records, ~regular, access_line.parse, keep=("dyno",))
 
 
 def _combined_heads(records: Records) -> tuple[_Heads, Mask]:
@@ -62,7 +62,7 @@ def _combined_heads(records: Records) -> tuple[_Heads, Mask]:
     return _Heads(blank, logged_at_us, bracket), found
 
 
-def _combined(text: Text, message: Spans, heads: _Heads) -> tuple[dict[str, pl.Series], Mask]:
+def _combined(text: Text, message: Spans, heads: _Heads) -> tuple[dict[str, pa.Array], Mask]:
     """The columns of combined lines, and which lines read so."""
     quotes = np.append(text.positions(b'"'), np.full(6, text.size))
     quote = quotes[np.searchsorted(quotes[:-6], heads.bracket) + np.arange(6)[:, None]]
@@ -78,15 +78,15 @@ def _combined(text: Text, message: Spans, heads: _Heads) -> tuple[dict[str, pl.S
     columns = request | {
         "logged_at": timestamps(heads.logged_at_us),
         "client_ip": _text(text, Spans(message.start, heads.blank[0]), regular),
-        "status": pl.Series(status),
-        "bytes": pl.Series(octets).set(pl.Series(~counted), None),
+        "status": numbers(status, "SMALLINT", numbered),
+        "bytes": numbers(octets, "BIGINT", counted),
         "referrer": _text(text, Spans(quote[2] + 1, quote[3]), regular),
         "user_agent": _text(text, Spans(quote[4] + 1, np.minimum(quote[5], message.end)), regular),
     }
     return columns, regular & split
 
 
-def _request(text: Text, span: Spans) -> tuple[dict[str, pl.Series], Mask]:
+def _request(text: Text, span: Spans) -> tuple[dict[str, pa.Array], Mask]:
     """``METHOD path PROTOCOL``; a path may hold raw blanks, so the first and the last blank count."""
     blanks = np.append(text.positions(b" "), text.size)
     first = blanks[np.searchsorted(blanks[:-1], span.start)]
@@ -98,7 +98,7 @@ def _request(text: Text, span: Spans) -> tuple[dict[str, pl.Series], Mask]:
     return {name: _text(text, part, whole) for name, part in named.items()}, whole
 
 
-def _text(text: Text, spans: Spans, where: Mask) -> pl.Series:
+def _text(text: Text, spans: Spans, where: Mask) -> pa.Array:
     """A text column; NULL for ``-``, for nothing, and outside ``where``."""
     safe = Spans(np.where(where, spans.start, 0), np.where(where, spans.end, 0))
     return text.strings(safe, where & (safe.length > 0) & ~text.equals(safe, b"-"))

@@ -7,8 +7,6 @@ import re
 from typing import Final
 
 import numpy as np
-import polars as pl
-
 from ingest.redaction import redact
 from ingest.rewriting import printable
 from ingest.text import Text
@@ -89,7 +87,7 @@ def _value(raw: str) -> str | None:
     if "\\" not in raw:
         return raw
     decoded = printable(_ESCAPES.sub(_unescape, raw.encode()))
-    return str(redact(pl.Series([decoded]))[0])
+    return redact(decoded)
 
 
 def _unescape(match: re.Match[bytes]) -> bytes:
@@ -121,7 +119,7 @@ def _json_value(quoted: str | None, bare: str | None) -> str:
         decoded = str(json.loads(f'"{quoted}"', strict=False))
     except ValueError:
         return quoted
-    return str(redact(pl.Series([decoded.encode("utf-16", "surrogatepass").decode("utf-16", "replace")]))[0])
+    return redact(decoded.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
 
 
 def _integer(value: str | None, largest: int) -> int | None:

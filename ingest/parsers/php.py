@@ -15,11 +15,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from ingest.parsers import php_line
-from ingest.parsers.php_line import COLON_PLACE, DATE, LEVELS, LINE_MAX, MEMORY, PLACE
-from ingest.records import reread, rows
+from ingest.parsers.php_line import DATE, LEVELS, LINE_MAX
+from ingest.records import matches, numbers, replace_odd, rows
 from ingest.schema import PHP
 
 if TYPE_CHECKING:
@@ -40,6 +41,16 @@ _CONTINUES: Final = (
 _OF_SLOW_LOG: Final = r"^(?:script_filename|\[0x|\+\+\+)"
 _CAN_OPEN: Final = rf"{_LEVELLED}|{php_line.WRAPPER}"
 _PLACED: Final = r" on line [0-9]+$|:[0-9]+$"
+_WRAPPED: Final = rf"^\[{DATE} [^\]]+\] {php_line.BARE}"
+_ERROR: Final = rf"(?s)^\[{DATE} [^\]]+\] (?:PHP (?P<level>{'|'.join(LEVELS)}):  ?)?(?P<text>.*)$"
+_PLACE: Final = r"(?s)^(?P<message>.*) in (?P<file>\S.*?) on line (?P<line>[0-9]+)$"
+_COLON_PLACE: Final = r"(?s)^(?P<message>.*) in (?P<file>(?:/|[A-Za-z]:[\\/]|phar:).*):(?P<line>[0-9]+)$"
+_MEMORY: Final = (
+    r"Allowed memory size of (?P<limit>[0-9]{1,18}) bytes exhausted(?: at \S+)?"
+    r" \(tried to allocate (?P<wanted>[0-9]{1,18}) bytes\)"
+)
+LINE_MAX_DIGITS: Final = 10
+BYTES_MAX: Final = 2**63 - 1
 
 # What a line of this table can begin with; a cheap sieve before the expressions above.
 _BEGINNINGS: Final = (
@@ -56,10 +67,10 @@ def recognise(records: Records) -> tuple[Mask, Mask]:
     head, continues = np.zeros_like(possible), np.zeros_like(possible)
     at = np.flatnonzero(possible & (records.message.length > 0))
     messages = records.take(at).messages()
-    continues[at] = messages.str.contains(_CONTINUES).to_numpy()
-    head[at] = messages.str.contains(_HEAD).to_numpy() & ~continues[at]
-    unplaced = messages.str.contains(_CAN_OPEN) & ~messages.str.contains(_PLACED)
-    broken = [row for row in at[unplaced.to_numpy() & head[at]] if php_line.opens(_message(records, row))]
+    continues[at] = matches(messages, _CONTINUES)
+    head[at] = matches(messages, _HEAD) & ~continues[at]
+    unplaced = matches(messages, _CAN_OPEN) & ~matches(messages, _PLACED)
+    broken = [row for row in at[unplaced & head[at]].tolist() if php_line.opens(_message(records, row))]
     if broken:
         continues[_between(records, head, continues, broken)] = True
     return head | continues, continues
@@ -71,8 +82,7 @@ def _message(records: Records, row: int) -> str:
 
 def _between(records: Records, head: Mask, continues: Mask, broken: list[int]) -> list[int]:
     """Lines of unknown shape between a head that broke off and the line of the same dyno that completes it."""
-    process = records.processes()
-    dynos = list(zip(records.app.tolist(), process, strict=True))
+    dynos = list(zip(records.app.tolist(), records.processes().to_pylist(), strict=True))
     waiting: dict[tuple[int, str], list[int]] = {}
     joined: list[int] = []
     for row in range(broken[0], len(dynos)):
@@ -88,49 +98,58 @@ def _between(records: Records, head: Mask, continues: Mask, broken: list[int]) -
     return joined
 
 
-def parse(records: Records, continues: Mask) -> pl.DataFrame:
+def parse(records: Records, continues: Mask) -> pa.RecordBatch:
     """Rows of the php table with ``continues`` behind them, one per record, in order; ``route`` is NULL."""
     messages = records.messages()
-    regular = _is_regular(messages).to_numpy() | continues
-    columns = (
-        pl.DataFrame({"told": messages.str.replace(_DATED, "")}).select(_columns()).unnest("place", "memory")
-    )
-    head = pl.when(pl.lit(pl.Series(~continues)))
-    columns = columns.select(head.then(pl.col(name)).alias(name) for name in columns.columns).with_columns(
-        message=head.then("message").otherwise(pl.lit(messages)),
-        component=pl.when(pl.lit(messages.str.contains(_OF_SLOW_LOG) & pl.Series(continues)))
-        .then(pl.lit("php-fpm"))
-        .otherwise(pl.lit("php")),
-        dyno=pl.lit(records.processes()),
-    )
-    table = rows(PHP, records, columns.to_dict())
-    table = table if regular.all() else reread(table, PHP, 3, records, ~regular, php_line.parse)
-    return table.with_columns(continues=pl.Series(continues))
+    regular = matches(messages, _DATED) & ~matches(messages, _WRAPPED)
+    table = rows(PHP, records, _errors(messages, regular) | {"dyno": records.processes()})
+    if continues.any():
+        table = _with_continuations(table, messages, continues)
+    table = replace_odd(table, PHP, records, ~regular & ~continues, php_line.parse, keep=("dyno",))
+    return table.append_column("continues", pa.array(continues))
 
 
-def _is_regular(messages: pl.Series) -> pl.Series:
-    wrapped = messages.str.contains(php_line.BARE, literal=True) | messages.str.contains(
-        "FastCGI sent", literal=True
-    )
-    return messages.str.contains(_DATED) & ~wrapped
-
-
-def _columns() -> list[pl.Expr]:
-    told = pl.col("told")
-    level = told.str.extract(rf"^PHP ({'|'.join(LEVELS)}): ")
-    text = told.str.replace(rf"^{_LEVELLED} ?", "")
-    place = text.str.extract_groups(f"(?s)^{PLACE}$")
-    colon = text.str.extract_groups(f"(?s)^{COLON_PLACE}$")
+def _errors(messages: pa.StringArray, regular: Mask) -> dict[str, pa.Array]:
+    """The columns of dated PHP errors; the other rows are filled later."""
+    parts = pc.extract_regex(messages, _ERROR)
+    level, text = parts.field("level"), parts.field("text")
+    place, colon = pc.extract_regex(text, _PLACE), pc.extract_regex(text, _COLON_PLACE)
     message, file, line = (
-        pl.coalesce(place.struct.field(number), colon.struct.field(number)) for number in ("1", "2", "3")
+        pc.coalesce(_group(place, name), _group(colon, name)) for name in ("message", "file", "line")
     )
-    number = line.cast(pl.Int64, strict=False)
-    found = pl.struct(
-        pl.coalesce(message, text).alias("message"),
-        file.alias("file"),
-        pl.when(number <= LINE_MAX).then(number).alias("line"),
-    )
-    memory = text.str.extract_groups(MEMORY).struct.rename_fields(
-        ["memory_limit_bytes", "memory_wanted_bytes"]
-    )
-    return [level.alias("level"), found.alias("place"), memory.alias("memory")]
+    memory = pc.extract_regex(text, f"(?s){_MEMORY}")
+    return {
+        "component": pa.repeat("php", len(messages)),
+        "level": pc.if_else(pc.equal(level, ""), None, level),
+        "message": pc.coalesce(message, text),
+        "file": file,
+        "line": _integers(line, LINE_MAX_DIGITS, "INTEGER", LINE_MAX),
+        "memory_limit_bytes": _integers(_group(memory, "limit"), 18, "BIGINT", BYTES_MAX),
+        "memory_wanted_bytes": _integers(_group(memory, "wanted"), 18, "BIGINT", BYTES_MAX),
+    }
+
+
+def _group(extracted: pa.StructArray, name: str) -> pa.StringArray:
+    """One group of an expression; NULL where the expression did not match."""
+    return pc.if_else(pc.is_valid(extracted), extracted.field(name), None)
+
+
+def _integers(digits: pa.StringArray, digits_max: int, type_: str, largest: int) -> pa.Array:
+    short = pc.if_else(pc.less_equal(pc.utf8_length(digits), digits_max), digits, None)
+    values = pc.cast(short, pa.int64())
+    valid = pc.less_equal(values, largest).fill_null(False).to_numpy(zero_copy_only=False)
+    return numbers(values.fill_null(0).to_numpy(), type_, valid)
+
+
+def _with_continuations(table: pa.RecordBatch, messages: pa.StringArray, continues: Mask) -> pa.RecordBatch:
+    """Continuation rows have their text, their component, time and place; nothing else is known of them."""
+    marked = pa.array(continues)
+    of_slow_log = pa.array(matches(messages, _OF_SLOW_LOG))
+    given = {"message": messages, "component": pc.if_else(of_slow_log, "php-fpm", "php")}
+    arrays = [
+        column
+        if field.name in {"timestamp", "app", "dyno"}
+        else pc.if_else(marked, given.get(field.name, pa.scalar(None, field.type)), column)
+        for field, column in zip(table.schema, table.columns, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=table.schema)

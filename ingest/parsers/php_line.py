@@ -34,9 +34,6 @@ APACHE: Final = (
     r"\[[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8}(?:\.[0-9]{6})? [0-9]{4}\] (.*)AH01071: Got error "
     r"'(PHP message: .*)"
 )
-PLACE: Final = r"(.*) in (\S.*?) on line ([0-9]+)"
-COLON_PLACE: Final = r"(.*) in ((?:/|[A-Za-z]:[\\/]|phar:).*):([0-9]+)"
-MEMORY: Final = r"Allowed memory size of ([0-9]{1,18}) bytes exhausted(?: at \S+)? \(tried to allocate ([0-9]{1,18}) bytes\)"
 LINE_MAX: Final = 2**31 - 1
 
 _NGINX: Final = re.compile(f"{NGINX}(.*)", re.DOTALL)
@@ -50,8 +47,11 @@ _DATED: Final = re.compile(rf"\[{DATE} [^\]]+\] (.*)", re.DOTALL)
 _LEVELLED: Final = re.compile(rf"PHP ({'|'.join(LEVELS)}):  ?(.*)", re.DOTALL)
 _END_OF_WRAPPER: Final = re.compile(r'(.*)" while ', re.DOTALL)
 _SEPARATOR: Final = re.compile(r"(?:; |\n|\\n)?PHP message: ")
-_PLACES: Final = (re.compile(PLACE, re.DOTALL), re.compile(COLON_PLACE, re.DOTALL))
-_MEMORY: Final = re.compile(MEMORY)
+_PLACE: Final = re.compile(r"(.*) in (\S.*?) on line ([0-9]+)", re.DOTALL)
+_COLON_PLACE: Final = re.compile(r"(.*) in ((?:/|[A-Za-z]:[\\/]|phar:).*):([0-9]+)", re.DOTALL)
+_MEMORY: Final = re.compile(
+    r"Allowed memory size of ([0-9]{1,18}) bytes exhausted(?: at \S+)? \(tried to allocate ([0-9]{1,18}) bytes\)"
+)
 _REQUEST: Final = re.compile(r"(\S+) (.*) (HTTP/\S*)", re.DOTALL)
 _FPM_REQUEST: Final = re.compile(r"script '(.*)' \(request: \"(.*)\"\)", re.DOTALL)
 _FPM_SECONDS: Final = re.compile(
@@ -183,5 +183,5 @@ def _error(told: str) -> Row:
 
 
 def _place(told: str) -> tuple[str, str | None, str | None]:
-    match = _PLACES[0].fullmatch(told) or _PLACES[1].fullmatch(told)
+    match = _PLACE.fullmatch(told) or _COLON_PLACE.fullmatch(told)
     return (match[1], match[2], match[3]) if match else (told, None, None)

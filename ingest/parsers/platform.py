@@ -1,79 +1,94 @@
-"""What Heroku reports of dynos and of the log system itself: errors, states, memory, restarts, lost lines."""
+"""What Heroku reports of dynos and of the log system itself: errors, states, memory, restarts, lost lines.
+
+A dyno gives a few such lines a minute, so they are read one by one.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
-import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from ingest.records import rows
+from ingest.records import read_singly
 from ingest.schema import PLATFORM
 
 if TYPE_CHECKING:
     from ingest.records import Records
     from ingest.text import Mask
 
-_EVENTS: Final = (
-    (r"^Error [A-Z]\d\d\b|^L1\d\b", "error"),
-    (r"^State changed from \S+ to \S+$", "state"),
-    (r"^Starting process with command", "start"),
-    (r"^Stopping ", "stop"),
-    (r"^Process exited", "exit"),
-    (r"^Process running mem=", "memory"),
-    (r"^Cycling$", "cycle"),
-    (r"^(?:Idling|Unidling)$", "idle"),
+Row = dict[str, str | int | float | None]
+
+LOSS: Final = r"^(?:Error )?L[0-9]{2}\b"
+_ERROR: Final = re.compile(r"(?:Error ([A-Z][0-9]{2})|(L1[0-9]))\b(?: \(([^)]*)\))?")
+_DROPPED: Final = re.compile(r"([0-9]{1,18}) messages? (?:dropped|lost)|dropped ([0-9]{1,18}) messages?")
+_STATES: Final = re.compile(r"State changed from (\S+) to (\S+)")
+_EXIT: Final = re.compile(r"Process exited(?: with status ([0-9]{1,5}))?")
+_MEMORY: Final = re.compile(
+    r"Process running mem=([0-9]{1,12}(?:\.[0-9]{1,6})?)([KMG])B?\(([0-9]{1,9}(?:\.[0-9]{1,6})?)%\)"
 )
-_CODE: Final = r"^(?:Error )?([A-Z]\d\d)\b"
-_DESCRIPTION: Final = r"^(?:Error )?[A-Z]\d\d \(([^)]*)\)"
-_DROPPED: Final = r"(?:(?P<before>\d{1,18}) messages? (?:dropped|lost)|dropped (?P<after>\d{1,18}) messages?)"
-_STATES: Final = r"^State changed from (?P<from_state>\S+) to (?P<to_state>\S+)$"
-_EXIT: Final = r"^Process exited with status (\d{1,5})$"
-_MEMORY: Final = r"^Process running mem=(?P<size>\d{1,12}(?:\.\d{1,6})?)(?P<unit>[KMG])B?\((?P<percent>\d{1,9}(?:\.\d{1,6})?)%\)$"
 _MB: Final = {"K": 1 / 1024, "M": 1.0, "G": 1024.0}
+_WORDS: Final = {"Cycling": "cycle", "Idling": "idle", "Unidling": "idle"}
+_BEGINNINGS: Final = {"Starting process with command": "start", "Stopping ": "stop"}
 _EXIT_MAX: Final = 2**15 - 1
-LOSS: Final = rf"^(?:Error )?L\d\d\b"
 
 
-def parse(records: Records, of_log_system: Mask) -> pl.DataFrame:
+def parse(records: Records, of_log_system: Mask) -> pa.RecordBatch:
     """Rows of the platform table, one per record, in order. Lines of the log system belong to no dyno."""
-    frame = pl.DataFrame({"message": records.messages()}).with_columns(_event())
-    columns = frame.select("message", "event", *_errors(), *_memory(), *_changes())
-    dyno = records.processes().set(pl.Series(of_log_system), None)
-    return rows(PLATFORM, records, {**columns.to_dict(), "dyno": dyno})
+    table = read_singly(PLATFORM, records, parse_line)
+    dyno = pc.if_else(pa.array(of_log_system), None, records.processes())
+    return table.set_column(PLATFORM.arrow.get_field_index("dyno"), PLATFORM.arrow.field("dyno"), dyno)
 
 
-def _event() -> pl.Expr:
-    message = pl.col("message")
-    event = pl.coalesce(pl.when(message.str.contains(shape)).then(pl.lit(name)) for shape, name in _EVENTS)
-    return event.fill_null("other").alias("event")
+def parse_line(message: str) -> Row:
+    """The columns of one line."""
+    return {
+        "message": message,
+        **(_change(message) or _memory(message) or _error(message) or _other(message)),
+    }
 
 
-def _errors() -> list[pl.Expr]:
-    error = pl.when(pl.col("event") == "error").then(pl.col("message"))
-    code = error.str.extract(_CODE)
-    dropped = error.str.extract_groups(_DROPPED)
-    lost = pl.coalesce(dropped.struct.field("before"), dropped.struct.field("after"))
-    return [
-        code.alias("code"),
-        error.str.extract(_DESCRIPTION).alias("description"),
-        pl.when(code.str.starts_with("L")).then(lost).cast(pl.Int64).alias("lines_dropped"),
-    ]
+def _error(message: str) -> Row | None:
+    match = _ERROR.match(message)
+    if match is None:
+        return None
+    code = match[1] or match[2]
+    dropped = _DROPPED.search(message) if code.startswith("L") else None
+    return {
+        "event": "error",
+        "code": code,
+        "description": match[3] or None,
+        "lines_dropped": int(dropped[1] or dropped[2]) if dropped else None,
+    }
 
 
-def _memory() -> list[pl.Expr]:
-    groups = pl.when(pl.col("event") == "memory").then(pl.col("message")).str.extract_groups(_MEMORY)
-    size = groups.struct.field("size").cast(pl.Float64)
-    unit = groups.struct.field("unit").replace_strict(_MB, default=None, return_dtype=pl.Float64)
-    percent = groups.struct.field("percent").cast(pl.Float64)
-    return [(size * unit).alias("memory_mb"), percent.alias("memory_percent")]
+def _memory(message: str) -> Row | None:
+    match = _MEMORY.fullmatch(message)
+    if match is None:
+        return None
+    return {
+        "event": "memory",
+        "memory_mb": float(match[1]) * _MB[match[2]],
+        "memory_percent": float(match[3]),
+    }
 
 
-def _changes() -> list[pl.Expr]:
-    message = pl.col("message")
-    states = message.str.extract_groups(_STATES)
-    status = message.str.extract(_EXIT).cast(pl.Int32)
-    return [
-        states.struct.field("from_state"),
-        states.struct.field("to_state"),
-        pl.when(status <= _EXIT_MAX).then(status).cast(pl.Int16).alias("exit_status"),
-    ]
+def _change(message: str) -> Row | None:
+    if match := _STATES.fullmatch(message):
+        return {"event": "state", "from_state": match[1], "to_state": match[2]}
+    if match := _EXIT.fullmatch(message):
+        status = int(match[1]) if match[1] else None
+        return {
+            "event": "exit",
+            "exit_status": status if status is not None and status <= _EXIT_MAX else None,
+        }
+    return None
+
+
+def _other(message: str) -> Row:
+    event = _WORDS.get(message)
+    event = event or next(
+        (name for beginning, name in _BEGINNINGS.items() if message.startswith(beginning)), None
+    )
+    return {"event": event or "other"}

@@ -1,38 +1,42 @@
-"""Changes to the app, as Heroku's API reports them (``app[api]``, before 2015 ``heroku[api]``)."""
+"""Changes to the app, as Heroku's API reports them (``app[api]``, before 2015 ``heroku[api]``), one by one."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
-import polars as pl
-
-from ingest.records import rows
+from ingest.records import read_singly
 from ingest.schema import RELEASES
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from ingest.records import Records
 
 _EVENTS: Final = (
-    (r"^Deploy \S", "deploy"),
-    (r"^Release v\d+ created by", "release"),
-    (r"^Rollback to v\d+", "rollback"),
-    (r"^Scaled? to ", "scale"),
-    (r"^(?:Set|Remove|Unset) .*\bconfig vars?\b", "config"),
-    (r"^(?:Attach|Detach) |^(?:Add|Remove|Update|Upgrade) .* add-on\b|^@ref:", "addon"),
-    (r"^Build ", "build"),
+    (re.compile(r"Deploy \S"), "deploy"),
+    (re.compile(r"Release v[0-9]+ created by"), "release"),
+    (re.compile(r"Rollback to v[0-9]+"), "rollback"),
+    (re.compile(r"Scaled? to "), "scale"),
+    (re.compile(r"(?:Set|Remove|Unset) .*\bconfig vars?\b"), "config"),
+    (re.compile(r"(?:Attach|Detach) |(?:Add|Remove|Update|Upgrade) .* add-on\b|@ref:"), "addon"),
+    (re.compile(r"Build "), "build"),
 )
-_VERSION: Final = r"^(?:Release|Rollback to) v(\d{1,9})\b"
-_ACTOR: Final = r"^.* by(?: user)? (\S.*)$"
+_VERSION: Final = re.compile(r"(?:Release|Rollback to) v([0-9]{1,9})\b")
+_ACTOR: Final = re.compile(r".* by(?: user)? (\S.*)", re.DOTALL)
 
 
-def parse(records: Records) -> pl.DataFrame:
+def parse(records: Records) -> pa.RecordBatch:
     """Rows of the releases table, one per record, in order."""
-    message = pl.col("message")
-    event = pl.coalesce(pl.when(message.str.contains(shape)).then(pl.lit(name)) for shape, name in _EVENTS)
-    columns = pl.DataFrame({"message": records.messages()}).select(
-        "message",
-        event=event.fill_null("other"),
-        version=message.str.extract(_VERSION).cast(pl.Int32),
-        actor=message.str.extract(_ACTOR),
-    )
-    return rows(RELEASES, records, columns.to_dict())
+    return read_singly(RELEASES, records, parse_line)
+
+
+def parse_line(message: str) -> dict[str, str | int | None]:
+    """The columns of one line."""
+    version, actor = _VERSION.match(message), _ACTOR.fullmatch(message)
+    return {
+        "event": next((event for shape, event in _EVENTS if shape.match(message)), "other"),
+        "version": int(version[1]) if version else None,
+        "actor": actor[1] if actor else None,
+        "message": message,
+    }

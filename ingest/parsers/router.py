@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from ingest import keyvalue
 from ingest.parsers import router_line
-from ingest.records import reread, rows
+from ingest.records import numbers, replace_odd, rows
 from ingest.schema import ROUTER
+from ingest.text import Spans
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ingest.records import Records
-    from ingest.text import Mask, Spans, Text
+    from ingest.text import Mask, Text
 
 TEXTS: Final = {
     "at": "level",
@@ -32,42 +34,48 @@ TEXTS: Final = {
     "tls_version": "tls_version",
     "agent": "user_agent",
 }
-INTEGERS: Final = {"connect": "connect_ms", "service": "service_ms", "status": "status", "bytes": "bytes"}
+# key: column, its type, the largest value it holds
+INTEGERS: Final = {
+    "connect": ("connect_ms", "INTEGER", 2**31 - 1),
+    "service": ("service_ms", "INTEGER", 2**31 - 1),
+    "status": ("status", "SMALLINT", 2**15 - 1),
+    "bytes": ("bytes", "BIGINT", 2**63 - 1),
+}
 # Keys without a column whose few values are known: with at most one of them a line's `extra` is a constant.
 CONSTANTS: Final = {"tls": (b"true", b"false"), "sock": (b"client", b"backend")}
-_INTEGER_MAX: Final = {"connect": 2**31 - 1, "service": 2**31 - 1, "status": 2**15 - 1, "bytes": 2**63 - 1}
 _KEYS: Final = (*TEXTS, *INTEGERS, *CONSTANTS)
 
 
-def parse(records: Records) -> pl.DataFrame:
+def parse(records: Records) -> pa.RecordBatch:
     """Rows of the router table, one per record, in order; ``route`` is left NULL for landing."""
     found = keyvalue.read(records.text, records.message, _KEYS)
-    numbers, regular = _integers(records.text, found.values, found.regular)
+    columns, regular = _integers(records.text, found.values, found.regular)
     extra, regular = _extra(records.text, found.values, regular)
-    columns = {column: records.text.filled(found.values[key]) for key, column in TEXTS.items()}
-    columns |= numbers | {"extra": extra, "client_ip": _client_ip(columns["forwarded_for"])}
-    columns["source"] = pl.repeat("heroku", len(records), eager=True)
-    table = rows(ROUTER, records, columns)
-    return table if regular.all() else reread(table, ROUTER, 2, records, ~regular, router_line.parse)
+    columns |= {column: records.text.filled(found.values[key]) for key, column in TEXTS.items()}
+    columns |= {"extra": extra, "client_ip": _client_ip(records.text, found.values["fwd"])}
+    columns["source"] = pa.repeat("heroku", len(records))
+    return replace_odd(rows(ROUTER, records, columns), ROUTER, records, ~regular, router_line.parse)
 
 
-def _integers(text: Text, values: Mapping[str, Spans], regular: Mask) -> tuple[dict[str, pl.Series], Mask]:
+def _integers(text: Text, values: Mapping[str, Spans], regular: Mask) -> tuple[dict[str, pa.Array], Mask]:
     """The integer columns; a line with a value that is no such number is not regular."""
-    numbers = {}
-    for key, column in INTEGERS.items():
+    columns = {}
+    for key, (column, type_, largest) in INTEGERS.items():
         value = values[key]
         if column.endswith("_ms"):
-            milliseconds = text.starts_with(np.maximum(value.end - 2, 0), b"ms") & (value.length > 2)
+            milliseconds = text.starts_with(np.maximum(value.end - 2, 0), b"ms") & (
+                value.end - value.start > 2
+            )
             value = value._replace(end=value.end - 2 * milliseconds)
         number, valid = text.integers(value)
-        valid &= number <= _INTEGER_MAX[key]
-        regular = regular & (valid | (value.length == 0))
-        numbers[column] = pl.Series(number).set(pl.Series(~valid), None)
-    return numbers, regular
+        valid &= number <= largest
+        regular = regular & (valid | (value.start == value.end))
+        columns[column] = numbers(number, type_, valid)
+    return columns, regular
 
 
-def _extra(text: Text, values: Mapping[str, Spans], regular: Mask) -> tuple[pl.Series, Mask]:
-    extra = np.zeros(len(regular), dtype=np.uint32)
+def _extra(text: Text, values: Mapping[str, Spans], regular: Mask) -> tuple[pa.Array, Mask]:
+    extra = np.zeros(len(regular), dtype=np.int32)
     choices: list[str | None] = [None]
     for key, known in CONSTANTS.items():
         recognised = values[key].start == 0
@@ -78,10 +86,15 @@ def _extra(text: Text, values: Mapping[str, Spans], regular: Mask) -> tuple[pl.S
             choices.append(f'{{"{key}":"{value.decode()}"}}')
             recognised |= is_value
         regular = regular & recognised
-    return pl.Series(choices, dtype=pl.String).gather(extra), regular
+    return pa.array(choices, pa.string()).take(pa.array(extra)), regular
 
 
-def _client_ip(forwarded_for: pl.Series) -> pl.Series:
+def _client_ip(text: Text, forwarded_for: Spans) -> pa.Array:
     """The last address: the one the router saw itself; all before it is the client's word."""
-    last = forwarded_for.str.replace(r"^.*,", "").str.strip_chars(" ")
-    return last.set(last.str.len_bytes() == 0, None)
+    commas = np.append(-1, text.positions(b","))
+    last = commas[np.searchsorted(commas, forwarded_for.end) - 1]
+    start = np.where(last >= forwarded_for.start, last + 1, forwarded_for.start)
+    if not (start > forwarded_for.start).any():
+        return text.filled(forwarded_for)
+    trimmed = pc.ascii_trim(text.strings(Spans(start, forwarded_for.end)), " ")
+    return pc.if_else(pc.equal(trimmed, ""), None, trimmed)

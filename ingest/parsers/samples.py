@@ -1,22 +1,31 @@
-"""Measured values: ``source=web.1 sample#memory_total=99.74MB …``, one row per value, converted to one unit."""
+"""Measured values: ``source=web.1 sample#memory_total=99.74MB …``, one row per value, converted to one unit.
+
+Names and suffixes repeat endlessly: each distinct (kind, name, suffix) of a batch is looked at once.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from ingest.records import rows
+from ingest.records import numbers, rows
 from ingest.schema import SAMPLES
 from ingest.text import Spans, split_words
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
     from ingest.records import Records
-    from ingest.text import Mask, Positions
+    from ingest.text import Mask, Positions, Text, Tokens
 
 _PREFIXES: Final = (b"sample#", b"measure#", b"count#")
-_VALUE: Final = r"^(-?\d{1,18}(?:\.\d{1,18})?)([A-Za-z%]*)$"
+_VALUE: Final = re.compile(r"(-?[0-9]{1,18}(?:\.[0-9]{1,18})?)([A-Za-z%]*)")
 # suffix: (unit, factor)
 _UNITS: Final = {
     "bytes": ("bytes", 1.0), "B": ("bytes", 1.0), "kB": ("bytes", 1024.0), "KB": ("bytes", 1024.0),
@@ -25,66 +34,94 @@ _UNITS: Final = {
 }  # fmt: skip
 # Measures without a suffix whose unit is known from the documentation: pattern of the name, unit, factor.
 _BARE: Final = (
-    (r"^load_avg", "load", 1.0),
-    (r"(?:hit_rate|percentage_used)$", "percent", 100.0),
-    (r"^(?:tmp_disk_|db_size$|db_max_size$)", "bytes", 1.0),
+    (re.compile(r"load_avg"), "load", 1.0),
+    (re.compile(r".*(?:hit_rate|percentage_used)$"), "percent", 100.0),
+    (re.compile(r"tmp_disk_|db_size$|db_max_size$"), "bytes", 1.0),
 )
 _PGBOUNCER: Final = (
-    (r"^avg_query$", "ms", 0.001),
-    (r"^max_wait$", "ms", 1000.0),
-    (r"^avg_(?:recv|sent)$", "bytes", 1.0),
+    (re.compile(r"avg_query$"), "ms", 0.001),
+    (re.compile(r"max_wait$"), "ms", 1000.0),
+    (re.compile(r"avg_(?:recv|sent)$"), "bytes", 1.0),
 )
 
 
-def kinds(processes: pl.Series) -> pl.Series:
-    """What an add-on's PROCID measures: postgres, redis, pgbouncer or kafka; NULL for any other."""
-    names = processes.to_frame("p")
-    name = pl.col("p")
-    return names.select(
-        pl.when(name == "heroku-postgres").then(pl.lit("postgres"))
-        .when(name == "heroku-pgbouncer").then(pl.lit("pgbouncer"))
-        .when((name == "heroku-redis") | name.str.starts_with("redis")).then(pl.lit("redis"))
-        .when((name == "heroku-kafka") | name.str.starts_with("kafka")).then(pl.lit("kafka"))
-    ).to_series()  # fmt: skip
+class _Meaning(NamedTuple):
+    """What a name and a suffix stand for."""
+
+    metric: str
+    unit: str
+    factor: float
 
 
-def parse(records: Records, kind: pl.Series) -> tuple[pl.DataFrame, Mask]:
-    """One row per valid value, in order, and which records had any. ``kind`` is per record."""
-    row, name, value = _tokens(records)
-    measured = pl.DataFrame({"row": row, "metric": name, "raw": value, "kind": kind.gather(pl.Series(row))})
-    values = measured.select(
-        "row",
-        "kind",
-        metric=pl.col("metric").str.to_lowercase().str.replace_many(["-", "."], ["_", "_"]),
-        value=pl.col("raw").str.extract(_VALUE, 1).cast(pl.Float64),
-        suffix=pl.col("raw").str.extract(_VALUE, 2),
-    ).filter(pl.col("value").is_not_null() & (pl.col("metric") != ""))
-    converted = values.with_columns(_unit()).with_columns(pl.col("value") * pl.col("factor"))
-    found = converted["row"].to_numpy()
-    columns = {name: converted[name] for name in ("kind", "metric", "value", "unit")}
-    columns["source"] = _sources(records).gather(converted["row"])
-    answered = np.zeros(len(records), dtype=np.bool_)
-    answered[found] = True
-    return rows(SAMPLES, records.take(found), columns), answered
+def kind_of(process: str) -> str | None:
+    """What an add-on's PROCID measures; None for an add-on that is not known."""
+    if process in {"heroku-postgres", "heroku-pgbouncer"}:
+        return process.removeprefix("heroku-")
+    name = process.removeprefix("heroku-")
+    return next((kind for kind in ("redis", "kafka") if name == kind or process.startswith(kind)), None)
 
 
-def _tokens(records: Records) -> tuple[Positions, pl.Series, pl.Series]:
-    """Row, name and raw value of each word ``sample#name=value``."""
+def parse(records: Records, kinds: Sequence[str]) -> tuple[pa.RecordBatch, Mask]:
+    """One row per valid value, in order, and which records had any. ``kinds`` is per record."""
     text = records.text
     words = split_words(text, records.message)
+    name, raw, row = _measures(text, words)
+    value, suffix, valid = _values(text, raw)
+    name, suffix, value, row = name.take(valid), suffix.take(valid), value[valid], row[valid]
+    kind = pa.array([kinds[each] for each in row], pa.string())
+    key = pc.binary_join_element_wise(
+        kind, text.strings(name), text.strings(suffix), "\0"
+    ).dictionary_encode()
+    meanings = [_meaning(*each.split("\0")) for each in key.dictionary.to_pylist()]
+    index = key.indices.to_numpy()
+    factor = np.array([meaning.factor for meaning in meanings], dtype=np.float64)
+    columns = {
+        "source": _sources(records, words).take(pa.array(row)),
+        "kind": kind,
+        "metric": pa.array([meaning.metric for meaning in meanings], pa.string()).take(key.indices),
+        "value": numbers(
+            value * factor[index] if len(index) else value, "DOUBLE", np.ones(len(row), np.bool_)
+        ),
+        "unit": pa.array([meaning.unit for meaning in meanings], pa.string()).take(key.indices),
+    }
+    answered = np.zeros(len(records), dtype=np.bool_)
+    answered[row] = True
+    return rows(SAMPLES, records.take(row), columns), answered
+
+
+def _measures(text: Text, words: Tokens) -> tuple[Spans, Spans, Positions]:
+    """Name, raw value and row of each word ``sample#name=value``."""
     name_start = np.zeros(len(words.start), dtype=np.int64)
     for prefix in _PREFIXES:
         name_start = np.where(text.starts_with(words.start, prefix), words.start + len(prefix), name_start)
-    equals = text.next(b"=", name_start)
-    found = (name_start > 0) & (equals < words.end) & (name_start <= words.end)
-    name = Spans(name_start[found], equals[found])
-    return words.row[found], text.strings(name), text.strings(Spans(equals[found] + 1, words.end[found]))
+    found = np.flatnonzero(name_start)
+    start, end = name_start[found], words.end[found]
+    equals = text.next(b"=", start)
+    named = (equals < end) & (equals > start)
+    return Spans(start[named], equals[named]), Spans(equals[named] + 1, end[named]), words.row[found[named]]
 
 
-def _sources(records: Records) -> pl.Series:
+def _values(text: Text, raw: Spans) -> tuple[NDArray[np.float64], Spans, Mask]:
+    """The number each raw value begins with, and the letters behind it."""
+    window = text.windows(raw.start, 40)
+    letters = ((window | 32) >= ord("a")) & ((window | 32) <= ord("z")) | (window == ord("%"))
+    letters |= np.arange(40) >= raw.length[:, None]
+    length = np.minimum(np.where(letters.any(axis=1), letters.argmax(axis=1), 40), raw.length)
+    suffix = Spans(raw.start + length, raw.end)
+    value, valid = text.decimals(Spans(raw.start, suffix.start))
+    valid &= letters.all(axis=1, where=np.arange(40) >= length[:, None])
+    valid &= raw.length <= 40
+    for row in np.flatnonzero(~valid):
+        match = _VALUE.fullmatch(text.slice(raw.start[row], raw.end[row]).decode())
+        if match is not None:
+            value[row], valid[row] = float(match[1]), True
+            suffix.start[row] = raw.start[row] + len(match[1])
+    return value, suffix, valid
+
+
+def _sources(records: Records, words: Tokens) -> pa.StringArray:
     """The ``source=`` word of each record, else its PROCID."""
     text = records.text
-    words = split_words(text, records.message)
     found = np.flatnonzero(
         text.starts_with(words.start, b"source=") & (words.end - words.start > len(b"source="))
     )
@@ -94,20 +131,14 @@ def _sources(records: Records) -> pl.Series:
     return text.strings(Spans(start, end))
 
 
-def _unit() -> list[pl.Expr]:
-    """The unit of each value and the factor that converts into it."""
-    metric, suffix = pl.col("metric"), pl.col("suffix")
-    bare = suffix == ""
-    pgbouncer = bare & (pl.col("kind") == "pgbouncer")
-    choices = [(pgbouncer & metric.str.contains(shape), unit, factor) for shape, unit, factor in _PGBOUNCER]
-    choices += [(bare & metric.str.contains(shape), unit, factor) for shape, unit, factor in _BARE]
-    unit = pl.coalesce(pl.when(condition).then(pl.lit(name)) for condition, name, _ in choices)
-    factor = pl.coalesce(pl.when(condition).then(pl.lit(number)) for condition, _, number in choices)
-    named = suffix.replace_strict(
-        {s: u for s, (u, _) in _UNITS.items()}, default=None, return_dtype=pl.String
-    )
-    scale = suffix.replace_strict(
-        {s: f for s, (_, f) in _UNITS.items()}, default=1.0, return_dtype=pl.Float64
-    )
-    other = pl.when(bare).then(pl.lit("count")).otherwise(suffix.str.to_lowercase())
-    return [pl.coalesce(unit, named, other).alias("unit"), pl.coalesce(factor, scale).alias("factor")]
+def _meaning(kind: str, name: str, suffix: str) -> _Meaning:
+    metric = name.lower().replace("-", "_").replace(".", "_")
+    if suffix in _UNITS:
+        return _Meaning(metric, *_UNITS[suffix])
+    if suffix:
+        return _Meaning(metric, suffix.lower(), 1.0)
+    known = (*_PGBOUNCER, *_BARE) if kind == "pgbouncer" else _BARE
+    for shape, unit, factor in known:
+        if shape.match(metric):
+            return _Meaning(metric, unit, factor)
+    return _Meaning(metric, "count", 1.0)

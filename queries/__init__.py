@@ -1,0 +1,1 @@
+"""One .sql file per question, and the catalog that installs them as DuckDB table macros."""

@@ -1,0 +1,199 @@
+"""``lake.duckdb``: views over the lake's Parquet and the questions as table macros, for any DuckDB client.
+
+The file holds no rows. It is never written in place: a new one is built beside it and replaces it in one
+step, so that readers hold either the old file or the new one and no lock is ever in their way. It carries a
+fingerprint of the statements that made it, and is built anew when these, the lake's place or DuckDB's version
+differ. Where it cannot be written or read, a connection in memory with the same views and macros takes its
+place.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import secrets
+import tempfile
+from contextlib import suppress
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Final
+
+import duckdb
+
+from ingest.schema import TABLES
+from queries.catalog import questions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ingest.schema import Table
+
+# Files of this version open in DuckDB 1.5 too; what 2.0 writes by default opens in 2.0 only.
+STORAGE_VERSION: Final = "v1.5.0"
+
+
+def ensure(lake: str, database: Path) -> None:
+    """Make ``database`` fit this lake and this version of the catalog; does nothing when it does already.
+
+    ``lake`` is a local folder or an ``s3://`` prefix; a folder that is missing or empty is fine. Raises
+    OSError or duckdb.Error when the file cannot be written, ValueError when the lake's path cannot be
+    written as a pattern.
+    """
+    wanted = statements(lake)
+    if _fingerprint_in(database) != fingerprint(wanted):
+        _build(wanted, database)
+
+
+def connect(lake: str, database: Path) -> duckdb.DuckDBPyConnection:
+    """A connection with all views and questions, its time zone UTC; cursors of it have the same.
+
+    It is read-only on ``database``, or in memory where that file cannot be written or opened: a read-only
+    folder, or another process that holds it open for writing. Close it when done. Raises ValueError when the
+    lake's path cannot be written as a pattern, duckdb.Error when its files cannot be read.
+    """
+    wanted = statements(lake)
+    with suppress(OSError, duckdb.Error):
+        ensure(lake, database)
+    connection = _opened(wanted, database) or _in_memory(wanted)
+    # Global, since a plain SET would not reach the connection's cursors.
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    return connection
+
+
+def _opened(wanted: list[str], database: Path) -> duckdb.DuckDBPyConnection | None:
+    """The database file, opened; None when it does not hold ``wanted`` or cannot be opened.
+
+    A process that still has the replaced file open gets that old one again from duckdb.connect, whatever
+    lies at the path now; hence the second look at the fingerprint.
+    """
+    if not database.is_file():
+        return None
+    try:
+        connection = duckdb.connect(str(database), read_only=True)
+    except duckdb.Error:
+        return None
+    if _fingerprint_of(connection) == fingerprint(wanted):
+        return connection
+    connection.close()
+    return None
+
+
+def _in_memory(wanted: list[str]) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect()
+    # DuckDB's default would be a folder in the working directory, which may be anything.
+    spill = Path(tempfile.gettempdir()) / f"drainlake-{secrets.token_hex(8)}"
+    connection.execute(f"SET temp_directory = {_literal(str(spill))}")
+    _run(connection, wanted)
+    return connection
+
+
+def _build(wanted: list[str], database: Path) -> None:
+    """Write a new file beside ``database`` and put it in its place; a failure leaves the old one."""
+    database.parent.mkdir(parents=True, exist_ok=True)
+    fresh = database.with_name(f".{database.name}.{secrets.token_hex(8)}.new")
+    try:
+        with duckdb.connect(
+            str(fresh), config={"storage_compatibility_version": STORAGE_VERSION}
+        ) as connection:
+            _run(connection, wanted)
+        fresh.replace(database)
+    finally:
+        for left in (fresh, fresh.with_name(f"{fresh.name}.wal")):
+            left.unlink(missing_ok=True)
+
+
+def _run(connection: duckdb.DuckDBPyConnection, wanted: list[str]) -> None:
+    for statement in wanted:
+        connection.execute(statement)
+    mark = f"CREATE VIEW drainlake_fingerprint AS SELECT {_literal(fingerprint(wanted))} AS fingerprint"
+    connection.execute(mark)
+
+
+def fingerprint(wanted: list[str]) -> str:
+    """What tells one database from another: a digest of its statements and of DuckDB's version."""
+    return hashlib.sha256("\n".join([duckdb.__version__, *wanted]).encode()).hexdigest()
+
+
+def _fingerprint_in(database: Path) -> str | None:
+    """The fingerprint of the file that lies there now; None when there is none, or it cannot be read."""
+    if not database.is_file():
+        return None
+    with duckdb.connect() as connection, suppress(duckdb.Error):
+        # Attached, because duckdb.connect(file) may hand out an older file that this process has open.
+        connection.execute(f"ATTACH {_literal(str(database))} AS current (READ_ONLY)")
+        connection.execute("USE current")
+        return _fingerprint_of(connection)
+    return None
+
+
+def _fingerprint_of(connection: duckdb.DuckDBPyConnection) -> str | None:
+    with suppress(duckdb.Error):
+        rows = connection.execute("SELECT fingerprint FROM drainlake_fingerprint").fetchall()
+        return str(rows[0][0])
+    return None
+
+
+def statements(lake: str) -> list[str]:
+    """The statements that make the database, in order: views, the macros that questions share, questions."""
+    shared = resources.files("queries") / "shared"
+    between = Template((shared / "between.sql").read_text("utf-8"))
+    return [
+        *(_view(lake, table) for table in TABLES.values()),
+        *((shared / name).read_text("utf-8") for name in ("instants.sql", "assets.sql")),
+        *(between.substitute(table=name) for name in TABLES),
+        *_documented_questions(),
+    ]
+
+
+def _documented_questions() -> Iterator[str]:
+    for item in questions():
+        yield item.sql
+        yield f"COMMENT ON MACRO TABLE {item.name} IS {_literal(item.question)}"
+
+
+def _view(lake: str, table: Table) -> str:
+    """A view with exactly the table's columns and ``date``, whatever files there are.
+
+    read_parquet fails on a pattern without files and on a column that no file has, so a typed empty SELECT
+    stands first in the union, or alone.
+    """
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    nothing = ", ".join(f'NULL::{column.type} AS "{column.name}"' for column in table.columns)
+    parts = [f"SELECT {nothing}, NULL::DATE AS date WHERE false"]
+    pattern = _pattern(lake, table.name)
+    if _has_files(lake, table.name):
+        parts.append(f"FROM {_read(pattern)}")
+    files = " UNION ALL BY NAME ".join(parts)
+    # Names come from ingest.schema, and the path is a quoted literal.
+    return f'CREATE VIEW "{table.name}" AS SELECT {names}, date FROM ({files})'  # noqa: S608
+
+
+def _read(pattern: str) -> str:
+    return (
+        f"read_parquet({_literal(pattern)}, hive_partitioning = true, union_by_name = true, "
+        "hive_types = {'date': DATE})"
+    )
+
+
+def _has_files(lake: str, table: str) -> bool:
+    return _is_remote(lake) or any(Path(lake).absolute().glob(f"{table}/*/*.parquet"))
+
+
+def _pattern(lake: str, table: str) -> str:
+    """The files of one table; absolute, because the database is opened from any working directory.
+
+    Raises ValueError for a backslash, which DuckDB takes for a folder separator and cannot escape.
+    """
+    if "\\" in lake:
+        raise ValueError(f"The lake's path {lake!r} has a backslash; choose a folder without one.")
+    place = lake.rstrip("/") if _is_remote(lake) else str(Path(lake).absolute())
+    return f"{glob.escape(place)}/{table}/*/*.parquet"
+
+
+def _is_remote(lake: str) -> bool:
+    return "://" in lake
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,29 @@
+-- question: How long do requests take, by route?
+-- one row per: app and route
+-- parameters:
+--   since: First instant counted (TIMESTAMPTZ, DATE or text, UTC unless it names a zone); NULL is the beginning.
+--   until: First instant no longer counted; NULL is the end.
+--   app_name: The app asked about; NULL is all apps.
+-- columns:
+--   app VARCHAR: The app.
+--   route VARCHAR: The path with its variable parts named; NULL when the line had no path.
+--   requests BIGINT: Requests the figures are of: those a dyno served, WebSockets (status 101) left out.
+--   p50_ms INTEGER: Half of them took at most this many milliseconds; nearest rank, a value that happened.
+--   p95_ms INTEGER: 95 % took at most this many milliseconds; nearest rank.
+--   p99_ms INTEGER: 99 % took at most this many milliseconds; nearest rank; NULL under 100 requests.
+--   max_ms INTEGER: The slowest took this many milliseconds; an H12 is cut off at 30,000 and really took longer.
+-- cost: One pass over the router files of the days asked about.
+-- example: SELECT * FROM latency(since := now() - INTERVAL 1 DAY) ORDER BY p95_ms DESC LIMIT 10
+CREATE OR REPLACE MACRO latency(since := NULL, until := NULL, app_name := NULL) AS TABLE
+SELECT
+  app,
+  route,
+  count(*) AS requests,
+  quantile_disc(service_ms, 0.50) AS p50_ms,
+  quantile_disc(service_ms, 0.95) AS p95_ms,
+  CASE WHEN count(*) >= 100 THEN quantile_disc(service_ms, 0.99) END AS p99_ms,
+  max(service_ms) AS max_ms
+FROM router_between(since, until, app_name)
+WHERE service_ms IS NOT NULL AND status IS DISTINCT FROM 101
+GROUP BY app, route
+ORDER BY requests DESC, app, route;

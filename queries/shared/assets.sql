@@ -1,0 +1,19 @@
+-- Paths as log lines of different origin can be compared: query string off, percent-encoding undone (the newer
+-- router logs paths decoded, nginx and the load balancers do not). What decodes to no UTF-8 stays as it is.
+CREATE OR REPLACE MACRO bare_path(logged_path) AS
+  coalesce(
+    TRY(url_decode(split_part(split_part(logged_path, '?', 1), '#', 1))),
+    split_part(split_part(logged_path, '?', 1), '#', 1)
+  );
+
+CREATE OR REPLACE MACRO compressible_name(asset_path) AS
+  regexp_matches(
+    lower(asset_path),
+    '\.(css|js|mjs|json|map|svg|html?|xml|txt|csv|webmanifest|ttf|otf|eot|rss|atom)$'
+  );
+
+CREATE OR REPLACE MACRO compressible_type(mime_type) AS
+  regexp_matches(
+    lower(mime_type),
+    '^(text/|application/(x-)?(javascript|json|xml|manifest|font-ttf|vnd\.ms-fontobject)|font/(ttf|otf)|image/svg|[a-z]+/[^;]*\+(json|xml))'
+  );

@@ -1,0 +1,15 @@
+-- Times as every question takes them. A caller may give a TIMESTAMPTZ, a DATE, a TIMESTAMP or a text; what names
+-- no zone is UTC. DuckDB's own casts would read those in the session's time zone, and the same call would answer
+-- differently on another machine. A letter or sign after the first colon is a zone: only then may the text be
+-- cast as it is.
+CREATE OR REPLACE MACRO instant(moment) AS
+  CASE
+    WHEN regexp_matches(moment::VARCHAR, ':.*[A-Za-z+-]') THEN moment::VARCHAR::TIMESTAMPTZ
+    ELSE moment::VARCHAR::TIMESTAMP AT TIME ZONE 'UTC'
+  END;
+
+CREATE OR REPLACE MACRO utc_day(moment) AS (moment AT TIME ZONE 'UTC')::DATE;
+
+-- date_trunc alone would cut at the session's hour, which begins at :30 in India.
+CREATE OR REPLACE MACRO utc_hour(moment) AS
+  date_trunc('hour', moment AT TIME ZONE 'UTC') AT TIME ZONE 'UTC';

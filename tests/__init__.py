@@ -1,0 +1,1 @@
+"""The tests of drainlake; the folders mirror the source."""

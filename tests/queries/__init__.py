@@ -1,0 +1,1 @@
+"""Tests of the questions, the catalog and lake.duckdb."""

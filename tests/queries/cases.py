@@ -1,0 +1,49 @@
+"""The cases of the questions: data files ``cases/<question>/<behaviour>.json``.
+
+A case holds the rows of the lake by table (``each`` gives values shared by all rows of a table, ``repeat``
+in a row says how often it stands there), the call, and either the expected rows in order or the ``error``.
+``columns`` picks expressions of the answer where not all columns are looked at. Times are ISO texts in UTC.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+CASES = Path(__file__).parent / "cases"
+
+FILES = sorted(CASES.glob("*/*.json"))
+
+
+def case_id(file: Path) -> str:
+    """How a case is named in the test's output."""
+    return f"{file.parent.name}-{file.stem}"
+
+
+def load(file: Path) -> dict[str, Any]:
+    """The case, its rows completed."""
+    case: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    shared = case.get("each", {})
+    case["tables"] = {
+        table: [full for row in rows for full in _repeated({**shared.get(table, {}), **row})]
+        for table, rows in case["tables"].items()
+    }
+    return case
+
+
+def _repeated(row: dict[str, Any]) -> list[dict[str, Any]]:
+    return [row] * row.pop("repeat", 1)
+
+
+def statement(case: dict[str, Any]) -> str:
+    """The SELECT that asks the case's question."""
+    return f"SELECT {', '.join(case.get('columns', ['*']))} FROM {case['call']}"
+
+
+def comparable(value: object) -> object:
+    """A value of an answer as the data file writes it."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return round(value, 12) if isinstance(value, float) else value

@@ -1,0 +1,122 @@
+"""Every question: its cases, its documentation against what DuckDB says, its pruning."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import duckdb
+import pytest
+
+from ingest.schema import TABLES
+from queries.catalog import questions
+from tests.queries.cases import CASES, FILES, case_id, comparable, load, statement
+from tests.queries.lakes import write_lake
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from queries.catalog import Question
+
+    Opened = Callable[[Path], duckdb.DuckDBPyConnection]
+
+NAMES = [question.name for question in questions()]
+HOURS = [f"2026-11-{day}T{hour:02d}:00:00Z" for day in range(10, 22) for hour in (0, 12, 23)]
+
+
+@pytest.mark.parametrize("file", FILES, ids=case_id)
+def test_case(file: Path, tmp_path: Path, opened: Opened) -> None:
+    """A question answers a case as its data file says, in whatever time zone the client's session is."""
+    case = load(file)
+    connection = opened(write_lake(tmp_path / "lake", case["tables"]))
+    for zone in ("UTC", "America/New_York", "Asia/Kolkata"):
+        connection.execute(f"SET TimeZone = '{zone}'")
+        if "error" in case:
+            with pytest.raises(duckdb.Error, match=re.escape(case["error"])):
+                connection.execute(statement(case)).fetchall()
+            continue
+        rows = connection.execute(statement(case)).fetchall()
+        assert [[comparable(value) for value in row] for row in rows] == case["rows"], zone
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_question_has_cases(name: str) -> None:
+    """A question has an empty case and at least two more."""
+    stems = {file.stem for file in (CASES / name).glob("*.json")}
+    assert "empty_lake" in stems
+    assert len(stems) >= 3
+
+
+def test_no_case_without_a_question() -> None:
+    """A folder of cases belongs to a question, so that a renamed question keeps its cases."""
+    assert {file.parent.name for file in FILES} == set(NAMES)
+
+
+@pytest.mark.parametrize("question", questions(), ids=NAMES)
+def test_documented_columns_are_the_real_ones(question: Question, tmp_path: Path, opened: Opened) -> None:
+    """The header lists the columns of the answer: names, order and types."""
+    connection = opened(write_lake(tmp_path / "lake", {}))
+    described = connection.execute(f"DESCRIBE FROM {question.name}()").fetchall()
+    real = [(row[0], row[1].replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ")) for row in described]
+    assert [(column.name, column.type) for column in question.columns] == real
+
+
+@pytest.mark.parametrize("question", questions(), ids=NAMES)
+def test_documented_example_runs(question: Question, tmp_path: Path, opened: Opened) -> None:
+    """The example of the header can be pasted."""
+    connection = opened(write_lake(tmp_path / "lake", {}))
+    assert question.name in question.example
+    assert connection.execute(question.example).fetchall() == []
+
+
+def test_no_parameter_is_named_as_a_column() -> None:
+    """DuckDB silently prefers the column where a parameter has its name: the filter would be ignored."""
+    columns = {column.name for table in TABLES.values() for column in table.columns} | {"date"}
+    columns |= {column.name for question in questions() for column in question.columns}
+    parameters = {parameter.name for question in questions() for parameter in question.parameters}
+    assert parameters & columns == set()
+
+
+@pytest.mark.parametrize("question", questions(), ids=NAMES)
+def test_every_question_takes_the_window(question: Question) -> None:
+    """`since`, `until` and `app_name` come first and default to NULL in every question."""
+    first = [(parameter.name, parameter.default) for parameter in question.parameters[:3]]
+    assert first == [("since", "NULL"), ("until", "NULL"), ("app_name", "NULL")]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata"])
+@pytest.mark.parametrize("table", TABLES)
+def test_a_day_reads_the_files_of_a_day(table: str, zone: str, tmp_path: Path, opened: Opened) -> None:
+    """Of thirteen days' files a question about one day opens one, whatever kind of value bounds it."""
+    rows = [{"timestamp": hour, "app": "shop"} for hour in HOURS]
+    connection = opened(write_lake(tmp_path / "lake", {table: rows}))
+    connection.execute(f"SET TimeZone = '{zone}'")
+    bounds = (
+        "'2026-11-20', '2026-11-21T00:00:00Z'",
+        "DATE '2026-11-20', DATE '2026-11-21'",
+        "TIMESTAMPTZ '2026-11-20 00:00:00+00', TIMESTAMPTZ '2026-11-20 00:00:00+00' + INTERVAL 1 DAY",
+    )
+    for bound in bounds:
+        query = f"SELECT timestamp, app FROM {table}_between({bound}, NULL)"
+        assert files_read(connection, query) == 1
+        assert len(connection.execute(query).fetchall()) == 3
+
+
+@pytest.mark.parametrize("question", questions(), ids=NAMES)
+def test_questions_pass_the_window_on(question: Question, tmp_path: Path, opened: Opened) -> None:
+    """A question about one day opens no file of the other days, but the earlier load-balancer rows."""
+    rows = [{"timestamp": hour, "app": "shop"} for hour in HOURS]
+    connection = opened(
+        write_lake(tmp_path / "lake", dict.fromkeys(("router", "access", "platform", "deliveries"), rows))
+    )
+    query = f"FROM {question.name}(since := '2026-11-20', until := '2026-11-21')"
+    # Two scans a table; concurrency looks 10 minutes past midnight. All 13 days would be 13 a scan.
+    spare = 13 if question.name == "uncompressed_assets" else 0
+    assert 1 <= files_read(connection, query) - spare <= 10
+
+
+def files_read(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+    """Number of files that a query opened, over all its scans."""
+    plan = connection.execute(f"EXPLAIN ANALYZE {query}").fetchall()[0][1]
+    return sum(map(int, re.findall(r"Total Files Read: (\d+)", plan)))
