@@ -1,0 +1,53 @@
+"""Takes secrets out of a line before anything else looks at it (heroku-logs.md 2.4, 4.1, 11.6).
+
+* Query parameters: a key stands after ``?``, ``&`` or ``;`` and holds no delimiter; its value ends before
+  ``&``, ``;``, ``#``, a blank, ``"`` or the end. An empty value is no secret and stays. Backslashes right
+  before a ``"`` stay too: without them an escaped quote would turn into a closing one and let the client
+  write the rest of the line.
+* Passwords in URLs: up to the last ``@`` before a blank, ``/``, ``?``, ``#`` or ``"``; the user may be
+  empty.
+* `Starting process with command`: assignments, options and Bearer or Basic credentials too. Values may be
+  quoted; the closing backtick of the command is not part of a value; an option's value never begins with
+  ``--``.
+"""
+
+from __future__ import annotations
+
+import re
+
+MARK = "[REDACTED]"
+PARTS = "token|secret|passw|pwd|apikey|api_key|api-key|access_key|auth|session|signature|credential|jwt"
+WHOLE = "sid|sig|code|otp|key"
+
+
+def _secret_name(allowed: str) -> str:
+    """A name of the allowed characters that contains a telling word or is one of the short ones."""
+    return rf"(?:{allowed}*(?:{PARTS}){allowed}*|(?:{WHOLE}))"
+
+
+PARAMETER = re.compile(
+    rf"""(?<=[?&;])({_secret_name('[^=?&;# "]')})=(?:[^&;# "\\]|\\+(?![\\"]))+""", re.IGNORECASE
+)
+URL_PASSWORD = re.compile(r'([A-Za-z0-9+.-]://[^ /?#"@:]*):[^ /?#"]+@')
+COMMAND = "Starting process with command"
+VALUE = r"""(?:"[^"]*$|'[^']*$|(?:"[^"]*"|'[^']*'|[^ "'`]|`(?=[^ ]))+)"""
+NAME = _secret_name("[A-Za-z0-9_.-]")
+WORD_START = "(?<![^ `'\"])"
+ASSIGNMENT = re.compile(rf"{WORD_START}({NAME})={VALUE}", re.IGNORECASE)
+OPTION = re.compile(rf"{WORD_START}(--{NAME}(?:=| +(?!--))){VALUE}", re.IGNORECASE)
+CREDENTIAL = re.compile(r"\b(Bearer|Basic) +[^ \"'`]+", re.IGNORECASE)
+
+
+def redact(message: str) -> str:
+    """The text without URL passwords and without the values of secret-looking query parameters."""
+    message = URL_PASSWORD.sub(rf"\1:{MARK}@", message)
+    return PARAMETER.sub(rf"\1={MARK}", message)
+
+
+def redact_command(message: str) -> str:
+    """A `Starting process with command` line without credentials; any other text as it is."""
+    if not message.startswith(COMMAND):
+        return message
+    message = ASSIGNMENT.sub(rf"\1={MARK}", message)
+    message = OPTION.sub(rf"\1{MARK}", message)
+    return CREDENTIAL.sub(rf"\1 {MARK}", message)
