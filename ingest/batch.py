@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest import frames, headers
+from ingest.columns import timestamps
 from ingest.deliveries import Delivery
 from ingest.eventlog.contract import AlreadyHeld, EventLog, Mark, NewEntry
 from ingest.eventlog.entry import encode
 from ingest.parsing import Body, Tally, parse
-from ingest.records import timestamps
 from ingest.schema import DELIVERIES
 from ingest.text import Spans, Text
 

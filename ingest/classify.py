@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ingest.columns import matches
 from ingest.parsers.platform import LOSS
-from ingest.records import matches
 from ingest.text import Spans
 
 if TYPE_CHECKING:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 HEADER_INCOMPLETE: Final = "the header has fewer fields than a frame's"
 TIMESTAMP_UNREADABLE: Final = "the header's timestamp is no ISO 8601 time"
-HEADER_NOT_ASCII: Final = "the header has bytes that are not ASCII"
 
 
 class Headers(NamedTuple):
@@ -39,12 +38,13 @@ class Headers(NamedTuple):
         return self.defect < 0
 
 
-DEFECTS: Final = (HEADER_INCOMPLETE, TIMESTAMP_UNREADABLE, HEADER_NOT_ASCII)
+DEFECTS: Final = (HEADER_INCOMPLETE, TIMESTAMP_UNREADABLE)
 
 
 # An equals sign in MSGID shows that the fields before it are missing and this is the message.
 _AS_PRINTED: Final = re.compile(
-    rb"<\d{1,3}>\d{1,3} (\S+) (?:([\w-]+)\[([^\]\s]+)\]|(app|heroku) ([\w.-]+)): ?", re.ASCII
+    rb"<\d{1,3}>\d{1,3} (\S+) (?:([\w-]+)\[([^\]\s]+)\]: ?|(app|heroku) ([\w.-]+): ?|d\.\S+ (\S+) (\S+) )",
+    re.ASCII,
 )
 
 
@@ -52,6 +52,8 @@ def read(text: Text, frames: Frames) -> Headers:
     """Cut the header off each frame."""
     blank = _blanks(text, frames)
     complete = (blank[4] < frames.end) & _has_message_id(text, blank, frames.end)
+    complete &= (np.diff(blank[:5], axis=0) > 1).all(axis=0)  # no field is empty
+    complete &= ~_is_bare_syslog(text, blank)
     blank = np.where(complete, blank, frames.head)  # any place inside the text: the values are not used
     stamp = Spans(blank[0] + 1, blank[1])
     source, process = Spans(blank[2] + 1, blank[3]), Spans(blank[3] + 1, blank[4])
@@ -60,7 +62,6 @@ def read(text: Text, frames: Frames) -> Headers:
         complete[row] = _read_as_printed(text, frames, int(row), (stamp, source, process, message))
     timestamp_us, dated = iso_microseconds(text, stamp)
     defect = np.full(len(frames.head), -1)
-    defect[_has_foreign_bytes(text, frames.head, message.start)] = 2
     defect[~dated] = 1
     defect[~complete] = 0
     return Headers(timestamp_us, source, process, message, defect)
@@ -84,14 +85,20 @@ def _has_message_id(text: Text, blank: Positions, end: Positions) -> Mask:
     return nil | (named & (text.count(b"=", Spans(blank[4], np.minimum(blank[5], end))) == 0))
 
 
+def _is_bare_syslog(text: Text, blank: Positions) -> Mask:
+    """Syslog drains of 2014: HOST is the drain's id and there is no MSGID, not even ``-``."""
+    of_drain = text.starts_with(np.minimum(blank[1] + 1, text.size), b"d.")
+    return of_drain & ~text.starts_with(np.minimum(blank[4] + 1, text.size), b"- ")
+
+
 def _read_as_printed(text: Text, frames: Frames, row: int, fields: tuple[Spans, Spans, Spans, Spans]) -> bool:
     """Fill the fields of a frame whose header is the one ``heroku logs`` prints; whether it is."""
     head, end = int(frames.head[row]), int(frames.end[row])
     match = _AS_PRINTED.match(text.slice(head, end))
     if match is None:
         return False
-    named = (2, 3) if match[2] else (4, 5)
-    places = [match.span(1), match.span(named[0]), match.span(named[1]), (match.end(), end - head)]
+    source, process = next(group for group in ((2, 3), (4, 5), (6, 7)) if match[group[0]])
+    places = [match.span(1), match.span(source), match.span(process), (match.end(), end - head)]
     for field, (start, stop) in zip(fields, places, strict=True):
         field.start[row], field.end[row] = head + start, head + stop
     fields[3].end[row] -= text.slice(end - 1, end) == b"\n"
@@ -110,10 +117,3 @@ def _message(text: Text, blank: Positions, end: Positions) -> Spans:
 def _has_nil_data(text: Text, blank: Positions, start: Positions, end: Positions) -> Mask:
     from_logplex = text.equals(Spans(blank[1] + 1, blank[2]), b"host")
     return ~from_logplex & text.starts_with(start, b"- ") & (start + 2 <= end)
-
-
-def _has_foreign_bytes(text: Text, start: Positions, end: Positions) -> Mask:
-    if text.is_ascii:
-        return np.zeros(len(start), dtype=np.bool_)
-    foreign = np.flatnonzero(text.octets >= 128)
-    return np.searchsorted(foreign, end) > np.searchsorted(foreign, start)

@@ -7,6 +7,7 @@ it raise.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from ingest import classify, frames, headers, rewriting
 from ingest.frames import Junk
 from ingest.parsers import access, php, platform, releases, router, samples
 from ingest.records import Records, rows
+from ingest.redaction import COMMAND
 from ingest.schema import LINES
 from ingest.text import Spans, Text
 
@@ -60,31 +62,30 @@ def parse(bodies: Sequence[Body], received_at_us: int) -> Parsed:
     found, junk = frames.split(text, spans)
     header = headers.read(text, found)
     readable = header.readable
-    parts, unparsed = _route(_records(text, apps, app, found, header), header.source.take(readable))
-    defects = _defects(text, apps, app, found, header, junk, received_at_us)
-    if defects.num_rows:
-        parts["lines"].append(defects)
+    parts, unparsed = _route(*_records(text, apps, app, found, header))
+    if junk or not readable.all():
+        parts["lines"].append(_defects(text, apps, app, found, header, junk, received_at_us))
     tables = {name: pa.concat_batches(part) for name, part in parts.items() if part}
     tally = _tally(len(bodies), found, header, junk, unparsed, received_at_us)
     return Parsed({name: table for name, table in tables.items() if table.num_rows}, tally)
 
 
-def _records(text: Text, apps: Sequence[str], app: Positions, found: Frames, header: Headers) -> Records:
+def _records(
+    text: Text, apps: Sequence[str], app: Positions, found: Frames, header: Headers
+) -> tuple[Records, classify.Senders]:
+    """The frames with a readable header, fit to be stored, and who sent them."""
     readable = header.readable
-    text, message = rewriting.storable(text, header.message.take(readable))
-    return Records(
-        text,
-        apps,
-        app[found.delivery[readable]],
-        header.timestamp_us[readable],
-        header.process.take(readable),
-        message,
-    )
+    text, process = rewriting.repaired(text, header.process.take(readable))
+    index, time_us = app[found.delivery[readable]], header.timestamp_us[readable]
+    records = Records(text, apps, index, time_us, process, header.message.take(readable))
+    sender = classify.senders(records, header.source.take(readable))
+    commands = (sender.dyno_manager | sender.api) & text.starts_with(records.message.start, COMMAND.encode())
+    text, message = rewriting.storable(text, records.message, commands)
+    return replace(records, text=text, message=message), sender
 
 
-def _route(records: Records, source: Spans) -> tuple[dict[str, list[pa.RecordBatch]], Mask]:
+def _route(records: Records, sender: classify.Senders) -> tuple[dict[str, list[pa.RecordBatch]], Mask]:
     """The rows of every table, and which records no parser recognised."""
-    sender = classify.senders(records, source)
     measured, measures = _measures(records, sender)
     tables = {"samples": measures}
     event = sender.log_system | (sender.dyno_manager & ~measured)
@@ -127,14 +128,14 @@ def _dyno_output(records: Records, dyno: Mask, recognised: Mask) -> dict[str, li
     at = np.flatnonzero(dyno)
     if not len(at):
         return {}
-    is_access = access.recognise(records.take(at))
+    table, is_access = access.parse(records.take(at))
     errors_at = at[~is_access]
     is_error, continues = php.recognise(records.take(errors_at))
-    at, errors_at, continues = at[is_access], errors_at[is_error], continues[is_error]
-    recognised[at] = True
+    errors_at, continues = errors_at[is_error], continues[is_error]
+    recognised[at[is_access]] = True
     recognised[errors_at] = True
     return {
-        "access": [access.parse(records.take(at))] if len(at) else [],
+        "access": [table],
         "php": [php.parse(records.take(errors_at), continues)] if len(errors_at) else [],
     }
 
@@ -163,7 +164,7 @@ def _defects(
     ]
     runs = sorted([*unreadable, *junk])
     start, end, delivery = np.array([run[:3] for run in runs], dtype=np.int64).reshape(-1, 3).T
-    text, exact = rewriting.storable(text, Spans(start, end))
+    text, exact = rewriting.storable(text, Spans(start, end), np.zeros(len(start), dtype=np.bool_))
     timestamp_us = np.full(len(start), received_at_us, dtype=np.int64)
     nowhere = Spans(np.zeros_like(start), np.zeros_like(start))
     records = Records(text, apps, app[delivery], timestamp_us, nowhere, exact)

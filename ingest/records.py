@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ingest.columns import booleans, indices, timestamps
 from ingest.schema import ARROW_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from numpy.typing import NDArray
+    from collections.abc import Mapping, Sequence
 
     from ingest.schema import Table
     from ingest.text import Mask, Positions, Spans, Text
@@ -54,23 +52,6 @@ class Records:
         return self.text.strings(self.process)
 
 
-def timestamps(microseconds: Positions, valid: Mask | None = None) -> pa.Array:
-    """A column of UTC times; NULL where not valid."""
-    return pa.array(microseconds, pa.timestamp("us", "UTC"), mask=None if valid is None else ~valid)
-
-
-def numbers(values: NDArray[np.int64] | NDArray[np.float64], type_: str, valid: Mask) -> pa.Array:
-    """A column of numbers of a schema type; NULL where not valid. Valid values must fit the type."""
-    arrow = ARROW_TYPES[type_]
-    return pa.array(np.where(valid, values, 0).astype(arrow.to_pandas_dtype()), arrow, mask=~valid)
-
-
-def matches(column: pa.StringArray, expression: str) -> Mask:
-    """Which values match a regular expression; NULL does not."""
-    found: Mask = pc.match_substring_regex(column, expression).fill_null(False).to_numpy(zero_copy_only=False)
-    return found
-
-
 def rows(table: Table, records: Records, columns: Mapping[str, pa.Array]) -> pa.RecordBatch:
     """One row per record in the table's schema: timestamp and app from the records, missing columns NULL."""
     given = {
@@ -87,39 +68,44 @@ def rows(table: Table, records: Records, columns: Mapping[str, pa.Array]) -> pa.
 
 def app_column(apps: Sequence[str], index: Positions) -> pa.StringArray:
     """The names of the apps behind their indexes."""
-    return pa.DictionaryArray.from_arrays(index.astype(np.int32), pa.array(apps, pa.string())).cast(
-        pa.string()
-    )
+    if len(apps) == 1:
+        return pa.repeat(apps[0], len(index))
+    return pa.array(apps, pa.string()).take(indices(index))
+
+
+def rows_of_nothing(table: Table) -> pa.RecordBatch:
+    """No rows in the table's schema."""
+    return pa.RecordBatch.from_pylist([], table.arrow)
 
 
 def read_singly(
-    table: Table, records: Records, parse_line: Callable[[str], Mapping[str, object]]
+    table: Table,
+    records: Records,
+    lines: Sequence[Mapping[str, object]],
+    columns: Mapping[str, pa.Array] | None = None,
 ) -> pa.RecordBatch:
-    """Rows for lines that are read one by one.
+    """Rows for records whose lines were read one by one; ``columns`` holds those that were not.
 
-    ``parse_line`` gives times as microseconds since 1970, UTC, and may leave columns out: they become NULL.
+    Times are microseconds since 1970, UTC; columns that a line leaves out are NULL.
     """
-    lines = [parse_line(message) for message in records.messages().to_pylist()]
-    columns = {
+    read = {
         column.name: pa.array([line.get(column.name) for line in lines], ARROW_TYPES[column.type])
         for column in table.columns[2:]
     }
-    return rows(table, records, columns)
+    return rows(table, records, read | dict(columns or {}))
 
 
 def replace_odd(
     batch: pa.RecordBatch,
     table: Table,
-    records: Records,
+    odd_records: Records,
     odd: Mask,
-    parse_line: Callable[[str], Mapping[str, object]],
+    lines: Sequence[Mapping[str, object]],
     keep: Sequence[str] = (),
 ) -> pa.RecordBatch:
-    """Replace the odd rows by what reading their lines one by one gives, but for the columns to ``keep``."""
-    if not odd.any():
-        return batch
-    reread = read_singly(table, records.take(odd), parse_line)
-    mask = pa.array(odd)
+    """Replace the odd rows by their lines that were read one by one, but for the columns to ``keep``."""
+    reread = read_singly(table, odd_records, lines)
+    mask = booleans(odd)
     arrays = [
         column
         if field.name in {"timestamp", "app", *keep}

@@ -2,53 +2,65 @@
 
 Three places leak them: query strings (in router, access, PHP and nginx lines, and in what apps print), the
 passwords of URLs, and ``Starting process with command`` lines, which Heroku prints with the environment
-expanded. The names of query parameters are searched for the words below; only messages that have one
-meet the regular expressions, so a batch without secrets pays for one pass over its parameter names.
+expanded. The names of query parameters are searched for the words below by column; only messages that have one
+are rewritten, one by one.
+
+* A parameter's value ends before ``&``, ``;``, ``#``, a blank, ``"`` or the end. Backslashes right before a ``"``
+  stay: without them an escaped quote would turn into a closing one and let the client write the rest of the line.
+* A URL's password runs to the last ``@`` before a blank, ``/``, ``?``, ``#`` or ``"``.
+* In commands assignments, options and Bearer or Basic credentials count too. Values may be quoted; the closing
+  backtick of the command is no part of a value; an option's value never begins with ``--``.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
+from ingest.columns import matches, values
 from ingest.text import Spans
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from ingest.text import Mask, Positions, Text
 
 REDACTED: Final = "[REDACTED]"
-
-# A name that contains one of these holds a secret; the second list counts only as the whole name.
-SECRET_PARTS: Final = (
-    "token", "secret", "passw", "pwd", "apikey", "api_key", "api-key", "access_key", "session", "signature",
-    "credential", "jwt", "authorization", "oauth",
-)  # fmt: skip
-SECRET_NAMES: Final = ("auth", "sid", "sig", "code", "otp", "key")
 COMMAND: Final = "Starting process with command"
+
+# A name that contains one of the first holds a secret; the others count only as the whole name. `author` and
+# `authority` are no secrets, `authorization` is.
+_PARTS: Final = (
+    "token", "secret", "passw", "pwd", "apikey", "api_key", "api-key", "access_key", "session", "signature",
+    "credential", "jwt", "auth(?!or(?!iz))",
+)  # fmt: skip
+_NAMES: Final = ("sid", "sig", "code", "otp", "key")
 _NAME_MAX_BYTES: Final = 64  # a longer name is suspect unread
 
-_ANY_PART: Final = "|".join(SECRET_PARTS)
-_QUERY_NAME: Final = rf'(?:[^=&;#?\s"]*(?:{_ANY_PART})[^=&;#?\s"]*|(?:{"|".join(SECRET_NAMES)}))'
-_OPTION_NAME: Final = rf"[A-Za-z0-9_.-]*(?:{_ANY_PART}|auth|_key|-key)[A-Za-z0-9_.-]*"
-# Expressions of RE2 and their replacements; RE2 takes linear time on any text.
-_ANYWHERE: Final = (
-    (rf'(?i)([?&;]{_QUERY_NAME}=)(?:\\.|[^&;#\s"\\])+', rf"\1{REDACTED}"),
-    (r'(?i)([a-z][a-z0-9+.-]*://[^\s/@:"]*:)[^\s/@"]+@', rf"\1{REDACTED}@"),
-)
-_IN_COMMANDS: Final = (
-    (r"""(?i)\b((?:bearer|basic)\s+)[^\s"'`]+""", rf"\1{REDACTED}"),
-    (rf"""(?i)({_OPTION_NAME}=|--{_OPTION_NAME}\s+)(?:"[^"]*"|'[^']*'|[^\s"'`]+)""", rf"\1{REDACTED}"),
-)
-_NAMES: Final = rf"(?i){_ANY_PART}|{'|'.join(SECRET_NAMES)}"
+
+def _name(allowed: str) -> str:
+    return rf"(?:{allowed}*(?:{'|'.join(_PARTS)}){allowed}*|(?:{'|'.join(_NAMES)}))"
 
 
-def suspects(text: Text, spans: Spans) -> Mask:
+_PARAMETER: Final = re.compile(
+    rf"""(?<=[?&;])({_name('[^=?&;# "]')})=(?:[^&;# "\\]|\\+(?![\\"]))+""", re.IGNORECASE
+)
+_URL_PASSWORD: Final = re.compile(r'([A-Za-z0-9+.-]://[^ /?#"@:]*):[^ /?#"]+@')
+_VALUE: Final = r"""(?:"[^"]*$|'[^']*$|(?:"[^"]*"|'[^']*'|[^ "'`]|`(?=[^ ]))+)"""
+_OPTION_NAME: Final = _name("[A-Za-z0-9_.-]")
+_WORD_START: Final = "(?<![^ `'\"])"
+_ASSIGNMENT: Final = re.compile(rf"{_WORD_START}({_OPTION_NAME}=){_VALUE}", re.IGNORECASE)
+_OPTION: Final = re.compile(rf"{_WORD_START}(--{_OPTION_NAME}(?:=| +(?!--))){_VALUE}", re.IGNORECASE)
+_CREDENTIAL: Final = re.compile(r"\b((?:Bearer|Basic) +)[^ \"'`]+", re.IGNORECASE)
+# The sieve runs on RE2, which knows no look-ahead; it may let too much through.
+_SIEVE: Final = "(?i)" + "|".join(re.sub(r"\(.*", "", part) for part in (*_PARTS, *_NAMES))
+
+
+def suspects(text: Text, spans: Spans, commands: Mask) -> Mask:
     """Which spans need a closer look: all that hold a secret, and some that hold none."""
-    suspect = text.starts_with(spans.start, COMMAND.encode()) & (spans.length > len(COMMAND))
-    suspect |= text.count(b"@", spans) > 0
+    suspect = commands | (text.count(b"@", spans) > 0)
     secret = _secret_parameters(text)
     return suspect | (np.searchsorted(secret, spans.end) > np.searchsorted(secret, spans.start))
 
@@ -69,24 +81,21 @@ def _are_suspect(names: pa.StringArray) -> Mask:
     distinct = names.dictionary_encode()
     if not len(distinct.dictionary):
         return np.zeros(len(names), dtype=np.bool_)
-    suspect = pc.match_substring_regex(distinct.dictionary, _NAMES).to_numpy(zero_copy_only=False)
-    found: Mask = suspect[distinct.indices.to_numpy()]
+    suspect = matches(distinct.dictionary, _SIEVE)
+    found: Mask = suspect[values(distinct.indices, np.int32)]
     return found
 
 
-def redact_all(messages: pa.StringArray) -> pa.StringArray:
-    """The messages with every secret value replaced."""
-    for expression, replacement in _ANYWHERE:
-        messages = pc.replace_substring_regex(messages, expression, replacement)
-    command = pc.starts_with(messages, COMMAND)
-    if not pc.any(command).as_py():
-        return messages
-    stripped = messages
-    for expression, replacement in _IN_COMMANDS:
-        stripped = pc.replace_substring_regex(stripped, expression, replacement)
-    return pc.if_else(command, stripped, messages)
-
-
 def redact(message: str) -> str:
-    """One message with every secret value replaced."""
-    return str(redact_all(pa.array([message], pa.string()))[0])
+    """The text without URL passwords and without the values of secret-looking query parameters."""
+    return _PARAMETER.sub(rf"\1={REDACTED}", _URL_PASSWORD.sub(rf"\1:{REDACTED}@", message))
+
+
+def redact_command(message: str) -> str:
+    """A line in which Heroku says which command it starts, without any credentials; another line as it is."""
+    message = redact(message)
+    if not message.startswith(COMMAND):
+        return message
+    for expression in (_ASSIGNMENT, _OPTION, _CREDENTIAL):
+        message = expression.sub(rf"\1{REDACTED}", message)
+    return message

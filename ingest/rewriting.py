@@ -17,13 +17,16 @@ from ingest.text import Spans, Text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ingest.text import Positions
+    from ingest.text import Mask, Positions
 
 
-def storable(text: Text, spans: Spans) -> tuple[Text, Spans]:
-    """The text and the spans with every span valid UTF-8 and free of secrets."""
-    text, spans = _repair(text, spans)
-    return _redact(text, spans)
+def storable(text: Text, spans: Spans, commands: Mask) -> tuple[Text, Spans]:
+    """The text and the spans with every span valid UTF-8 and free of secrets.
+
+    ``commands`` are the lines in which Heroku itself says which command it starts.
+    """
+    text, spans = repaired(text, spans)
+    return _redacted(text, spans, commands)
 
 
 def printable(octets: bytes) -> str:
@@ -40,7 +43,8 @@ _HEXADECIMAL: Final = "drainlake.hexadecimal"
 codecs.register_error(_HEXADECIMAL, _hexadecimal)
 
 
-def _repair(text: Text, spans: Spans) -> tuple[Text, Spans]:
+def repaired(text: Text, spans: Spans) -> tuple[Text, Spans]:
+    """The text and the spans with every span valid UTF-8."""
     if text.is_ascii:
         return text, spans
     foreign = np.flatnonzero(text.octets >= 128)
@@ -59,11 +63,16 @@ def _is_utf8(octets: bytes) -> bool:
     return True
 
 
-def _redact(text: Text, spans: Spans) -> tuple[Text, Spans]:
-    rows = np.flatnonzero(redaction.suspects(text, spans))
-    if not len(rows):
-        return text, spans
-    return _replace(text, spans, rows, redaction.redact_all(text.strings(spans.take(rows))).to_pylist())
+def _redacted(text: Text, spans: Spans, commands: Mask) -> tuple[Text, Spans]:
+    rows = np.flatnonzero(redaction.suspects(text, spans, commands))
+    found, messages = [], []
+    for row in rows.tolist():
+        message = text.slice(spans.start[row], spans.end[row]).decode()
+        clean = redaction.redact_command(message) if commands[row] else redaction.redact(message)
+        if clean != message:
+            found.append(row)
+            messages.append(clean)
+    return _replace(text, spans, np.array(found, dtype=np.int64), messages)
 
 
 def _replace(text: Text, spans: Spans, rows: Positions, messages: Sequence[str]) -> tuple[Text, Spans]:

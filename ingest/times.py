@@ -20,7 +20,7 @@ CLF_BYTES: Final = 26  # 23/Nov/2026:13:15:33 +0000
 _MONTHS: Final = b"JanFebMarAprMayJunJulAugSepOctNovDec"
 _SECOND_US: Final = 1_000_000
 _FIRST_US: Final = -62_135_596_800 * _SECOND_US  # 0001-01-01, the first day most readers of Parquet know
-_LAST_US: Final = 253_402_300_800 * _SECOND_US - 1  # 9999-12-31
+LAST_US: Final = 253_402_300_800 * _SECOND_US - 1  # 9999-12-31
 
 
 def iso_microseconds(text: Text, spans: Spans) -> tuple[Positions, Mask]:
@@ -40,7 +40,7 @@ def iso_microseconds(text: Text, spans: Spans) -> tuple[Positions, Mask]:
     offset_us, zoned = _offset_us(text, spans.end - 6, b":")
     zoned |= zulu
     utc_us = time_us + fraction_us - np.where(zulu, 0, offset_us)
-    return utc_us, valid & real & decimal & zoned & (utc_us >= _FIRST_US) & (utc_us <= _LAST_US)
+    return utc_us, valid & real & decimal & zoned & (utc_us >= _FIRST_US) & (utc_us <= LAST_US)
 
 
 def clf_microseconds(text: Text, start: Positions) -> tuple[Positions, Mask]:
@@ -53,7 +53,7 @@ def clf_microseconds(text: Text, start: Positions) -> tuple[Positions, Mask]:
     offset_us, zoned = _offset_us(text, start + 21, b"")
     utc_us = time_us - offset_us
     valid = _shaped(stamp, b"../.../....:..:..:.. ") & real & zoned
-    return utc_us, valid & (utc_us >= _FIRST_US) & (utc_us <= _LAST_US)
+    return utc_us, valid & (utc_us >= _FIRST_US) & (utc_us <= LAST_US)
 
 
 def _shaped(stamp: NDArray[np.uint8], shape: bytes) -> Mask:

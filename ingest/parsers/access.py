@@ -6,84 +6,121 @@ fields hold escapes or stray quotes are read one by one (``access_line``).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
 
+from ingest import keyvalue
+from ingest.columns import booleans, indices, numbers, timestamps
 from ingest.parsers import access_line
-from ingest.records import numbers, replace_odd, rows, timestamps
+from ingest.parsers.access_line import EXTENDED_TEXTS
+from ingest.records import replace_odd, rows, rows_of_nothing
 from ingest.schema import ACCESS
 from ingest.text import Spans
 from ingest.times import CLF_BYTES, clf_microseconds
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
     from ingest.records import Records
     from ingest.text import Mask, Positions, Text
 
-EXTENDED: Final = b"nginx_access "
-_HEAD_MAX_BYTES: Final = 512  # address, identity and user stand within so many bytes
+_EXTENDED: Final = access_line.EXTENDED.encode()
+# key, column, its type, what one unit of the key is in units of the column, the largest value read by column
+_EXTENDED_NUMBERS: Final = (
+    ("ts", "logged_at", "TIMESTAMPTZ", 1_000_000, 10.0**10),
+    ("status", "status", "SMALLINT", 1, 2.0**15 - 1),
+    ("body_bytes_sent", "bytes", "BIGINT", 1, 10.0**15),
+    ("request_time", "request_ms", "INTEGER", 1000, 10.0**6),
+    ("upstream_time", "upstream_ms", "INTEGER", 1000, 10.0**6),
+    ("gzip_ratio", "gzip_ratio", "DOUBLE", 1, 10.0**9),
+)
+_EXTENDED_UNUSED: Final = ("v", "bytes_sent", "request_length", "end")
+_EXTENDED_KEYS: Final = (*EXTENDED_TEXTS, "xff", *(key for key, *_ in _EXTENDED_NUMBERS), *_EXTENDED_UNUSED)
+_METHOD_MAX_BYTES: Final = 16
+_CAPITALS: Final = np.isin(np.arange(256), list(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ-_"))
+_VERSION: Final = np.isin(np.arange(256), list(b"0123456789."))
 
 
-class _Heads(NamedTuple):
-    """What stands before the request: the blanks behind address, identity and user, and the time."""
+def parse(records: Records) -> tuple[pa.RecordBatch, Mask]:
+    """Rows of the access table in order, and which records are access lines; ``route`` is NULL for landing."""
+    extended = records.text.starts_with(records.message.start, _EXTENDED)
+    bracket = _brackets(records.text, records.message)
+    found = np.zeros(len(records), dtype=np.bool_)
+    batches, places = [], []
+    for mask, read in ((extended, _extended), (~extended & (bracket > 0), _combined)):
+        at = np.flatnonzero(mask)
+        if len(at):
+            chosen = records.take(at)
+            batch, accepted = _rows(chosen, *read(chosen, bracket[at]))
+            found[at[accepted]] = True
+            batches.append(batch)
+            places.append(at[accepted])
+    return _in_order(batches, places), found
 
-    blank: Positions
-    logged_at_us: Positions
-    bracket: Positions
 
-
-def recognise(records: Records) -> Mask:
-    """Which messages of dynos are access lines."""
-    return _combined_heads(records)[1] | records.text.starts_with(records.message.start, EXTENDED)
-
-
-def parse(records: Records) -> pa.RecordBatch:
-    """Rows of the access table, one per record, in order; ``route`` is left NULL for landing."""
-    heads, combined = _combined_heads(records)
-    columns, regular = _combined(records.text, records.message, heads)
-    regular &= combined
+def _rows(records: Records, columns: Mapping[str, pa.Array], regular: Mask) -> tuple[pa.RecordBatch, Mask]:
+    """The rows of regular lines and of the others that are access lines all the same, and which those are."""
     table = rows(ACCESS, records, {**columns, "dyno": records.processes()})
-    return replace_odd(table, ACCESS, records, ~regular, access_line.parse, keep=("dyno",))
+    if regular.all():
+        return table, regular
+    odd = records.take(~regular)
+    lines = [access_line.parse(message) for message in odd.messages().to_pylist()]
+    table = replace_odd(table, ACCESS, odd, ~regular, [line or {} for line in lines], keep=("dyno",))
+    accepted = regular.copy()
+    accepted[~regular] = [line is not None for line in lines]
+    return table.filter(booleans(accepted)), accepted
 
 
-def _combined_heads(records: Records) -> tuple[_Heads, Mask]:
-    """``address identity user [dd/Mon/yyyy:HH:MM:SS ±hhmm] "``."""
-    text, message = records.text, records.message
+def _in_order(batches: list[pa.RecordBatch], places: list[Positions]) -> pa.RecordBatch:
+    if len(batches) == 1:
+        return batches[0]
+    if not batches:
+        return rows_of_nothing(ACCESS)
+    return pa.concat_batches(batches).take(indices(np.argsort(np.concatenate(places))))
+
+
+def _brackets(text: Text, message: Spans) -> Positions:
+    """Where ``[dd/Mon/yyyy:HH:MM:SS ±hhmm] "`` stands behind address, identity and user; 0 where it does not."""
     blanks = np.append(text.positions(b" "), np.full(3, text.size))
     first = np.searchsorted(blanks[:-3], message.start)
     blank = blanks[first + np.arange(3)[:, None]]
     bracket = np.minimum(blank[2] + 1, text.size)
-    found = (bracket < message.end) & (text.octets[bracket] == ord("["))
-    found &= (bracket - message.start <= _HEAD_MAX_BYTES) & (blank[0] > message.start)
-    logged_at_us, dated = clf_microseconds(text, np.where(found, bracket + 1, 0))
-    found &= dated & text.starts_with(np.where(found, bracket + 1 + CLF_BYTES, 0), b'] "')
-    found &= bracket + CLF_BYTES + 4 <= message.end
-    return _Heads(blank, logged_at_us, bracket), found
+    found = (bracket + CLF_BYTES + 4 <= message.end) & (text.octets[bracket] == ord("["))
+    found &= (blank[0] > message.start) & (np.diff(blank, axis=0) > 1).all(axis=0)
+    found &= text.starts_with(np.where(found, bracket + 1 + CLF_BYTES, 0), b'] "')
+    return np.where(found, bracket, 0)
 
 
-def _combined(text: Text, message: Spans, heads: _Heads) -> tuple[dict[str, pa.Array], Mask]:
+def _combined(records: Records, bracket: Positions) -> tuple[dict[str, pa.Array], Mask]:
     """The columns of combined lines, and which lines read so."""
+    text, message = records.text, records.message
     quotes = np.append(text.positions(b'"'), np.full(6, text.size))
-    quote = quotes[np.searchsorted(quotes[:-6], heads.bracket) + np.arange(6)[:, None]]
+    quote = quotes[np.searchsorted(quotes[:-6], bracket) + np.arange(6)[:, None]]
     regular = (quote[4] < message.end) & ((quote[5] >= message.end) | (quote[5] == message.end - 1))
     regular &= text.count(b"\\", message) == 0
     quote = np.where(regular, quote, 0)
+    logged_at_us, dated = clf_microseconds(text, bracket + 1)
     status, numbered = text.integers(Spans(quote[1] + 2, quote[1] + 5))
     size = Spans(quote[1] + 6, np.maximum(quote[2] - 1, quote[1] + 6))
     octets, counted = text.integers(size)
-    regular &= numbered & (counted | text.equals(size, b"-")) & text.starts_with(quote[2] - 1, b' "')
+    regular &= dated & numbered & (counted | text.equals(size, b"-"))
+    regular &= text.starts_with(quote[2] - 1, b' "') & (text.octets[quote[1] + 5] == ord(" "))
     regular &= text.starts_with(quote[1], b'" ') & text.starts_with(quote[3], b'" "')
     request, split = _request(text, Spans(quote[0] + 1, np.maximum(quote[1], quote[0] + 1)))
+    regular &= split
     columns = request | {
-        "logged_at": timestamps(heads.logged_at_us),
-        "client_ip": _text(text, Spans(message.start, heads.blank[0]), regular),
+        "logged_at": timestamps(logged_at_us),
+        "client_ip": _text(text, Spans(message.start, text.next(b" ", message.start)), regular),
         "status": numbers(status, "SMALLINT", numbered),
         "bytes": numbers(octets, "BIGINT", counted),
         "referrer": _text(text, Spans(quote[2] + 1, quote[3]), regular),
         "user_agent": _text(text, Spans(quote[4] + 1, np.minimum(quote[5], message.end)), regular),
     }
-    return columns, regular & split
+    return columns, regular
 
 
 def _request(text: Text, span: Spans) -> tuple[dict[str, pa.Array], Mask]:
@@ -91,14 +128,60 @@ def _request(text: Text, span: Spans) -> tuple[dict[str, pa.Array], Mask]:
     blanks = np.append(text.positions(b" "), text.size)
     first = blanks[np.searchsorted(blanks[:-1], span.start)]
     last = blanks[np.maximum(np.searchsorted(blanks[:-1], span.end) - 1, 0)]
-    whole = (first < last) & (last < span.end) & text.starts_with(last + 1, b"HTTP/") & (first > span.start)
-    method, path = Spans(span.start, first), Spans(first + 1, last)
-    protocol = Spans(last + 1, span.end)
-    named = {"method": method, "path": path, "protocol": protocol}
+    whole = (
+        (first + 1 < last)
+        & (last + 6 < span.end)
+        & text.starts_with(last + 1, b"HTTP/")
+        & (first > span.start)
+    )
+    whole &= _all_in(
+        text, Spans(span.start, np.minimum(first, span.start + _METHOD_MAX_BYTES + 1)), _CAPITALS
+    )
+    whole &= _all_in(text, Spans(last + 6, np.minimum(span.end, last + 12)), _VERSION) & (
+        span.end - last < 12
+    )
+    named = {
+        "method": Spans(span.start, first),
+        "path": Spans(first + 1, last),
+        "protocol": Spans(last + 1, span.end),
+    }
     return {name: _text(text, part, whole) for name, part in named.items()}, whole
+
+
+def _all_in(text: Text, spans: Spans, allowed: NDArray[np.bool_]) -> Mask:
+    """Whether spans of at most ``_METHOD_MAX_BYTES`` hold nothing but allowed bytes."""
+    window = text.windows(spans.start, _METHOD_MAX_BYTES)
+    inside = np.arange(_METHOD_MAX_BYTES) < spans.length[:, None]
+    return (allowed[window] | ~inside).all(axis=1) & (spans.length <= _METHOD_MAX_BYTES)
 
 
 def _text(text: Text, spans: Spans, where: Mask) -> pa.Array:
     """A text column; NULL for ``-``, for nothing, and outside ``where``."""
     safe = Spans(np.where(where, spans.start, 0), np.where(where, spans.end, 0))
     return text.strings(safe, where & (safe.length > 0) & ~text.equals(safe, b"-"))
+
+
+def _extended(records: Records, _bracket: Positions) -> tuple[dict[str, pa.Array], Mask]:
+    """The columns of extended lines, and which lines read so."""
+    text, message = records.text, records.message
+    start = np.minimum(message.start + len(b"nginx_access "), message.end)
+    found = keyvalue.read(text, Spans(start, message.end), _EXTENDED_KEYS)
+    regular = found.regular & (text.count(b"\\", message) == 0) & (text.count(b",", found.values["xff"]) == 0)
+    columns: dict[str, pa.Array] = {
+        column: _text(text, found.values[key], np.ones(len(records), np.bool_))
+        for key, column in EXTENDED_TEXTS.items()
+    }
+    columns["client_ip"] = _text(text, found.values["xff"], np.ones(len(records), np.bool_))
+    for key, column, type_, scale, largest in _EXTENDED_NUMBERS:
+        value, valid = text.decimals(found.values[key])
+        empty = found.values[key].length == 0
+        valid &= value <= largest
+        regular &= valid | empty
+        scaled = value if scale == 1 else np.floor(value * scale + 0.5)
+        columns[column] = numbers(np.where(valid, scaled, 0), type_, valid)
+    return columns, regular & ~_has_fraction(text, found.values)
+
+
+def _has_fraction(text: Text, values: Mapping[str, Spans]) -> Mask:
+    """Whether a whole number has a fraction, which makes it none."""
+    return (text.count(b".", values["status"]) > 0) | (text.count(b".", values["body_bytes_sent"]) > 0)

@@ -1,78 +1,89 @@
-r"""One access line read in full generality: escapes (``\x22``, ``\"``), stray quotes, the extended format."""
+r"""One access line read in full generality: escapes (``\x22``, ``\"``), stray quotes, the extended format.
+
+Escapes are undone after redaction and the result is redacted again: an escaped ``token\x3dabc`` must not leak.
+"""
 
 from __future__ import annotations
 
-import json
+import math
 import re
 from typing import Final
 
 import numpy as np
+
+from ingest.parsers.numbers import BIGINT_MAX, INTEGER_MAX, SMALLINT_MAX, whole
 from ingest.redaction import redact
 from ingest.rewriting import printable
 from ingest.text import Text
-from ingest.times import clf_microseconds
+from ingest.times import LAST_US, clf_microseconds
 
 Row = dict[str, str | int | float | None]
 
-_COMBINED: Final = re.compile(
-    r'(\S+) (\S+) (\S+) \[([^\]]+)\] "((?:[^"\\]|\\.)*)" (\d{3}) (\d+|-) "((?:[^"\\]|\\.)*)" "((?:[^"\\]|\\.)*)"?',
-    re.DOTALL,
-)
-_LOOSE: Final = re.compile(r'(\S+) (\S+) (\S+) \[([^\]]+)\] "(.*)" (\d{3}) (\d{1,18}|-)(.*)', re.DOTALL)
-_HEAD: Final = re.compile(r'(\S+) (\S+) (\S+) \[([^\]]+)\] "(.*)', re.DOTALL)
-_REQUEST: Final = re.compile(r"(\S+) (.*) (HTTP/\S*)", re.DOTALL)
-_ESCAPES: Final = re.compile(rb'(?:\\x[0-9A-Fa-f]{2})+|\\["\\]')
-_PAIR: Final = re.compile(r'([A-Za-z_]\w*)=(?:"((?:[^"\\]|\\.)*)"|(\S*))')
-_EXTENDED_TEXTS: Final = {
+EXTENDED: Final = "nginx_access v=1 "
+EXTENDED_TEXTS: Final = {
     "request_id": "request_id", "method": "method", "uri": "path", "content_type": "content_type",
     "content_encoding": "content_encoding", "accept_encoding": "accept_encoding", "referer": "referrer",
     "ua": "user_agent",
 }  # fmt: skip
-_STATUS_MAX: Final = 2**15 - 1
-_BYTES_MAX: Final = 2**63 - 1
-_MILLISECONDS_MAX: Final = 2**31 - 1
+_QUOTED: Final = r'"((?:[^"\\]|\\.)*)"'
+_COMBINED: Final = re.compile(
+    r"(\S+) (\S+) (\S+) \[([0-9]{2}/[A-Za-z]{3}/[0-9]{4}:[0-9]{2}:[0-9]{2}:[0-9]{2} [+-][0-9]{4})\] "
+    rf'{_QUOTED} ([0-9]{{3}}) ([0-9]+|-) {_QUOTED} "((?:[^"\\]|\\.)*\\?)"?',
+    re.DOTALL,
+)
+_REQUEST: Final = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+) (.+) (HTTP/[0-9.]+)", re.DOTALL)
+_ESCAPE: Final = re.compile(rb'\\(?:x([0-9A-Fa-f]{2})|(["\\]))')
+_PAIR: Final = re.compile(r'(?:^|(?<= ))([a-z_]+)=(?:"((?:[^"\\]|\\.)*)(?:"|\\?\Z)|([^ ]*))', re.DOTALL)
+_JSON_ESCAPE: Final = re.compile(r'\\(?:u([0-9A-Fa-f]{4})|(["\\/bfnrt]))')
+_JSON_LETTERS: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_SECONDS: Final = re.compile(r"[0-9]{1,12}(?:\.[0-9]+)?")
+_RATIO: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 
-def parse(message: str) -> Row:
-    """The columns of one access line; times in microseconds since 1970."""
-    if message.startswith("nginx_access "):
+def parse(message: str) -> Row | None:
+    """The columns of one access line, times in microseconds since 1970; None when it is no access line."""
+    if message.startswith(EXTENDED):
         return _extended(message)
-    return _combined(message)
-
-
-def _combined(message: str) -> Row:
-    if match := _COMBINED.fullmatch(message):
-        referrer, user_agent = match[8], match[9]
-    elif match := _LOOSE.fullmatch(message):
-        referrer, user_agent = _loose_tail(match[8])
-    else:
-        return _without_tail(message)
+    match = _COMBINED.fullmatch(message)
+    if match is None:
+        return None
+    client_ip, _, _, logged_at, request, status, size, referrer, user_agent = match.groups()
+    method, path, protocol = split_request(request)
     return {
-        **_head(match[1], match[4], match[5]),
-        "status": int(match[6]),
-        "bytes": _integer(match[7], _BYTES_MAX),
-        "referrer": _value(referrer),
-        "user_agent": _value(user_agent),
+        "client_ip": present(client_ip),
+        "logged_at": _clf_us(logged_at),
+        "method": method,
+        "path": None if path is None else _unescape(path),
+        "protocol": protocol,
+        "status": whole(status, SMALLINT_MAX),
+        "bytes": whole(size, BIGINT_MAX),
+        "referrer": _text(referrer),
+        "user_agent": _text(user_agent),
     }
 
 
-def _loose_tail(tail: str) -> tuple[str, str]:
-    """Referrer and user agent of a line with stray quotes: cut where they would meet."""
-    referrer, _, user_agent = tail.strip().removeprefix('"').partition('" "')
-    return referrer, user_agent.removesuffix('"')
-
-
-def _without_tail(message: str) -> Row:
-    match = _HEAD.fullmatch(message)
-    return _head(match[1], match[4], match[5].removesuffix('"')) if match else {}
-
-
-def _head(client_ip: str, logged_at: str, request: str) -> Row:
-    row: Row = {"client_ip": _value(client_ip), "logged_at": _clf_us(logged_at)}
+def split_request(request: str) -> tuple[str | None, str | None, str | None]:
+    """Method, path and protocol of a request line; of garbage only the path, which is then all of it."""
     match = _REQUEST.fullmatch(request)
-    if match is None:
-        return row | {"path": _value(request)}
-    return row | {"method": match[1], "path": _value(match[2]), "protocol": match[3]}
+    return (match[1], match[2], match[3]) if match else (None, present(request), None)
+
+
+def present(value: str | None) -> str | None:
+    """The value, or None for an empty one and for ``-``."""
+    return None if value in {None, "", "-"} else value
+
+
+def _text(value: str) -> str | None:
+    return _unescape(value) if present(value) else None
+
+
+def _unescape(value: str) -> str:
+    if "\\" not in value:
+        return value
+    octets = _ESCAPE.sub(
+        lambda match: bytes.fromhex(match[1].decode()) if match[1] else match[2], value.encode()
+    )
+    return redact(printable(octets))
 
 
 def _clf_us(stamp: str) -> int | None:
@@ -80,69 +91,50 @@ def _clf_us(stamp: str) -> int | None:
     return int(microseconds[0]) if valid[0] else None
 
 
-def _value(raw: str) -> str | None:
-    r"""A field with its escapes undone; what they hid (``token\x3dabc``) is redacted now."""
-    if raw in {"", "-"}:
-        return None
-    if "\\" not in raw:
-        return raw
-    decoded = printable(_ESCAPES.sub(_unescape, raw.encode()))
-    return redact(decoded)
-
-
-def _unescape(match: re.Match[bytes]) -> bytes:
-    escape = match[0]
-    return bytes.fromhex(escape.replace(rb"\x", b"").decode()) if escape[1:2] == b"x" else escape[1:]
-
-
 def _extended(message: str) -> Row:
-    fields = {match[1]: _json_value(match[2], match[3]) for match in _PAIR.finditer(message)}
-    row: Row = {column: fields.get(key) or None for key, column in _EXTENDED_TEXTS.items()}
-    forwarded = fields.get("xff", "")
+    values: dict[str, str | None] = {}
+    for key, quoted, bare in _PAIR.findall(message):
+        values.setdefault(key, present(_json_text(quoted) if quoted else bare))
+    row: Row = {column: values.get(key) for key, column in EXTENDED_TEXTS.items()}
     return row | {
-        "logged_at": _scaled(fields.get("ts"), 1_000_000, 2**62),
-        "client_ip": forwarded.rpartition(",")[2].strip(" ") or None,
-        "status": _integer(fields.get("status"), _STATUS_MAX),
-        "bytes": _integer(fields.get("body_bytes_sent"), _BYTES_MAX),
-        "request_ms": _scaled(fields.get("request_time"), 1000, _MILLISECONDS_MAX),
-        "upstream_ms": _upstream_ms(fields.get("upstream_time", "")),
-        "gzip_ratio": _number(fields.get("gzip_ratio")),
+        "client_ip": (values.get("xff") or "").split(",")[-1].strip() or None,
+        "logged_at": _epoch_us(values.get("ts")),
+        "status": whole(values.get("status"), SMALLINT_MAX),
+        "bytes": whole(values.get("body_bytes_sent"), BIGINT_MAX),
+        "request_ms": _milliseconds(values.get("request_time")),
+        "upstream_ms": _milliseconds(values.get("upstream_time")),
+        "gzip_ratio": _ratio(values.get("gzip_ratio")),
     }
 
 
-def _json_value(quoted: str | None, bare: str | None) -> str:
-    if quoted is None:
-        return bare or ""
-    if "\\" not in quoted:
-        return quoted
-    try:
-        decoded = str(json.loads(f'"{quoted}"', strict=False))
-    except ValueError:
-        return quoted
-    return redact(decoded.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+def _json_text(value: str) -> str:
+    return redact(_JSON_ESCAPE.sub(_json_character, value)) if "\\" in value else value
 
 
-def _integer(value: str | None, largest: int) -> int | None:
-    if value is None or not value.isascii() or not value.isdigit() or len(value) > 18:
+def _json_character(match: re.Match[str]) -> str:
+    """Half of a surrogate pair is no character and stays escaped."""
+    if match[1] is None:
+        return _JSON_LETTERS.get(match[2], match[2])
+    code = int(match[1], 16)
+    return match[0] if 0xD800 <= code <= 0xDFFF else chr(code)
+
+
+def _epoch_us(seconds: str | None) -> int | None:
+    if seconds is None or _SECONDS.fullmatch(seconds) is None:
         return None
-    number = int(value)
-    return number if number <= largest else None
+    before, _, after = seconds.partition(".")
+    microseconds = int(before) * 1_000_000 + int(after[:6].ljust(6, "0"))
+    return microseconds if microseconds <= LAST_US else None
 
 
-def _number(value: str | None) -> float | None:
-    if value is None or not re.fullmatch(r"\d{1,12}(\.\d{1,9})?", value, re.ASCII):
+def _milliseconds(seconds: str | None) -> int | None:
+    """The sum of a list such as ``0.004, 0.010 : -``, since nginx names every upstream it tried; halves go up."""
+    parts = [part for part in re.split("[,: ]+", seconds or "") if _SECONDS.fullmatch(part)]
+    milliseconds = math.floor(sum(float(part) for part in parts) * 1000 + 0.5)
+    return milliseconds if parts and milliseconds <= INTEGER_MAX else None
+
+
+def _ratio(value: str | None) -> float | None:
+    if value is None or _RATIO.fullmatch(value) is None:
         return None
-    return float(value)
-
-
-def _scaled(value: str | None, factor: int, largest: int) -> int | None:
-    number = _number(value)
-    scaled = None if number is None else round(number * factor)
-    return scaled if scaled is not None and scaled <= largest else None
-
-
-def _upstream_ms(value: str) -> int | None:
-    """nginx lists one time per upstream it tried; PHP spent their sum."""
-    times = [_scaled(part.strip(), 1000, _MILLISECONDS_MAX) for part in re.split(r"[,:]", value)]
-    known = [milliseconds for milliseconds in times if milliseconds is not None]
-    return min(sum(known), _MILLISECONDS_MAX) if known else None
+    return float(value) if math.isfinite(float(value)) else None

@@ -18,14 +18,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ingest.columns import booleans, mask, matches, numbers, values
 from ingest.parsers import php_line
-from ingest.parsers.php_line import DATE, LEVELS, LINE_MAX
-from ingest.records import matches, numbers, replace_odd, rows
-from ingest.schema import PHP
+from ingest.parsers.numbers import BIGINT_MAX, INTEGER_MAX, whole
+from ingest.parsers.php_line import DATE, LEVELS
+from ingest.records import replace_odd, rows
+from ingest.schema import ARROW_TYPES, PHP
 
 if TYPE_CHECKING:
     from ingest.records import Records
-    from ingest.text import Mask, Positions
+    from ingest.text import Mask
 
 _LEVELLED: Final = rf"PHP (?:{'|'.join(LEVELS)}): "
 _DATED: Final = rf"^\[{DATE} [^\]]+\] "
@@ -35,7 +37,7 @@ _HEAD: Final = (
 )
 _CONTINUES: Final = (
     r"(?s)^(?:Stack trace:$|#[0-9]+ (?:/|\{main\}|\[internal function\]|phar:|[A-Za-z]:[\\/])"
-    r'|  thrown in .* on line [0-9]+(?:$|" while )'
+    r"|  thrown in .* on line [0-9]+(?:$|" + php_line.END_OF_WRAPPER + ")"
     r"|script_filename = |\[0x[0-9a-f]{16}\] |\+\+\+ dump failed)"
 )
 _OF_SLOW_LOG: Final = r"^(?:script_filename|\[0x|\+\+\+)"
@@ -46,11 +48,9 @@ _ERROR: Final = rf"(?s)^\[{DATE} [^\]]+\] (?:PHP (?P<level>{'|'.join(LEVELS)}): 
 _PLACE: Final = r"(?s)^(?P<message>.*) in (?P<file>\S.*?) on line (?P<line>[0-9]+)$"
 _COLON_PLACE: Final = r"(?s)^(?P<message>.*) in (?P<file>(?:/|[A-Za-z]:[\\/]|phar:).*):(?P<line>[0-9]+)$"
 _MEMORY: Final = (
-    r"Allowed memory size of (?P<limit>[0-9]{1,18}) bytes exhausted(?: at \S+)?"
-    r" \(tried to allocate (?P<wanted>[0-9]{1,18}) bytes\)"
+    r"Allowed memory size of (?P<limit>[0-9]+) bytes exhausted(?: at \S+)?"
+    r" \(tried to allocate (?P<wanted>[0-9]+) bytes\)"
 )
-LINE_MAX_DIGITS: Final = 10
-BYTES_MAX: Final = 2**63 - 1
 
 # What a line of this table can begin with; a cheap sieve before the expressions above.
 _BEGINNINGS: Final = (
@@ -102,49 +102,73 @@ def parse(records: Records, continues: Mask) -> pa.RecordBatch:
     """Rows of the php table with ``continues`` behind them, one per record, in order; ``route`` is NULL."""
     messages = records.messages()
     regular = matches(messages, _DATED) & ~matches(messages, _WRAPPED)
-    table = rows(PHP, records, _errors(messages, regular) | {"dyno": records.processes()})
+    table = rows(PHP, records, _errors(messages) | {"dyno": records.processes()})
     if continues.any():
         table = _with_continuations(table, messages, continues)
-    table = replace_odd(table, PHP, records, ~regular & ~continues, php_line.parse, keep=("dyno",))
-    return table.append_column("continues", pa.array(continues))
+    odd = ~regular & ~continues
+    if odd.any():
+        lines = [php_line.parse(message) for message in records.take(odd).messages().to_pylist()]
+        table = replace_odd(table, PHP, records.take(odd), odd, lines, keep=("dyno",))
+    return table.append_column("continues", booleans(continues))
 
 
-def _errors(messages: pa.StringArray, regular: Mask) -> dict[str, pa.Array]:
+def _errors(messages: pa.StringArray) -> dict[str, pa.Array]:
     """The columns of dated PHP errors; the other rows are filled later."""
     parts = pc.extract_regex(messages, _ERROR)
-    level, text = parts.field("level"), parts.field("text")
-    place, colon = pc.extract_regex(text, _PLACE), pc.extract_regex(text, _COLON_PLACE)
-    message, file, line = (
-        pc.coalesce(_group(place, name), _group(colon, name)) for name in ("message", "file", "line")
-    )
-    memory = pc.extract_regex(text, f"(?s){_MEMORY}")
-    return {
+    level, text = parts.field("level"), _group(parts, "text")
+    message, file, line = _place(text)
+    columns = {
         "component": pa.repeat("php", len(messages)),
         "level": pc.if_else(pc.equal(level, ""), None, level),
         "message": pc.coalesce(message, text),
         "file": file,
-        "line": _integers(line, LINE_MAX_DIGITS, "INTEGER", LINE_MAX),
-        "memory_limit_bytes": _integers(_group(memory, "limit"), 18, "BIGINT", BYTES_MAX),
-        "memory_wanted_bytes": _integers(_group(memory, "wanted"), 18, "BIGINT", BYTES_MAX),
+        "line": _integers(line, "INTEGER", INTEGER_MAX),
+    }
+    return columns | _memory(text)
+
+
+def _place(text: pa.StringArray) -> list[pa.StringArray]:
+    """Message, file and line of errors that name their place."""
+    place = pc.extract_regex(text, _PLACE)
+    groups = [_group(place, name) for name in ("message", "file", "line")]
+    if place.null_count > text.null_count:
+        colon = pc.extract_regex(text, _COLON_PLACE)
+        groups = [
+            pc.coalesce(group, _group(colon, name))
+            for group, name in zip(groups, ("message", "file", "line"), strict=True)
+        ]
+    return groups
+
+
+def _memory(text: pa.StringArray) -> dict[str, pa.Array]:
+    if not pc.any(pc.match_substring(text, "Allowed memory size")).as_py():
+        return {}
+    memory = pc.extract_regex(text, _MEMORY)
+    return {
+        "memory_limit_bytes": _integers(_group(memory, "limit"), "BIGINT", BIGINT_MAX),
+        "memory_wanted_bytes": _integers(_group(memory, "wanted"), "BIGINT", BIGINT_MAX),
     }
 
 
 def _group(extracted: pa.StructArray, name: str) -> pa.StringArray:
     """One group of an expression; NULL where the expression did not match."""
-    return pc.if_else(pc.is_valid(extracted), extracted.field(name), None)
+    group = extracted.field(name)
+    return pc.if_else(pc.is_valid(extracted), group, None) if extracted.null_count else group
 
 
-def _integers(digits: pa.StringArray, digits_max: int, type_: str, largest: int) -> pa.Array:
-    short = pc.if_else(pc.less_equal(pc.utf8_length(digits), digits_max), digits, None)
-    values = pc.cast(short, pa.int64())
-    valid = pc.less_equal(values, largest).fill_null(False).to_numpy(zero_copy_only=False)
-    return numbers(values.fill_null(0).to_numpy(), type_, valid)
+def _integers(digits: pa.StringArray, type_: str, largest: int) -> pa.Array:
+    """Numbers of up to 18 digits by column; longer ones, which attackers write, one by one."""
+    if (pc.max(pc.binary_length(digits)).as_py() or 0) > 18:
+        return pa.array([whole(each, largest) for each in digits.to_pylist()], ARROW_TYPES[type_])
+    numeric = pc.cast(digits, pa.int64())
+    valid = mask(pc.less_equal(numeric, largest))
+    return numbers(values(numeric.fill_null(0), np.int64), type_, valid)
 
 
 def _with_continuations(table: pa.RecordBatch, messages: pa.StringArray, continues: Mask) -> pa.RecordBatch:
     """Continuation rows have their text, their component, time and place; nothing else is known of them."""
-    marked = pa.array(continues)
-    of_slow_log = pa.array(matches(messages, _OF_SLOW_LOG))
+    marked = booleans(continues)
+    of_slow_log = booleans(matches(messages, _OF_SLOW_LOG))
     given = {"message": messages, "component": pc.if_else(of_slow_log, "php-fpm", "php")}
     arrays = [
         column

@@ -12,6 +12,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from ingest.parsers.access_line import present, split_request
+from ingest.parsers.numbers import BIGINT_MAX, INTEGER_MAX, whole
+
 Row = dict[str, str | int | float | None]
 
 DATE: Final = r"[0-9]{2}-[A-Za-z]{3}-[0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2}"
@@ -30,11 +33,11 @@ FPM: Final = (
 SLOW_LOG: Final = rf"\[{DATE}\]  \[pool [^ \]]+\] pid [0-9]+"
 WRAPPER: Final = 'FastCGI sent in stderr: "PHP message: '
 BARE: Final = "PHP message: "
+END_OF_WRAPPER: Final = '" while (?:reading|sending|connecting) '
 APACHE: Final = (
     r"\[[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8}(?:\.[0-9]{6})? [0-9]{4}\] (.*)AH01071: Got error "
     r"'(PHP message: .*)"
 )
-LINE_MAX: Final = 2**31 - 1
 
 _NGINX: Final = re.compile(f"{NGINX}(.*)", re.DOTALL)
 _FPM: Final = re.compile(FPM)
@@ -45,18 +48,15 @@ _APACHE_END: Final = re.compile(r"'(?:, referer: .*)?\Z", re.DOTALL)
 _APACHE_CLIENT: Final = re.compile(r"\[client ([^\]]*):[0-9]+\]")
 _DATED: Final = re.compile(rf"\[{DATE} [^\]]+\] (.*)", re.DOTALL)
 _LEVELLED: Final = re.compile(rf"PHP ({'|'.join(LEVELS)}):  ?(.*)", re.DOTALL)
-_END_OF_WRAPPER: Final = re.compile(r'(.*)" while ', re.DOTALL)
+_END_OF_WRAPPER: Final = re.compile(f"(.*){END_OF_WRAPPER}", re.DOTALL)
 _SEPARATOR: Final = re.compile(r"(?:; |\n|\\n)?PHP message: ")
 _PLACE: Final = re.compile(r"(.*) in (\S.*?) on line ([0-9]+)", re.DOTALL)
 _COLON_PLACE: Final = re.compile(r"(.*) in ((?:/|[A-Za-z]:[\\/]|phar:).*):([0-9]+)", re.DOTALL)
 _MEMORY: Final = re.compile(
-    r"Allowed memory size of ([0-9]{1,18}) bytes exhausted(?: at \S+)? \(tried to allocate ([0-9]{1,18}) bytes\)"
+    r"Allowed memory size of ([0-9]+) bytes exhausted(?: at \S+)? \(tried to allocate ([0-9]+) bytes\)"
 )
-_REQUEST: Final = re.compile(r"(\S+) (.*) (HTTP/\S*)", re.DOTALL)
 _FPM_REQUEST: Final = re.compile(r"script '(.*)' \(request: \"(.*)\"\)", re.DOTALL)
-_FPM_SECONDS: Final = re.compile(
-    r"\(([0-9]{1,9}\.[0-9]{1,9}) sec\)|after ([0-9]{1,9}\.[0-9]{1,9}) seconds from start"
-)
+_FPM_SECONDS: Final = re.compile(r"\(([0-9]+\.[0-9]+) sec\)|after ([0-9]+\.[0-9]+) seconds from start")
 _LABELS: Final = (
     ("referrer", ', referrer: "'), ("host", ', host: "'), ("upstream", ', upstream: "'),
     ("subrequest", ', subrequest: "'), ("request", ', request: "'), ("server", ", server: "), ("client", ", client: "),
@@ -121,7 +121,7 @@ def _labels(told: str) -> tuple[str, dict[str, str]]:
 
 
 def _context(labels: dict[str, str]) -> Row:
-    method, path = _method_and_path(labels.get("request", ""))
+    method, path, _ = split_request(labels.get("request", ""))
     return {
         "method": method,
         "path": path,
@@ -130,24 +130,24 @@ def _context(labels: dict[str, str]) -> Row:
     }
 
 
-def _method_and_path(request: str) -> tuple[str | None, str | None]:
-    match = _REQUEST.fullmatch(request)
-    method, path = (match[1], match[2]) if match else (None, request)
-    return method, None if path in {"", "-"} else path
-
-
 def _fpm(level: str, told: str) -> Row:
     asked, seconds = _FPM_REQUEST.search(told), _FPM_SECONDS.search(told)
-    method, path = _method_and_path(f"{asked[2]} HTTP/1.1") if asked else (None, None)
+    method, path = _asked(asked[2]) if asked else (None, None)
     return {
         "component": "php-fpm",
         "level": level,
         "message": told,
         "script": (asked[1] or None) if asked else None,
         "method": method,
-        "path": path if method or not asked else asked[2] or None,
+        "path": path,
         "duration_seconds": float(seconds[1] or seconds[2]) if seconds else None,
     }
+
+
+def _asked(request: str) -> tuple[str | None, str | None]:
+    """FPM writes method and URI without a protocol."""
+    method, path, _ = split_request(f"{request} HTTP/1.1")
+    return present(method), present(path if method else request)
 
 
 def _php(message: str) -> Row:
@@ -176,9 +176,9 @@ def _error(told: str) -> Row:
         "level": levelled[1] if levelled else None,
         "message": message,
         "file": file,
-        "line": int(line) if line and len(line) <= 10 and int(line) <= LINE_MAX else None,
-        "memory_limit_bytes": int(memory[1]) if memory else None,
-        "memory_wanted_bytes": int(memory[2]) if memory else None,
+        "line": whole(line, INTEGER_MAX),
+        "memory_limit_bytes": whole(memory[1], BIGINT_MAX) if memory else None,
+        "memory_wanted_bytes": whole(memory[2], BIGINT_MAX) if memory else None,
     }
 
 

@@ -8,87 +8,72 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
+from ingest.columns import booleans
+from ingest.parsers.numbers import BIGINT_MAX, SMALLINT_MAX, whole
 from ingest.records import read_singly
 from ingest.schema import PLATFORM
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from ingest.records import Records
     from ingest.text import Mask
 
 Row = dict[str, str | int | float | None]
 
-LOSS: Final = r"^(?:Error )?L[0-9]{2}\b"
-_ERROR: Final = re.compile(r"(?:Error ([A-Z][0-9]{2})|(L1[0-9]))\b(?: \(([^)]*)\))?")
-_DROPPED: Final = re.compile(r"([0-9]{1,18}) messages? (?:dropped|lost)|dropped ([0-9]{1,18}) messages?")
-_STATES: Final = re.compile(r"State changed from (\S+) to (\S+)")
-_EXIT: Final = re.compile(r"Process exited(?: with status ([0-9]{1,5}))?")
-_MEMORY: Final = re.compile(
-    r"Process running mem=([0-9]{1,12}(?:\.[0-9]{1,6})?)([KMG])B?\(([0-9]{1,9}(?:\.[0-9]{1,6})?)%\)"
-)
+LOSS: Final = r"^(?:Error )?L[0-9]{2}(?: \([^)]*\))?(?::| ->)"
+_LOSS: Final = re.compile(r"(?:Error )?(L[0-9]{2})(?: \(([^)]*)\))?(?::| ->)")
+_DROPPED: Final = re.compile(r"([0-9]+) messages?")
+_ERROR: Final = re.compile(r"Error (R[0-9]{2})(?![0-9A-Za-z])(?: \(([^)]*)\))?")
+_STATES: Final = re.compile(r"State changed from ([A-Za-z0-9_]+) to ([A-Za-z0-9_]+)")
+_EXIT: Final = re.compile(r"Process exited(?: with status ([0-9]+))?")
+_MEMORY: Final = re.compile(r"Process running mem=([0-9]+(?:\.[0-9]+)?)([KMG])B?\(([0-9]+(?:\.[0-9]+)?)%\)")
 _MB: Final = {"K": 1 / 1024, "M": 1.0, "G": 1024.0}
-_WORDS: Final = {"Cycling": "cycle", "Idling": "idle", "Unidling": "idle"}
-_BEGINNINGS: Final = {"Starting process with command": "start", "Stopping ": "stop"}
-_EXIT_MAX: Final = 2**15 - 1
+_WORDINGS: Final = (
+    ("start", re.compile(r"Starting process with command")),
+    ("stop", re.compile(r"Stopping ")),
+    ("cycle", re.compile(r"Cycling\b")),
+    ("idle", re.compile(r"(?:Idling|Unidling)\b")),
+)
 
 
 def parse(records: Records, of_log_system: Mask) -> pa.RecordBatch:
     """Rows of the platform table, one per record, in order. Lines of the log system belong to no dyno."""
-    table = read_singly(PLATFORM, records, parse_line)
-    dyno = pc.if_else(pa.array(of_log_system), None, records.processes())
-    return table.set_column(PLATFORM.arrow.get_field_index("dyno"), PLATFORM.arrow.field("dyno"), dyno)
+    messages = records.messages().to_pylist()
+    lines = [
+        {"message": message, **(_loss(message) if of_logs else _event(message))}
+        for message, of_logs in zip(messages, of_log_system.tolist(), strict=True)
+    ]
+    dyno = pc.if_else(booleans(of_log_system), None, records.processes())
+    return read_singly(PLATFORM, records, lines, {"dyno": dyno})
 
 
-def parse_line(message: str) -> Row:
-    """The columns of one line."""
-    return {
-        "message": message,
-        **(_change(message) or _memory(message) or _error(message) or _other(message)),
-    }
-
-
-def _error(message: str) -> Row | None:
-    match = _ERROR.match(message)
+def _loss(message: str) -> Row:
+    match = _LOSS.match(message)
     if match is None:
-        return None
-    code = match[1] or match[2]
-    dropped = _DROPPED.search(message) if code.startswith("L") else None
+        return {"event": "other"}
+    dropped = _DROPPED.search(message, match.end())
     return {
         "event": "error",
-        "code": code,
-        "description": match[3] or None,
-        "lines_dropped": int(dropped[1] or dropped[2]) if dropped else None,
+        "code": match[1],
+        "description": match[2] or None,
+        "lines_dropped": whole(dropped[1], BIGINT_MAX) if dropped else None,
     }
 
 
-def _memory(message: str) -> Row | None:
-    match = _MEMORY.fullmatch(message)
-    if match is None:
-        return None
-    return {
-        "event": "memory",
-        "memory_mb": float(match[1]) * _MB[match[2]],
-        "memory_percent": float(match[3]),
-    }
-
-
-def _change(message: str) -> Row | None:
+def _event(message: str) -> Row:
+    if match := _ERROR.match(message):
+        return {"event": "error", "code": match[1], "description": match[2] or None}
     if match := _STATES.fullmatch(message):
         return {"event": "state", "from_state": match[1], "to_state": match[2]}
     if match := _EXIT.fullmatch(message):
-        status = int(match[1]) if match[1] else None
+        return {"event": "exit", "exit_status": whole(match[1], SMALLINT_MAX)}
+    if match := _MEMORY.fullmatch(message):
         return {
-            "event": "exit",
-            "exit_status": status if status is not None and status <= _EXIT_MAX else None,
+            "event": "memory",
+            "memory_mb": float(match[1]) * _MB[match[2]],
+            "memory_percent": float(match[3]),
         }
-    return None
-
-
-def _other(message: str) -> Row:
-    event = _WORDS.get(message)
-    event = event or next(
-        (name for beginning, name in _BEGINNINGS.items() if message.startswith(beginning)), None
-    )
-    return {"event": event or "other"}
+    return {"event": next((event for event, wording in _WORDINGS if wording.match(message)), "other")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from ingest.parsers.numbers import INTEGER_MAX, whole
 from ingest.records import read_singly
 from ingest.schema import RELEASES
 
@@ -13,30 +14,29 @@ if TYPE_CHECKING:
 
     from ingest.records import Records
 
-_EVENTS: Final = (
-    (re.compile(r"Deploy \S"), "deploy"),
-    (re.compile(r"Release v[0-9]+ created by"), "release"),
-    (re.compile(r"Rollback to v[0-9]+"), "rollback"),
-    (re.compile(r"Scaled? to "), "scale"),
-    (re.compile(r"(?:Set|Remove|Unset) .*\bconfig vars?\b"), "config"),
-    (re.compile(r"(?:Attach|Detach) |(?:Add|Remove|Update|Upgrade) .* add-on\b|@ref:"), "addon"),
-    (re.compile(r"Build "), "build"),
+# The first wording that matches names the event; its group, if it has one, is the release number.
+_WORDINGS: Final = (
+    ("deploy", re.compile(r"Deploy ")),
+    ("release", re.compile(r"Release v([0-9]+) created by\b")),
+    ("rollback", re.compile(r"Rollback to v([0-9]+)")),
+    ("scale", re.compile(r"(?:Scaled|Scale) to ")),
+    ("config", re.compile(r"(?:Set|Remove) .*\bconfig vars?\b")),
+    ("addon", re.compile(r"(?:Attach|Detach) |Add .*\badd-on\b|@ref:.* completed provisioning")),
+    ("build", re.compile(r"Build ")),
 )
-_VERSION: Final = re.compile(r"(?:Release|Rollback to) v([0-9]{1,9})\b")
-_ACTOR: Final = re.compile(r".* by(?: user)? (\S.*)", re.DOTALL)
+_ACTOR: Final = re.compile(r".* by (?:user )?(.+)", re.DOTALL)
 
 
 def parse(records: Records) -> pa.RecordBatch:
     """Rows of the releases table, one per record, in order."""
-    return read_singly(RELEASES, records, parse_line)
+    return read_singly(RELEASES, records, [_line(message) for message in records.messages().to_pylist()])
 
 
-def parse_line(message: str) -> dict[str, str | int | None]:
-    """The columns of one line."""
-    version, actor = _VERSION.match(message), _ACTOR.fullmatch(message)
-    return {
-        "event": next((event for shape, event in _EVENTS if shape.match(message)), "other"),
-        "version": int(version[1]) if version else None,
-        "actor": actor[1] if actor else None,
-        "message": message,
-    }
+def _line(message: str) -> dict[str, str | int | None]:
+    event, version = "other", None
+    for name, wording in _WORDINGS:
+        if match := wording.match(message):
+            event, version = name, whole(match[1], INTEGER_MAX) if wording.groups else None
+            break
+    actor = _ACTOR.fullmatch(message)
+    return {"event": event, "version": version, "actor": actor[1] if actor else None, "message": message}

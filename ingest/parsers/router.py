@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest import keyvalue
+from ingest.columns import indices, numbers
 from ingest.parsers import router_line
-from ingest.records import numbers, replace_odd, rows
+from ingest.records import replace_odd, rows
 from ingest.schema import ROUTER
 from ingest.text import Spans
 
@@ -54,7 +55,25 @@ def parse(records: Records) -> pa.RecordBatch:
     columns |= {column: records.text.filled(found.values[key]) for key, column in TEXTS.items()}
     columns |= {"extra": extra, "client_ip": _client_ip(records.text, found.values["fwd"])}
     columns["source"] = pa.repeat("heroku", len(records))
-    return replace_odd(rows(ROUTER, records, columns), ROUTER, records, ~regular, router_line.parse)
+    regular &= _stand_apart(found.values)
+    table = rows(ROUTER, records, columns)
+    if regular.all():
+        return table
+    odd = records.take(~regular)
+    lines = [router_line.parse(message) for message in odd.messages().to_pylist()]
+    return replace_odd(table, ROUTER, odd, ~regular, lines)
+
+
+def _stand_apart(values: Mapping[str, Spans]) -> Mask:
+    """Whether the keys that Heroku writes behind the client's text follow it at once.
+
+    A path or a forwarded_for with a quote in it could else end early and bring keys of its own.
+    """
+    apart = np.ones(len(values["path"].start), dtype=np.bool_)
+    for client_text, following in (("path", "host"), ("fwd", "dyno")):
+        end, start = values[client_text].end, values[following].start - len(following) - 1
+        apart &= (end == 0) | (start - end == 1) | (start - end == 2)
+    return apart
 
 
 def _integers(text: Text, values: Mapping[str, Spans], regular: Mask) -> tuple[dict[str, pa.Array], Mask]:
@@ -75,7 +94,7 @@ def _integers(text: Text, values: Mapping[str, Spans], regular: Mask) -> tuple[d
 
 
 def _extra(text: Text, values: Mapping[str, Spans], regular: Mask) -> tuple[pa.Array, Mask]:
-    extra = np.zeros(len(regular), dtype=np.int32)
+    extra = np.zeros(len(regular), dtype=np.int64)
     choices: list[str | None] = [None]
     for key, known in CONSTANTS.items():
         recognised = values[key].start == 0
@@ -86,7 +105,7 @@ def _extra(text: Text, values: Mapping[str, Spans], regular: Mask) -> tuple[pa.A
             choices.append(f'{{"{key}":"{value.decode()}"}}')
             recognised |= is_value
         regular = regular & recognised
-    return pa.array(choices, pa.string()).take(pa.array(extra)), regular
+    return pa.array(choices, pa.string()).take(indices(extra)), regular
 
 
 def _client_ip(text: Text, forwarded_for: Spans) -> pa.Array:

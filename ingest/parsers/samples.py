@@ -5,6 +5,7 @@ Names and suffixes repeat endlessly: each distinct (kind, name, suffix) of a bat
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -12,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest.records import numbers, rows
+from ingest.columns import booleans, indices, numbers, values
+from ingest.records import rows
 from ingest.schema import SAMPLES
 from ingest.text import Spans, split_words
 
@@ -25,18 +27,20 @@ if TYPE_CHECKING:
     from ingest.text import Mask, Positions, Text, Tokens
 
 _PREFIXES: Final = (b"sample#", b"measure#", b"count#")
-_VALUE: Final = re.compile(r"(-?[0-9]{1,18}(?:\.[0-9]{1,18})?)([A-Za-z%]*)")
+_NAME: Final = re.compile(r"[A-Za-z0-9_.-]+")
+_VALUE: Final = re.compile(r"(-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)([A-Za-z]*|%)")
+_VALUE_MAX_BYTES: Final = 40  # by column; longer ones are read one by one
 # suffix: (unit, factor)
 _UNITS: Final = {
-    "bytes": ("bytes", 1.0), "B": ("bytes", 1.0), "kB": ("bytes", 1024.0), "KB": ("bytes", 1024.0),
-    "MB": ("bytes", 1024.0**2), "GB": ("bytes", 1024.0**3), "TB": ("bytes", 1024.0**4),
+    "bytes": ("bytes", 1.0), "kB": ("bytes", 1024.0), "KB": ("bytes", 1024.0),
+    "MB": ("bytes", 1024.0**2), "GB": ("bytes", 1024.0**3),
     "ms": ("ms", 1.0), "s": ("ms", 1000.0), "us": ("ms", 0.001), "pages": ("pages", 1.0), "%": ("percent", 1.0),
 }  # fmt: skip
 # Measures without a suffix whose unit is known from the documentation: pattern of the name, unit, factor.
 _BARE: Final = (
     (re.compile(r"load_avg"), "load", 1.0),
     (re.compile(r".*(?:hit_rate|percentage_used)$"), "percent", 100.0),
-    (re.compile(r"tmp_disk_|db_size$|db_max_size$"), "bytes", 1.0),
+    (re.compile(r"tmp_disk_|db_size$"), "bytes", 1.0),
 )
 _PGBOUNCER: Final = (
     (re.compile(r"avg_query$"), "ms", 0.001),
@@ -46,7 +50,7 @@ _PGBOUNCER: Final = (
 
 
 class _Meaning(NamedTuple):
-    """What a name and a suffix stand for."""
+    """What a name and a suffix stand for; an empty metric where the name is none."""
 
     metric: str
     unit: str
@@ -73,16 +77,16 @@ def parse(records: Records, kinds: Sequence[str]) -> tuple[pa.RecordBatch, Mask]
         kind, text.strings(name), text.strings(suffix), "\0"
     ).dictionary_encode()
     meanings = [_meaning(*each.split("\0")) for each in key.dictionary.to_pylist()]
-    index = key.indices.to_numpy()
+    index = values(key.indices, np.int32)
+    named = np.array([meaning.metric != "" for meaning in meanings], dtype=np.bool_)[index]
+    index, row, value = index[named], row[named], value[named]
     factor = np.array([meaning.factor for meaning in meanings], dtype=np.float64)
     columns = {
-        "source": _sources(records, words).take(pa.array(row)),
-        "kind": kind,
-        "metric": pa.array([meaning.metric for meaning in meanings], pa.string()).take(key.indices),
-        "value": numbers(
-            value * factor[index] if len(index) else value, "DOUBLE", np.ones(len(row), np.bool_)
-        ),
-        "unit": pa.array([meaning.unit for meaning in meanings], pa.string()).take(key.indices),
+        "source": _sources(records, words).take(indices(row)),
+        "kind": kind.filter(booleans(named)),
+        "metric": pa.array([meaning.metric for meaning in meanings], pa.string()).take(indices(index)),
+        "value": numbers(value * factor[index], "DOUBLE"),
+        "unit": pa.array([meaning.unit for meaning in meanings], pa.string()).take(indices(index)),
     }
     answered = np.zeros(len(records), dtype=np.bool_)
     answered[row] = True
@@ -103,20 +107,29 @@ def _measures(text: Text, words: Tokens) -> tuple[Spans, Spans, Positions]:
 
 def _values(text: Text, raw: Spans) -> tuple[NDArray[np.float64], Spans, Mask]:
     """The number each raw value begins with, and the letters behind it."""
-    window = text.windows(raw.start, 40)
-    letters = ((window | 32) >= ord("a")) & ((window | 32) <= ord("z")) | (window == ord("%"))
-    letters |= np.arange(40) >= raw.length[:, None]
-    length = np.minimum(np.where(letters.any(axis=1), letters.argmax(axis=1), 40), raw.length)
-    suffix = Spans(raw.start + length, raw.end)
+    window = text.windows(raw.start, _VALUE_MAX_BYTES)
+    inside = np.arange(_VALUE_MAX_BYTES) < raw.length[:, None]
+    digits = ((window >= ord("0")) & (window <= ord("9"))) | (window == ord(".")) | (window == ord("-"))
+    length = (digits & inside).cumprod(axis=1).sum(axis=1)
+    suffix = Spans(raw.start + length, raw.end.copy())
     value, valid = text.decimals(Spans(raw.start, suffix.start))
-    valid &= letters.all(axis=1, where=np.arange(40) >= length[:, None])
-    valid &= raw.length <= 40
+    after = inside & (np.arange(_VALUE_MAX_BYTES) >= length[:, None])
+    letters = ((window | 32) >= ord("a")) & ((window | 32) <= ord("z"))
+    percent = (window == ord("%")) & (raw.length - length == 1)[:, None]
+    valid &= (letters | percent | ~after).all(axis=1) & (raw.length <= _VALUE_MAX_BYTES)
+    valid &= ~((suffix.length > 1) & _begins_with_e(window, length))
     for row in np.flatnonzero(~valid):
         match = _VALUE.fullmatch(text.slice(raw.start[row], raw.end[row]).decode())
-        if match is not None:
+        if match is not None and math.isfinite(float(match[1])):
             value[row], valid[row] = float(match[1]), True
             suffix.start[row] = raw.start[row] + len(match[1])
     return value, suffix, valid
+
+
+def _begins_with_e(window: NDArray[np.uint8], length: Positions) -> Mask:
+    """An exponent may follow: such values are read one by one."""
+    place = np.minimum(length, _VALUE_MAX_BYTES - 1)
+    return (window[np.arange(len(place)), place] | 32) == ord("e")
 
 
 def _sources(records: Records, words: Tokens) -> pa.StringArray:
@@ -132,11 +145,13 @@ def _sources(records: Records, words: Tokens) -> pa.StringArray:
 
 
 def _meaning(kind: str, name: str, suffix: str) -> _Meaning:
+    if _NAME.fullmatch(name) is None:
+        return _Meaning("", "", 1.0)
     metric = name.lower().replace("-", "_").replace(".", "_")
     if suffix in _UNITS:
         return _Meaning(metric, *_UNITS[suffix])
     if suffix:
-        return _Meaning(metric, suffix.lower(), 1.0)
+        return _Meaning(metric, "count", 1.0)
     known = (*_PGBOUNCER, *_BARE) if kind == "pgbouncer" else _BARE
     for shape, unit, factor in known:
         if shape.match(metric):

@@ -4,6 +4,7 @@
   ``&``, ``;``, ``#``, a blank, ``"`` or the end. An empty value is no secret and stays. Backslashes right
   before a ``"`` stay too: without them an escaped quote would turn into a closing one and let the client
   write the rest of the line.
+* `author` and `authority` are no secrets, though they contain `auth`; `authorization` is one.
 * Passwords in URLs: up to the last ``@`` before a blank, ``/``, ``?``, ``#`` or ``"``; the user may be
   empty.
 * `Starting process with command`: assignments, options and Bearer or Basic credentials too. Values may be
@@ -16,7 +17,7 @@ from __future__ import annotations
 import re
 
 MARK = "[REDACTED]"
-PARTS = "token|secret|passw|pwd|apikey|api_key|api-key|access_key|auth|session|signature|credential|jwt"
+PARTS = "token|secret|passw|pwd|apikey|api_key|api-key|access_key|auth(?!or(?!iz))|session|signature|credential|jwt"
 WHOLE = "sid|sig|code|otp|key"
 
 
