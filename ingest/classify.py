@@ -6,19 +6,18 @@ plain lines, whatever they look like.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from ingest.columns import matches
+from ingest.columns import matches, values
 from ingest.parsers.platform import LOSS
-from ingest.text import Spans
-
 if TYPE_CHECKING:
     from ingest.records import Records
-    from ingest.text import Mask, Text
+    from ingest.text import Mask, Spans, Text
 
-_ROUTER_WORD = r"(?:^| )(?:at|code|method)="
+_ROUTER_WORD: Final = r"(?:^| )(?:at|code|method)="
+_DYNO: Final = r"^[A-Za-z0-9_-]+\.[0-9]+$"
 
 
 class Senders(NamedTuple):
@@ -54,11 +53,12 @@ def senders(records: Records, source: Spans) -> Senders:
 
 
 def _is_dyno(text: Text, process: Spans) -> Mask:
-    """``name.N``: what every dyno is called. A name itself has no dot."""
-    dot = text.next(b".", process.start)
-    within = (dot > process.start) & (dot < process.end - 1)
-    _, numbered = text.integers(Spans(np.where(within, dot + 1, 0), np.where(within, process.end, 0)))
-    return within & numbered
+    """``name.N``: what every dyno is called. The names of a batch are few, each is looked at once."""
+    names = text.strings(process).dictionary_encode()
+    if not len(names.dictionary):
+        return np.zeros(0, dtype=np.bool_)
+    dyno: Mask = matches(names.dictionary, _DYNO)[values(names.indices, np.int32)]
+    return dyno
 
 
 def _has_router_word(records: Records, router: Mask) -> Mask:

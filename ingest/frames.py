@@ -242,7 +242,7 @@ class _Walk:
 
     def _proved_inside(self, outer: _Frame) -> int | None:
         """Where the first proved frame inside an unproved one begins."""
-        for index in range(bisect_left(self._at, outer.head + 1), len(self._heads)):
+        for index in range(bisect_left(self._at, outer.head), len(self._heads)):
             head = self._heads[index]
             for place in range(head.at - 1 - head.digits, min(head.at - 1, outer.end)):
                 frame = self._frame_at(place) if place > outer.start else None

@@ -43,7 +43,7 @@ DEFECTS: Final = (HEADER_INCOMPLETE, TIMESTAMP_UNREADABLE)
 
 # An equals sign in MSGID shows that the fields before it are missing and this is the message.
 _AS_PRINTED: Final = re.compile(
-    rb"<\d{1,3}>\d{1,3} (\S+) (?:([\w-]+)\[([^\]\s]+)\]: ?|(app|heroku) ([\w.-]+): ?|d\.\S+ (\S+) (\S+) )",
+    rb"<\d{1,3}>\d{1,3} (\S+) (?:([\w-]+)\[([^\]\s]+)\]: ?|(app|heroku) ([\w.-]+): ?|d\.[^ ]+ ([^ ]+) ([^ ]+) )",
     re.ASCII,
 )
 
@@ -53,7 +53,7 @@ def read(text: Text, frames: Frames) -> Headers:
     blank = _blanks(text, frames)
     complete = (blank[4] < frames.end) & _has_message_id(text, blank, frames.end)
     complete &= (np.diff(blank[:5], axis=0) > 1).all(axis=0)  # no field is empty
-    complete &= ~_is_bare_syslog(text, blank)
+    complete &= ~_is_bare_syslog(text, blank, frames.end)
     blank = np.where(complete, blank, frames.head)  # any place inside the text: the values are not used
     stamp = Spans(blank[0] + 1, blank[1])
     source, process = Spans(blank[2] + 1, blank[3]), Spans(blank[3] + 1, blank[4])
@@ -85,10 +85,15 @@ def _has_message_id(text: Text, blank: Positions, end: Positions) -> Mask:
     return nil | (named & (text.count(b"=", Spans(blank[4], np.minimum(blank[5], end))) == 0))
 
 
-def _is_bare_syslog(text: Text, blank: Positions) -> Mask:
+def _is_bare_syslog(text: Text, blank: Positions, end: Positions) -> Mask:
     """Syslog drains of 2014: HOST is the drain's id and there is no MSGID, not even ``-``."""
     of_drain = text.starts_with(np.minimum(blank[1] + 1, text.size), b"d.")
-    return of_drain & ~text.starts_with(np.minimum(blank[4] + 1, text.size), b"- ")
+    if not of_drain.any():
+        return of_drain
+    place = np.minimum(blank[4] + 1, text.size)
+    ends = (place + 1 == end) | ((place + 2 == end) & (text.octets[np.minimum(place + 1, text.size)] == ord("\n")))
+    nil = (text.octets[place] == ord("-")) & (ends | (text.octets[np.minimum(place + 1, text.size)] == ord(" ")))
+    return of_drain & ~nil
 
 
 def _read_as_printed(text: Text, frames: Frames, row: int, fields: tuple[Spans, Spans, Spans, Spans]) -> bool:

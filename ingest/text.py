@@ -80,6 +80,16 @@ class Text:
         places = self.positions(byte)
         return np.searchsorted(places, spans.end) - np.searchsorted(places, spans.start)
 
+    def is_plain(self, spans: Spans) -> Mask:
+        """Whether each span holds printable ASCII and blanks only: no control bytes, nothing above 126."""
+        odd = np.searchsorted(self._odd, spans.end) - np.searchsorted(self._odd, spans.start)
+        return odd == 0
+
+    @cached_property
+    def _odd(self) -> Positions:
+        octets = self.octets[: self.size]
+        return np.flatnonzero((octets < ord(" ")) | (octets > ord("~")))
+
     def _bounded(self, byte: bytes) -> Positions:
         return np.append(self.positions(byte), self.size)
 

@@ -101,7 +101,7 @@ def _combined(records: Records, bracket: Positions) -> tuple[dict[str, pa.Array]
     quotes = np.append(text.positions(b'"'), np.full(6, text.size))
     quote = quotes[np.searchsorted(quotes[:-6], bracket) + np.arange(6)[:, None]]
     regular = (quote[4] < message.end) & ((quote[5] >= message.end) | (quote[5] == message.end - 1))
-    regular &= text.count(b"\\", message) == 0
+    regular &= (text.count(b"\\", message) == 0) & text.is_plain(Spans(message.start, bracket))
     quote = np.where(regular, quote, 0)
     logged_at_us, dated = clf_microseconds(text, bracket + 1)
     status, numbered = text.integers(Spans(quote[1] + 2, quote[1] + 5))

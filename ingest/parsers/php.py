@@ -35,14 +35,15 @@ _HEAD: Final = (
     rf"(?s){_DATED}|^(?:{php_line.FPM}|{php_line.SLOW_LOG}$|{php_line.NGINX}|{php_line.WRAPPER}|{php_line.BARE}"
     rf"|{_LEVELLED}|{php_line.APACHE})"
 )
+_SLOW_LOG_LINE: Final = r"script_filename = |\[0x[0-9a-f]{16}\] |\+\+\+ dump failed"
 _CONTINUES: Final = (
     r"(?s)^(?:Stack trace:$|#[0-9]+ (?:/|\{main\}|\[internal function\]|phar:|[A-Za-z]:[\\/])"
     r"|  thrown in .* on line [0-9]+(?:$|" + php_line.END_OF_WRAPPER + ")"
-    r"|script_filename = |\[0x[0-9a-f]{16}\] |\+\+\+ dump failed)"
+    rf"|{_SLOW_LOG_LINE})"
 )
-_OF_SLOW_LOG: Final = r"^(?:script_filename|\[0x|\+\+\+)"
+_OF_SLOW_LOG: Final = rf"^(?:{_SLOW_LOG_LINE})"
 _CAN_OPEN: Final = rf"{_LEVELLED}|{php_line.WRAPPER}"
-_PLACED: Final = r" on line [0-9]+$|:[0-9]+$"
+_PLACED: Final = r"(?s) in \S.* on line [0-9]+$| in (?:/|[A-Za-z]:[\\/]|phar:).*:[0-9]+$"
 _WRAPPED: Final = rf"^\[{DATE} [^\]]+\] {php_line.BARE}"
 _ERROR: Final = rf"(?s)^\[{DATE} [^\]]+\] (?:PHP (?P<level>{'|'.join(LEVELS)}):  ?)?(?P<text>.*)$"
 _PLACE: Final = r"(?s)^(?P<message>.*) in (?P<file>\S.*?) on line (?P<line>[0-9]+)$"
@@ -69,7 +70,7 @@ def recognise(records: Records) -> tuple[Mask, Mask]:
     messages = records.take(at).messages()
     continues[at] = matches(messages, _CONTINUES)
     head[at] = matches(messages, _HEAD) & ~continues[at]
-    unplaced = matches(messages, _CAN_OPEN) & ~matches(messages, _PLACED)
+    unplaced = matches(messages, _CAN_OPEN) & ~(matches(messages, _PLACED) & ~matches(messages, php_line.WRAPPER))
     broken = [row for row in at[unplaced & head[at]].tolist() if php_line.opens(_message(records, row))]
     if broken:
         continues[_between(records, head, continues, broken)] = True

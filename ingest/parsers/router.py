@@ -55,7 +55,7 @@ def parse(records: Records) -> pa.RecordBatch:
     columns |= {column: records.text.filled(found.values[key]) for key, column in TEXTS.items()}
     columns |= {"extra": extra, "client_ip": _client_ip(records.text, found.values["fwd"])}
     columns["source"] = pa.repeat("heroku", len(records))
-    regular &= _stand_apart(found.values)
+    regular &= _stand_apart(found.values) & records.text.is_plain(found.values["fwd"])
     table = rows(ROUTER, records, columns)
     if regular.all():
         return table

@@ -4,6 +4,7 @@
 * MSGID is ``-``; other senders write a name or a number there. An equals sign in it shows that fields are
   missing and this is the message. The blank after ``-`` may be missing when the message is empty.
 * Some relays write the fields as ``heroku logs`` prints them: ``TIMESTAMP app[web.1]: MSG``.
+* Syslog drains of 2014 write the drain's id as HOST (``d.…``) and no MSGID at all.
 * TIMESTAMP may end in ``Z+00:00``, as one of Heroku's own documents writes it.
 * When HOST is not ``host`` (syslog-drain form), a nil structured-data field ``- `` before the text is
   dropped.
@@ -23,6 +24,7 @@ START = r"<[0-9]{1,3}>[0-9]{1,3} (?P<stamp>[^ ]+) "
 LAYOUTS = tuple(
     re.compile(f"{START}{fields}".encode(), re.DOTALL)
     for fields in (
+        r"(?P<host>d\.[^ ]+) (?P<app>[^ ]+) (?P<process>[^ ]+) (?!- |-\n?\Z)(?P<message>.*)",
         r"(?P<host>[^ ]+) (?P<app>[^ ]+) (?P<process>[^ ]+) (?:[^ =]+ (?P<message>.*)|-\n?)",
         r"(?P<app>[A-Za-z0-9_-]+)\[(?P<process>[^\]\s]+)\]: ?(?P<message>.*)",
         r"(?P<app>app|heroku) (?P<process>[A-Za-z0-9_.-]+): ?(?P<message>.*)",

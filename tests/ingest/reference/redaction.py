@@ -36,7 +36,7 @@ NAME = _secret_name("[A-Za-z0-9_.-]")
 WORD_START = "(?<![^ `'\"])"
 ASSIGNMENT = re.compile(rf"{WORD_START}({NAME})={VALUE}", re.IGNORECASE)
 OPTION = re.compile(rf"{WORD_START}(--{NAME}(?:=| +(?!--))){VALUE}", re.IGNORECASE)
-CREDENTIAL = re.compile(r"\b(Bearer|Basic) +[^ \"'`]+", re.IGNORECASE)
+CREDENTIAL = re.compile(r"\b((?:Bearer|Basic) +)[^ \"'`]+", re.IGNORECASE)
 
 
 def redact(message: str) -> str:
@@ -51,4 +51,4 @@ def redact_command(message: str) -> str:
         return message
     message = ASSIGNMENT.sub(rf"\1={MARK}", message)
     message = OPTION.sub(rf"\1{MARK}", message)
-    return CREDENTIAL.sub(rf"\1 {MARK}", message)
+    return CREDENTIAL.sub(rf"\1{MARK}", message)
