@@ -1,0 +1,137 @@
+"""A real receiver in a process of its own, and a client that speaks to it as Logplex does."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import http.client
+import os
+import re
+import signal
+import ssl
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ingest.eventlog.embedded import EmbeddedLog
+from ingest.eventlog.entry import decode_all
+from ingest.schema import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    import polars as pl
+
+SECRET = "s3cret-of-the-shop"
+_READY = re.compile(r"receiving on (https?)://([^:]+):(\d+)/logs")
+
+
+@dataclass
+class Running:
+    """A receiver that listens."""
+
+    process: subprocess.Popen[str]
+    scheme: str
+    port: int
+    log_path: Path
+
+    def connect(self, trust: ssl.SSLContext | None = None) -> http.client.HTTPConnection:
+        """A keep-alive connection, as a drain has one."""
+        if self.scheme == "https":
+            return http.client.HTTPSConnection("localhost", self.port, timeout=20, context=trust)
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+
+    def post(
+        self, body: bytes, app: str = "shop", secret: str = SECRET, trust: ssl.SSLContext | None = None, **headers: str
+    ) -> int:
+        """Post one delivery on a connection of its own; the status of the answer."""
+        with contextlib.closing(self.connect(trust)) as connection:
+            return post(connection, body, app, secret, **headers)
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=30)
+
+    def kill(self) -> None:
+        """Sudden death."""
+        self.process.kill()
+        self.process.wait(timeout=30)
+
+
+def post(
+    connection: http.client.HTTPConnection, body: bytes, app: str = "shop", secret: str = SECRET, **headers: str
+) -> int:
+    """Post one delivery; header names are written with underscores."""
+    credentials = base64.b64encode(f"{app}:{secret}".encode()).decode()
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.request("POST", "/logs", body, {"Authorization": f"Basic {credentials}", **named})
+    with contextlib.closing(connection.getresponse()) as answer:
+        answer.read()
+        return answer.status
+
+
+@contextlib.contextmanager
+def receiver(
+    log_path: Path, options: str = "", setup: str = "", environment: Mapping[str, str] | None = None
+) -> Iterator[Running]:
+    """Run a receiver until the block ends. ``setup`` is Python that runs in its process first."""
+    program = f"""
+import sys
+from pathlib import Path
+from ingest.server import ReceiverOptions, serve
+{setup}
+options = ReceiverOptions(log_path=Path({str(log_path)!r}), port=0, drains={{"shop": ({SECRET!r},)}}, {options})
+sys.exit(serve(options))
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **(environment or {})},
+    )
+    try:
+        yield _wait_until_it_listens(process, log_path)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait(timeout=30)
+        assert process.stderr is not None
+        process.stderr.close()
+
+
+def _wait_until_it_listens(process: subprocess.Popen[str], log_path: Path) -> Running:
+    assert process.stderr is not None
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if match := _READY.search(line):
+            return Running(process, match[1], int(match[3]), log_path)
+    raise AssertionError("the receiver did not start: " + "".join(said))
+
+
+def stored(log_path: Path) -> dict[str, pl.DataFrame]:
+    """All rows in the log by table; tables without rows are left out."""
+    log = EmbeddedLog(log_path)
+    try:
+        tables = {}
+        for table in TABLES:
+            entries = log.read(table, "e0", 0, rows_max=10**9, bytes_max=10**12)
+            if entries:
+                tables[table] = decode_all([entry.payload for entry in entries])
+        return tables
+    finally:
+        log.close()
+
+
+def frame(message: str, source: str = "app", process: str = "web.1", second: int = 0) -> bytes:
+    """One frame."""
+    counted = f"<190>1 2026-11-23T13:15:{second:02}.512345+00:00 host {source} {process} - {message}".encode()
+    return b"%d %b" % (len(counted), counted)
+
+
+def numbered(numbers: range) -> bytes:
+    """Frames with a number each."""
+    return b"".join(frame(f"line {number}") for number in numbers)

@@ -1,0 +1,208 @@
+"""The contract of an event log, for every implementation: what ``contract`` promises, each promise by a test."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sqlite3
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ingest.eventlog import embedded
+from ingest.eventlog.contract import AlreadyHeld, EventLog, LogFull, Mark, NewEntry
+from ingest.eventlog.embedded import EmbeddedLog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+Open = "Callable[[], EventLog]"
+
+
+@pytest.fixture(params=["embedded"])
+def open_log(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], EventLog]:
+    """Opens the same log again and again."""
+    return {"embedded": lambda: EmbeddedLog(tmp_path / "log.db")}[request.param]
+
+
+def entry(number: int, table: str = "router", rows: int = 10, size: int = 100) -> NewEntry:
+    """An entry that can be told from others."""
+    return NewEntry(table, "shop", rows, b"%06d" % number + bytes(size))
+
+
+def numbers(log: EventLog, table: str = "router", after: int = 0, **limits: int) -> list[int]:
+    """The numbers of the entries that a read gives."""
+    (partition,) = log.partitions(table)
+    limits = {"rows_max": 10**9, "bytes_max": 10**9, **limits}
+    return [int(found.payload[:6]) for found in log.read(table, partition, after, **limits)]
+
+
+def test_entries_come_back_in_order(open_log: Callable[[], EventLog]) -> None:
+    """What was appended is read in the order of the appends, tables apart."""
+    log = open_log()
+    for number in range(5):
+        log.append([entry(number), entry(number + 100, "access")])
+    assert numbers(log) == [0, 1, 2, 3, 4]
+    assert numbers(log, "access") == [100, 101, 102, 103, 104]
+    assert numbers(log, "php") == []
+
+
+def test_offsets_grow_across_openings(open_log: Callable[[], EventLog]) -> None:
+    """An entry appended after a restart lies behind all before it."""
+    for number in range(3):
+        log = open_log()
+        log.append([entry(number)])
+        log.close()
+    log = open_log()
+    offsets = [found.offset for found in log.read("router", log.partitions("router")[0], 0, rows_max=99, bytes_max=9999)]
+    assert offsets == sorted(set(offsets))
+    assert numbers(log) == [0, 1, 2]
+
+
+def test_the_identity_stays(open_log: Callable[[], EventLog]) -> None:
+    """The same log is known by the same identity for ever."""
+    assert open_log().identity == open_log().identity
+
+
+def test_a_read_keeps_its_limits_but_gives_at_least_one_entry(open_log: Callable[[], EventLog]) -> None:
+    """A lander's memory is bounded by rows and bytes; a single large entry still comes."""
+    log = open_log()
+    for number in range(6):
+        log.append([entry(number, rows=10, size=1000)])
+    assert numbers(log, rows_max=30) == [0, 1, 2]
+    assert numbers(log, bytes_max=2500) == [0, 1]
+    assert numbers(log, rows_max=1) == [0]
+
+
+def test_the_low_watermark_is_remembered(open_log: Callable[[], EventLog]) -> None:
+    """A position is 0 at first and survives a restart; tables have their own."""
+    log = open_log()
+    assert log.position("router", log.partitions("router")[0]) == 0
+    log.commit("router", log.partitions("router")[0], 77)
+    log.close()
+    assert open_log().position("router", log.partitions("router")[0]) == 77
+    assert open_log().position("access", log.partitions("access")[0]) == 0
+
+
+def test_the_backlog_counts_what_is_not_landed(open_log: Callable[[], EventLog]) -> None:
+    """Rows above the low watermark, by table."""
+    log = open_log()
+    log.append([entry(0), entry(1), entry(2, "php", rows=3)])
+    assert log.backlog().rows == {"router": 20, "php": 3}
+    (partition,) = log.partitions("router")
+    first = log.read("router", partition, 0, rows_max=1, bytes_max=1)[0]
+    log.commit("router", partition, first.offset)
+    assert log.backlog().rows == {"router": 10, "php": 3}
+    assert log.backlog().oldest_appended_at is not None
+
+
+def test_a_marked_piece_is_held_once(open_log: Callable[[], EventLog]) -> None:
+    """An append with a known mark stores nothing of itself and says which marks are known."""
+    log = open_log()
+    log.append([entry(0)], [Mark(b"a"), Mark(b"b")])
+    with pytest.raises(AlreadyHeld) as answer:
+        log.append([entry(1)], [Mark(b"b"), Mark(b"c")])
+    assert answer.value.digests == {b"b"}
+    assert numbers(log) == [0]
+    log.append([entry(2)], [Mark(b"c")])
+    assert numbers(log) == [0, 2]
+
+
+def test_an_append_of_nothing_is_allowed(open_log: Callable[[], EventLog]) -> None:
+    """A delivery whose pieces are all held brings no entry."""
+    open_log().append([], [])
+
+
+def test_appends_from_many_threads_all_arrive(open_log: Callable[[], EventLog]) -> None:
+    """One log object serves several threads."""
+    log = open_log()
+    threads = [threading.Thread(target=log.append, args=([entry(number)],)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(numbers(log)) == list(range(20))
+
+
+def _append_in_a_process(path: Path, first: int) -> None:
+    log = EmbeddedLog(path)
+    for number in range(first, first + 25):
+        log.append([entry(number)])
+
+
+def test_appends_from_several_processes_all_arrive(tmp_path: Path) -> None:
+    """Receivers on one host share the embedded log."""
+    spawn = multiprocessing.get_context("spawn")
+    processes = [spawn.Process(target=_append_in_a_process, args=(tmp_path / "log.db", n * 25)) for n in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    log = EmbeddedLog(tmp_path / "log.db")
+    assert sorted(numbers(log)) == list(range(75))
+    log.close()
+
+
+def test_every_commit_waits_for_the_disk(tmp_path: Path) -> None:
+    """WAL with synchronous=FULL: what was appended survives a power cut."""
+    log = EmbeddedLog(tmp_path / "log.db")
+    log.close()
+    connection = embedded.connect(tmp_path / "log.db")
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    connection.close()
+
+
+def test_an_older_copy_of_the_log_never_gives_an_offset_twice(tmp_path: Path) -> None:
+    """After a restore from backup, new entries lie behind those the lake may hold of the lost log."""
+    log = EmbeddedLog(tmp_path / "log.db")
+    log.append([entry(0)])
+    log.close()
+    backup = (tmp_path / "log.db").read_bytes()
+    log = EmbeddedLog(tmp_path / "log.db")
+    log.append([entry(number) for number in range(1, 50)])
+    lost_end = log.end("router")
+    log.close()
+    (tmp_path / "log.db").write_bytes(backup)
+    restored = EmbeddedLog(tmp_path / "log.db")
+    restored.append([entry(50)])
+    assert restored.end("router") > lost_end
+    restored.close()
+
+
+def test_landed_entries_make_room_before_an_append_is_refused(tmp_path: Path) -> None:
+    """The budget counts what waits; what is landed goes first, oldest first, and what is not landed never."""
+    log = EmbeddedLog(tmp_path / "log.db", size_max_bytes=2_000_000)
+    appended = 0
+    with pytest.raises(LogFull, match="budget of 2000000 bytes"):
+        for appended in range(100):
+            log.append([entry(appended, size=100_000)])
+    assert numbers(log) == list(range(appended))
+    landed = log.read("router", "e0", 0, rows_max=100, bytes_max=10**9)[9].offset
+    log.commit("router", "e0", landed)
+    log.append([entry(500, size=100_000)])
+    assert numbers(log)[-1] == 500
+    assert set(range(10, appended)) <= set(numbers(log))
+    log.close()
+
+
+def test_a_refused_append_leaves_nothing_behind(tmp_path: Path) -> None:
+    """An error in the middle of an append rolls all of it back."""
+    log = EmbeddedLog(tmp_path / "log.db")
+    log.append([entry(0)], [Mark(b"a")])
+    with pytest.raises(LogFull):
+        log.append([entry(1)], [Mark(b"b"), Mark(b"b")])  # the second breaks the key, as a full disk would
+    assert numbers(log) == [0]
+    log.append([entry(2)], [Mark(b"b")])
+    assert numbers(log) == [0, 2]
+    log.close()
+
+
+def test_a_file_that_is_no_log_is_refused(tmp_path: Path) -> None:
+    """Something else under the log's name is left alone."""
+    (tmp_path / "log.db").write_bytes(b"this is no database" * 100)
+    with pytest.raises(sqlite3.DatabaseError):
+        EmbeddedLog(tmp_path / "log.db")
+    assert (tmp_path / "log.db").read_bytes().startswith(b"this is no")
