@@ -9,7 +9,7 @@
 --   app VARCHAR: The app.
 --   key VARCHAR: The app, dyno or route counted by; a route is NULL when the line had no path.
 --   peak BIGINT: Most requests in flight at one instant. A request is in flight from its line's time less service and connect time up to that time, at least 1 microsecond; WebSockets and requests that reached no dyno are left out.
---   peak_at TIMESTAMPTZ: The first instant at which so many were in flight.
+--   peak_at TIMESTAMPTZ: An instant at which so many were in flight; of several, the one whose last arrival was the first to be logged.
 --   is_lower_bound BOOLEAN: True when an H12 was in flight at that instant (its worker goes on unseen) or lines of the app were lost in the window.
 -- cost: Sorts one start and one end for each request of the window, and of the 10 minutes after it.
 -- example: SELECT * FROM peak_concurrency(since := now() - INTERVAL 1 DAY, per := 'dyno')
@@ -40,11 +40,11 @@ groups AS MATERIALIZED (
 ),
 -- Twice the microseconds, and one more for a start: in this order requests end before others start at a tie.
 moments AS NOT MATERIALIZED (
-  SELECT id, ends.moment
+  SELECT id, ends.moment, ends.end_us
   FROM (
-    SELECT app, key, 2 * start_us + 1 AS moment FROM in_window
+    SELECT app, key, 2 * start_us + 1 AS moment, end_us FROM in_window
     UNION ALL
-    SELECT app, key, 2 * end_us FROM in_window
+    SELECT app, key, 2 * end_us, end_us FROM in_window
   ) AS ends
   JOIN groups ON groups.app = ends.app AND groups.key IS NOT DISTINCT FROM ends.key
 ),
@@ -52,14 +52,15 @@ levels AS NOT MATERIALIZED (
   SELECT
     id,
     moment,
+    end_us,
     sum(CASE WHEN moment % 2 = 1 THEN 1 ELSE -1 END)
-      OVER (PARTITION BY id ORDER BY moment ROWS UNBOUNDED PRECEDING)::BIGINT AS level
+      OVER (PARTITION BY id ORDER BY moment)::BIGINT AS level
   FROM moments
 ),
--- The largest level, and of its instants the first; max over a pair keeps both in one pass.
+-- The largest level, of its arrivals the one that was logged first, of these the first: all in one pass.
 peaks AS (
   SELECT app, key, highest.level AS peak, -highest.before // 2 AS peak_us
-  FROM (SELECT id, max({'level': level, 'before': -moment}) AS highest FROM levels GROUP BY id)
+  FROM (SELECT id, max({'level': level, 'logged': -end_us, 'before': -moment}) AS highest FROM levels GROUP BY id)
   JOIN groups USING (id)
 ),
 timeouts AS (

@@ -264,13 +264,15 @@ def _peak(made: Made, router: np.ndarray) -> Peak:
 
 
 def peak(begins: np.ndarray, ends: np.ndarray) -> tuple[int, int]:
-    """The most of the half-open intervals [begin, end) that hold one instant, and the first such instant.
+    """The most of the half-open intervals [begin, end) that hold one instant, and such an instant.
 
-    Needs one interval at least, and none of length zero.
+    Of several, the one whose interval ends first. Needs one interval at least, and none of length zero.
     """
     at = np.concatenate((ends, begins))
     step = np.repeat((-1, 1), len(ends))
     order = np.lexsort((step, at))  # at a tie the one that ends goes first
     level = np.cumsum(step[order])
-    highest = int(np.argmax(level))
-    return int(level[highest]), int(at[order][highest])
+    instants = at[order][level == level.max()]
+    arrivals = np.flatnonzero(np.isin(begins, instants))
+    first = arrivals[np.lexsort((begins[arrivals], ends[arrivals]))[0]]
+    return int(level.max()), int(begins[first])

@@ -13,6 +13,8 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -273,22 +275,18 @@ def test_at_a_tie_the_request_that_ends_goes_first(spans: list[tuple[int, int]])
     """Requests that follow each other without a gap are never two at once; with small numbers ties abound."""
     begins = np.array([begin for begin, _ in spans])
     ends = begins + np.array([length for _, length in spans])
-    levels = [int(((begins <= at) & (at < ends)).sum()) for at in range(20)]
-    assert peak(begins, ends) == (max(levels), levels.index(max(levels)))
+    assert peak(begins, ends) == plain_peak(list(zip(begins.tolist(), ends.tolist(), strict=True)))
 
 
-def plain_peak(intervals: list[tuple[datetime, datetime]]) -> tuple[int, datetime]:
-    """The peak by trying every beginning."""
-    best, best_at = 0, datetime.max.replace(tzinfo=UTC)
-    for at in sorted({begin for begin, _ in intervals}):
-        level = sum(begin <= at < end for begin, end in intervals)
-        if level > best:
-            best, best_at = level, at
-    return best, best_at
+def plain_peak(intervals: list[tuple[Any, Any]]) -> tuple[int, Any]:
+    """The peak by trying every beginning; of several, the one whose request ends first."""
+    levels = {at: sum(begin <= at < end for begin, end in intervals) for at in {begin for begin, _ in intervals}}
+    peak = max(levels.values())
+    return peak, min((end, begin) for begin, end in intervals if levels[begin] == peak)[1]
 
 
 def test_the_truth_about_concurrency(made: Made, routed: list[tuple[Line, re.Match[str]]]) -> None:
-    """The peak and its first instant, by a count over the requests of the hours that hold it."""
+    """The peak and its instant, by a count over the requests of the hours that hold it."""
     hours = [(line, match) for line, match in routed if line.at.hour in {10, 11}]
     spans = defaultdict(list)
     for line, match in hours:
