@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 
 from ingest import frames, headers
 from ingest.columns import timestamps
-from ingest.deliveries import Delivery
 from ingest.eventlog.contract import AlreadyHeld, EventLog, Mark, NewEntry
 from ingest.eventlog.entry import encode
 from ingest.parsing import Body, Tally, parse
@@ -24,9 +23,9 @@ from ingest.text import Spans, Text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-REPEATS_MAX: Final = (
-    3  # appends of one batch: each round learns of held pieces, and no more than two can be left
-)
+    from ingest.deliveries import Delivery
+
+REPEATS_MAX: Final = 3  # appends of one batch: each round learns of held pieces, and no more than two can be left
 
 
 class Batch(NamedTuple):
@@ -91,9 +90,7 @@ def _ledger(deliveries: Sequence[Delivery], tally: Tally) -> pa.RecordBatch:
     columns = {
         "timestamp": timestamps(last_us),
         "app": [delivery.app for delivery in deliveries],
-        "received_at": timestamps(
-            np.array([delivery.received_at_us for delivery in deliveries], dtype=np.int64)
-        ),
+        "received_at": timestamps(np.array([delivery.received_at_us for delivery in deliveries], dtype=np.int64)),
         "frame_id": [delivery.frame_id for delivery in deliveries],
         "announced": [delivery.announced for delivery in deliveries],
         "lines": tally.lines + repeated,

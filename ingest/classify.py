@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from ingest.columns import matches, values
+from ingest.columns import integers, matches
 from ingest.parsers.platform import LOSS
+
 if TYPE_CHECKING:
     from ingest.records import Records
     from ingest.text import Mask, Spans, Text
@@ -57,7 +58,7 @@ def _is_dyno(text: Text, process: Spans) -> Mask:
     names = text.strings(process).dictionary_encode()
     if not len(names.dictionary):
         return np.zeros(0, dtype=np.bool_)
-    dyno: Mask = matches(names.dictionary, _DYNO)[values(names.indices, np.int32)]
+    dyno: Mask = matches(names.dictionary, _DYNO)[integers(names.indices)]
     return dyno
 
 

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 _NUMPY_TYPES = {"TIMESTAMPTZ": np.int64, "BIGINT": np.int64, "INTEGER": np.int32, "SMALLINT": np.int16}
 
 
-def numbers(
-    values: NDArray[np.int64] | NDArray[np.float64], type_: str, valid: Mask | None = None
-) -> pa.Array:
+def numbers(values: NDArray[np.int64] | NDArray[np.float64], type_: str, valid: Mask | None = None) -> pa.Array:
     """A column of a schema type that holds numbers; NULL where not valid. Valid values must fit the type."""
     if valid is not None:
         values = np.where(valid, values, 0)
@@ -54,9 +52,10 @@ def mask(column: pa.BooleanArray) -> Mask:
     return bits[column.offset : column.offset + len(column)].astype(np.bool_)
 
 
-def values(column: pa.Array, dtype: type[np.generic]) -> NDArray[np.generic]:
-    """The numbers of a column without NULL."""
-    return np.frombuffer(column.buffers()[1], dtype)[column.offset : column.offset + len(column)]
+def integers(column: pa.Array) -> NDArray[np.int64]:
+    """The whole numbers of a column without NULL."""
+    width = column.type.to_pandas_dtype()
+    return np.frombuffer(column.buffers()[1], width)[column.offset : column.offset + len(column)].astype(np.int64)
 
 
 def matches(column: pa.StringArray, expression: str) -> Mask:

@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from ingest.text import Positions, Spans, Text
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
+
+    from ingest.text import Positions, Spans, Text
 
 COUNT_MAX_DIGITS: Final = 7  # 9,999,999 bytes: a thousand times what Heroku sends as one message
 JUNK_MAX_BYTES: Final = 1 << 20  # junk is stored in pieces of at most this size
@@ -130,11 +130,7 @@ def _read_flawless(heads: _Heads, delivery: Positions, bodies: Spans) -> tuple[F
         digits = _decimal_digits(count)
     start = at - 1 - digits
     first = np.append(True, last[:-1])[: len(at)]
-    agrees = (
-        (count >= heads.width)
-        & (digits <= heads.digits)
-        & (heads.values[digits - 1, np.arange(len(at))] == count)
-    )
+    agrees = (count >= heads.width) & (digits <= heads.digits) & (heads.values[digits - 1, np.arange(len(at))] == count)
     agrees &= np.where(first, start == bodies.start[delivery], True)
     flawless = np.bincount(delivery[~agrees], minlength=len(bodies.start)) == 0
     flawless &= (np.bincount(delivery, minlength=len(bodies.start)) > 0) | (bodies.length == 0)

@@ -101,9 +101,7 @@ class GroupCommit:
     async def _store(self, batch: list[_Waiting]) -> None:
         deliveries = [waiting.delivery for waiting in batch]
         try:
-            counts = await asyncio.get_running_loop().run_in_executor(
-                self._worker, store, self._log, deliveries
-            )
+            counts = await asyncio.get_running_loop().run_in_executor(self._worker, store, self._log, deliveries)
         except Exception as error:  # noqa: BLE001 - whatever it is, every sender of the batch has to be answered
             _answer(batch, error)
         else:

@@ -71,29 +71,33 @@ def _blanks(text: Text, frames: Frames) -> Positions:
     """The six blanks behind ``<PRI>1``, TIMESTAMP, HOST, APPNAME, PROCID and MSGID, as far as there are any."""
     places = np.append(text.positions(b" "), np.full(6, text.size))
     first = np.searchsorted(places[:-6], frames.head)
-    return places[first + np.arange(6)[:, None]]
+    blank: Positions = places[first + np.arange(6)[:, None]]
+    return blank
 
 
 def _has_message_id(text: Text, blank: Positions, end: Positions) -> Mask:
     """MSGID and a blank follow, or a ``-`` and nothing: the message is empty and even the blank is missing."""
     after = np.minimum(blank[4] + 2, text.size)
     bare = (after == end) | ((after + 1 == end) & (text.octets[after] == ord("\n")))
-    nil = (text.octets[after - 1] == ord("-")) & (((blank[5] == after) & (after < end)) | bare)
+    nil: Mask = (text.octets[after - 1] == ord("-")) & (((blank[5] == after) & (after < end)) | bare)
     if nil.all():
         return nil
     named = (blank[5] < end) & (blank[5] > blank[4] + 1)
-    return nil | (named & (text.count(b"=", Spans(blank[4], np.minimum(blank[5], end))) == 0))
+    named &= text.count(b"=", Spans(blank[4], np.minimum(blank[5], end))) == 0
+    found: Mask = nil | named
+    return found
 
 
 def _is_bare_syslog(text: Text, blank: Positions, end: Positions) -> Mask:
     """Syslog drains of 2014: HOST is the drain's id and there is no MSGID, not even ``-``."""
-    of_drain = text.starts_with(np.minimum(blank[1] + 1, text.size), b"d.")
+    of_drain: Mask = text.starts_with(np.minimum(blank[1] + 1, text.size), b"d.")
     if not of_drain.any():
         return of_drain
     place = np.minimum(blank[4] + 1, text.size)
     ends = (place + 1 == end) | ((place + 2 == end) & (text.octets[np.minimum(place + 1, text.size)] == ord("\n")))
     nil = (text.octets[place] == ord("-")) & (ends | (text.octets[np.minimum(place + 1, text.size)] == ord(" ")))
-    return of_drain & ~nil
+    bare: Mask = of_drain & ~nil
+    return bare
 
 
 def _read_as_printed(text: Text, frames: Frames, row: int, fields: tuple[Spans, Spans, Spans, Spans]) -> bool:

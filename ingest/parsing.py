@@ -112,9 +112,7 @@ def _measures(records: Records, sender: classify.Senders) -> tuple[Mask, list[pa
         return measured, []
     kinds = [
         "dyno" if of_dyno else samples.kind_of(process)
-        for of_dyno, process in zip(
-            sender.dyno_manager[at], records.take(at).processes().to_pylist(), strict=True
-        )
+        for of_dyno, process in zip(sender.dyno_manager[at], records.take(at).processes().to_pylist(), strict=True)
     ]
     known = np.array([kind is not None for kind in kinds], dtype=np.bool_)
     at = at[known]
@@ -154,13 +152,9 @@ def _defects(
     received_at_us: int,
 ) -> pa.RecordBatch:
     """Lines for what is no frame and for frames without a readable header: their exact bytes, secrets redacted."""
-    bad = np.flatnonzero(~header.readable)
     unreadable = [
-        Junk(
-            *map(int, (found.start[row], found.end[row], found.delivery[row])),
-            headers.DEFECTS[header.defect[row]],
-        )
-        for row in bad
+        Junk(int(found.start[row]), int(found.end[row]), int(found.delivery[row]), headers.DEFECTS[header.defect[row]])
+        for row in np.flatnonzero(~header.readable)
     ]
     runs = sorted([*unreadable, *junk])
     start, end, delivery = np.array([run[:3] for run in runs], dtype=np.int64).reshape(-1, 3).T
@@ -184,7 +178,5 @@ def _tally(
     of_records = np.bincount(found.delivery[readable], minlength=deliveries)
     plain = np.bincount(found.delivery[readable][unparsed], minlength=deliveries)
     last_us = np.full(deliveries, received_at_us, dtype=np.int64)
-    last_us[found.delivery[readable]] = header.timestamp_us[
-        readable
-    ]  # the last record of each is written last
+    last_us[found.delivery[readable]] = header.timestamp_us[readable]  # the last record of each is written last
     return Tally(of_frames + of_junk, of_records - plain, of_frames - of_records + of_junk, last_us)

@@ -60,9 +60,7 @@ def rows(table: Table, records: Records, columns: Mapping[str, pa.Array]) -> pa.
         **columns,
     }
     schema = table.arrow
-    arrays = [
-        given[field.name] if field.name in given else pa.nulls(len(records), field.type) for field in schema
-    ]
+    arrays = [given[field.name] if field.name in given else pa.nulls(len(records), field.type) for field in schema]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
@@ -107,9 +105,7 @@ def replace_odd(
     reread = read_singly(table, odd_records, lines)
     mask = booleans(odd)
     arrays = [
-        column
-        if field.name in {"timestamp", "app", *keep}
-        else pc.replace_with_mask(column, mask, reread[field.name])
+        column if field.name in {"timestamp", "app", *keep} else pc.replace_with_mask(column, mask, reread[field.name])
         for field, column in zip(batch.schema, batch.columns, strict=True)
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=batch.schema)

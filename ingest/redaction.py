@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from ingest.columns import matches, values
+from ingest.columns import integers, matches
 from ingest.text import Spans
 
 if TYPE_CHECKING:
@@ -44,9 +44,7 @@ def _name(allowed: str) -> str:
     return rf"(?:{allowed}*(?:{'|'.join(_PARTS)}){allowed}*|(?:{'|'.join(_NAMES)}))"
 
 
-_PARAMETER: Final = re.compile(
-    rf"""(?<=[?&;])({_name('[^=?&;# "]')})=(?:[^&;# "\\]|\\+(?![\\"]))+""", re.IGNORECASE
-)
+_PARAMETER: Final = re.compile(rf"""(?<=[?&;])({_name('[^=?&;# "]')})=(?:[^&;# "\\]|\\+(?![\\"]))+""", re.IGNORECASE)
 _URL_PASSWORD: Final = re.compile(r'([A-Za-z0-9+.-]://[^ /?#"@:]*):[^ /?#"]+@')
 _VALUE: Final = r"""(?:"[^"]*$|'[^']*$|(?:"[^"]*"|'[^']*'|[^ "'`]|`(?=[^ ]))+)"""
 _OPTION_NAME: Final = _name("[A-Za-z0-9_.-]")
@@ -82,7 +80,7 @@ def _are_suspect(names: pa.StringArray) -> Mask:
     if not len(distinct.dictionary):
         return np.zeros(len(names), dtype=np.bool_)
     suspect = matches(distinct.dictionary, _SIEVE)
-    found: Mask = suspect[values(distinct.indices, np.int32)]
+    found: Mask = suspect[integers(distinct.indices)]
     return found
 
 

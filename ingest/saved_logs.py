@@ -114,7 +114,7 @@ def _parse(line: bytes) -> tuple[bytes | None, bytes]:
 def _pri(app: bytes, process: bytes, message: bytes) -> int:
     """The priority Heroku gives such a line; nothing reads it, but the frame shall look like the real one."""
     if app == b"heroku":
-        return {
-            b"router": 134 if b" protocol=http1" in message or b" protocol=http2" in message else 158
-        }.get(process, 172 if process == b"logplex" else 45)
+        return {b"router": 134 if b" protocol=http1" in message or b" protocol=http2" in message else 158}.get(
+            process, 172 if process == b"logplex" else 45
+        )
     return 190 if _DYNO.match(process) else 134

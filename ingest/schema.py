@@ -191,6 +191,4 @@ DELIVERIES: Final = _table(
     ("octets", "BIGINT", "Bytes of the body, decompressed."),
 )
 
-TABLES: Final = {
-    table.name: table for table in (ROUTER, ACCESS, PHP, PLATFORM, SAMPLES, RELEASES, LINES, DELIVERIES)
-}
+TABLES: Final = {table.name: table for table in (ROUTER, ACCESS, PHP, PLATFORM, SAMPLES, RELEASES, LINES, DELIVERIES)}

@@ -83,7 +83,8 @@ class Text:
     def is_plain(self, spans: Spans) -> Mask:
         """Whether each span holds printable ASCII and blanks only: no control bytes, nothing above 126."""
         odd = np.searchsorted(self._odd, spans.end) - np.searchsorted(self._odd, spans.start)
-        return odd == 0
+        plain: Mask = odd == 0
+        return plain
 
     @cached_property
     def _odd(self) -> Positions:
@@ -105,25 +106,20 @@ class Text:
         found = np.ones(len(at), dtype=np.bool_)
         for skip in range(0, len(literal), 8):
             part = literal[skip : skip + 8]
-            found &= (self.words[at + skip] & _LOW_BYTES[len(part)]) == np.uint64(
-                int.from_bytes(part, "little")
-            )
+            found &= (self.words[at + skip] & _LOW_BYTES[len(part)]) == np.uint64(int.from_bytes(part, "little"))
         return found
 
     def equals(self, spans: Spans, literal: bytes) -> Mask:
         """Whether each span is the literal, byte for byte."""
-        return (spans.length == len(literal)) & self.starts_with(spans.start, literal)
+        found: Mask = (spans.length == len(literal)) & self.starts_with(spans.start, literal)
+        return found
 
     def integers(self, spans: Spans) -> tuple[NDArray[np.int64], Mask]:
         """Decimal numbers of 1 to 18 digits, and where the span is such a number."""
         width = int(min(18, spans.length.max(initial=1)))
         digits = self.windows(spans.start, width).astype(np.int64) - ord("0")
         inside = np.arange(width) < spans.length[:, None]
-        valid = (
-            (((digits >= 0) & (digits <= 9)) | ~inside).all(axis=1)
-            & (spans.length >= 1)
-            & (spans.length <= 18)
-        )
+        valid = (((digits >= 0) & (digits <= 9)) | ~inside).all(axis=1) & (spans.length >= 1) & (spans.length <= 18)
         value = np.zeros(len(digits), dtype=np.int64)
         for place in range(width):
             value = np.where(inside[:, place], value * 10 + digits[:, place], value)
@@ -199,7 +195,5 @@ def split_words(text: Text, spans: Spans) -> Tokens:
     nth = np.arange(len(row)) - first[row]
     boundary = np.append(blanks, text.size)
     start = np.where(nth == 0, spans.start[row], boundary[np.maximum(low[row] + nth - 1, 0)] + 1)
-    end = np.where(
-        nth == words[row] - 1, spans.end[row], boundary[low[row] + np.minimum(nth, words[row] - 1)]
-    )
+    end = np.where(nth == words[row] - 1, spans.end[row], boundary[low[row] + np.minimum(nth, words[row] - 1)])
     return Tokens(start, end, row)

@@ -28,9 +28,7 @@ def iso_microseconds(text: Text, spans: Spans) -> tuple[Positions, Mask]:
     stamp = text.windows(spans.start, ISO_MAX_BYTES)
     digits = stamp.astype(np.int64) - ord("0")
     zulu = text.octets[np.maximum(spans.end, 1) - 1] == ord("Z")
-    both = ~zulu & (
-        text.octets[np.maximum(spans.end - 7, 0)] == ord("Z")
-    )  # Z+00:00, as Heroku's docs have it
+    both = ~zulu & (text.octets[np.maximum(spans.end - 7, 0)] == ord("Z"))  # Z+00:00, as Heroku's docs have it
     fraction = spans.length - 19 - np.where(zulu, 1, 6) - both
     valid = _shaped(stamp, b"....-..-..T..:..:..") & (fraction >= 0) & (fraction <= 10) & (fraction != 1)
     valid &= (fraction == 0) | (stamp[:, 19] == ord("."))
@@ -58,7 +56,8 @@ def clf_microseconds(text: Text, start: Positions) -> tuple[Positions, Mask]:
 
 def _shaped(stamp: NDArray[np.uint8], shape: bytes) -> Mask:
     fixed = [place for place, octet in enumerate(shape) if octet != ord(".")]
-    return (stamp[:, fixed] == np.frombuffer(shape, np.uint8)[fixed]).all(axis=1)
+    shaped: Mask = (stamp[:, fixed] == np.frombuffer(shape, np.uint8)[fixed]).all(axis=1)
+    return shaped
 
 
 def _number(digits: NDArray[np.int64], start: int, end: int) -> Positions:

@@ -131,8 +131,7 @@ class EmbeddedLog:
         rows = octets = 0
         with self._lock:
             cursor = self._connection.execute(
-                'SELECT app, rows, payload, "offset" FROM entries WHERE "table" = ? AND "offset" > ?'
-                ' ORDER BY "offset"',
+                'SELECT app, rows, payload, "offset" FROM entries WHERE "table" = ? AND "offset" > ? ORDER BY "offset"',
                 (table, after),
             )
             for app, height, payload, offset in cursor:
@@ -203,9 +202,7 @@ class EmbeddedLog:
             self._trim_at = now + TRIM_EVERY_SECONDS
             used_bytes = _used_bytes(connection) + more_bytes
         if used_bytes > self._size_max_bytes:
-            raise LogFull(
-                f"the event log {self._path} has reached its budget of {self._size_max_bytes} bytes"
-            )
+            raise LogFull(f"the event log {self._path} has reached its budget of {self._size_max_bytes} bytes")
 
 
 def _refuse_held(connection: sqlite3.Connection, marks: Sequence[Mark]) -> None:
@@ -221,8 +218,7 @@ def _refuse_held(connection: sqlite3.Connection, marks: Sequence[Mark]) -> None:
 def _used_bytes(connection: sqlite3.Connection) -> int:
     """Bytes of pages in use: entries that were deleted have made room already."""
     pages, free, size = (
-        connection.execute(f"PRAGMA {name}").fetchone()[0]
-        for name in ("page_count", "freelist_count", "page_size")
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
     )
     return int((pages - free) * size)
 

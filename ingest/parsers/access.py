@@ -128,18 +128,9 @@ def _request(text: Text, span: Spans) -> tuple[dict[str, pa.Array], Mask]:
     blanks = np.append(text.positions(b" "), text.size)
     first = blanks[np.searchsorted(blanks[:-1], span.start)]
     last = blanks[np.maximum(np.searchsorted(blanks[:-1], span.end) - 1, 0)]
-    whole = (
-        (first + 1 < last)
-        & (last + 6 < span.end)
-        & text.starts_with(last + 1, b"HTTP/")
-        & (first > span.start)
-    )
-    whole &= _all_in(
-        text, Spans(span.start, np.minimum(first, span.start + _METHOD_MAX_BYTES + 1)), _CAPITALS
-    )
-    whole &= _all_in(text, Spans(last + 6, np.minimum(span.end, last + 12)), _VERSION) & (
-        span.end - last < 12
-    )
+    whole = (first + 1 < last) & (last + 6 < span.end) & text.starts_with(last + 1, b"HTTP/") & (first > span.start)
+    whole &= _all_in(text, Spans(span.start, np.minimum(first, span.start + _METHOD_MAX_BYTES + 1)), _CAPITALS)
+    whole &= _all_in(text, Spans(last + 6, np.minimum(span.end, last + 12)), _VERSION) & (span.end - last < 12)
     named = {
         "method": Spans(span.start, first),
         "path": Spans(first + 1, last),

@@ -80,9 +80,7 @@ def _text(value: str) -> str | None:
 def _unescape(value: str) -> str:
     if "\\" not in value:
         return value
-    octets = _ESCAPE.sub(
-        lambda match: bytes.fromhex(match[1].decode()) if match[1] else match[2], value.encode()
-    )
+    octets = _ESCAPE.sub(lambda match: bytes.fromhex(match[1].decode()) if match[1] else match[2], value.encode())
     return redact(printable(octets))
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest.columns import booleans, mask, matches, numbers, values
+from ingest.columns import booleans, integers, mask, matches, numbers
 from ingest.parsers import php_line
 from ingest.parsers.numbers import BIGINT_MAX, INTEGER_MAX, whole
 from ingest.parsers.php_line import DATE, LEVELS
@@ -163,7 +163,7 @@ def _integers(digits: pa.StringArray, type_: str, largest: int) -> pa.Array:
         return pa.array([whole(each, largest) for each in digits.to_pylist()], ARROW_TYPES[type_])
     numeric = pc.cast(digits, pa.int64())
     valid = mask(pc.less_equal(numeric, largest))
-    return numbers(values(numeric.fill_null(0), np.int64), type_, valid)
+    return numbers(integers(numeric.fill_null(0)), type_, valid)
 
 
 def _with_continuations(table: pa.RecordBatch, messages: pa.StringArray, continues: Mask) -> pa.RecordBatch:

@@ -23,9 +23,7 @@ LEVELS: Final = (
     "Fatal error", "Parse error", "Core error", "Compile error", "Recoverable fatal error", "Catchable fatal error",
     "Core warning", "Compile warning", "Warning", "Notice", "Strict Standards", "Deprecated", "Unknown error",
 )  # fmt: skip
-NGINX: Final = (
-    r"[0-9]{4}/[0-9]{2}/[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2} \[([a-z]+)\] [0-9]+#[0-9]+: (?:\*[0-9]+ )?"
-)
+NGINX: Final = r"[0-9]{4}/[0-9]{2}/[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2} \[([a-z]+)\] [0-9]+#[0-9]+: (?:\*[0-9]+ )?"
 FPM: Final = (
     rf"(?:\[{DATE}\] (?:WARNING|ERROR|NOTICE|ALERT|DEBUG): |(?:WARNING|ERROR|NOTICE|ALERT): \[pool "
     r"|ERROR: unable to bind listening socket )"

@@ -82,9 +82,7 @@ def _integers(text: Text, values: Mapping[str, Spans], regular: Mask) -> tuple[d
     for key, (column, type_, largest) in INTEGERS.items():
         value = values[key]
         if column.endswith("_ms"):
-            milliseconds = text.starts_with(np.maximum(value.end - 2, 0), b"ms") & (
-                value.end - value.start > 2
-            )
+            milliseconds = text.starts_with(np.maximum(value.end - 2, 0), b"ms") & (value.end - value.start > 2)
             value = value._replace(end=value.end - 2 * milliseconds)
         number, valid = text.integers(value)
         valid &= number <= largest

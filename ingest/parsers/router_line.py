@@ -22,9 +22,7 @@ _QUOTE: Final = re.compile(r'"')
 _PATH_ENDS: Final = (re.compile(r'" host=(?=[^ ]* request_id=)'), re.compile(r'" host='), _QUOTE)
 _FORWARDED_FOR_ENDS: Final = (re.compile(r'" dyno='), _QUOTE)
 _KEY: Final = "([A-Za-z_][A-Za-z0-9_#.-]*)"
-_WORD: Final = re.compile(
-    rf'{_KEY}="((?:[^"\\]|\\.)*)"(?= |\Z)|{_KEY}="([^"]*)\Z|{_KEY}=([^ ]*)|([^ ]+)', re.DOTALL
-)
+_WORD: Final = re.compile(rf'{_KEY}="((?:[^"\\]|\\.)*)"(?= |\Z)|{_KEY}="([^"]*)\Z|{_KEY}=([^ ]*)|([^ ]+)', re.DOTALL)
 _LEVELS: Final = frozenset({"error", "info", "warning"})
 _WORDS_KEY: Final = "_"
 _TEXTS: Final = {
@@ -88,9 +86,7 @@ def _values(message: str) -> tuple[dict[str, str], list[str]]:
     return values, words
 
 
-def _quoted(
-    text: str, start: re.Pattern[str], ends: tuple[re.Pattern[str], ...]
-) -> tuple[str, str | None, str]:
+def _quoted(text: str, start: re.Pattern[str], ends: tuple[re.Pattern[str], ...]) -> tuple[str, str | None, str]:
     """The text before a quoted value, the value, and the text behind its closing quote."""
     opening = start.search(text)
     if opening is None:

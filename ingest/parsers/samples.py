@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest.columns import booleans, indices, numbers, values
+from ingest.columns import booleans, indices, integers, numbers
 from ingest.records import rows
 from ingest.schema import SAMPLES
 from ingest.text import Spans, split_words
@@ -30,7 +30,7 @@ _PREFIXES: Final = (b"sample#", b"measure#", b"count#")
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]+")
 _VALUE: Final = re.compile(r"(-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)([A-Za-z]*|%)")
 _VALUE_MAX_BYTES: Final = 40  # by column; longer ones are read one by one
-# suffix: (unit, factor)
+# By suffix: the unit and the factor that converts into it.
 _UNITS: Final = {
     "bytes": ("bytes", 1.0), "kB": ("bytes", 1024.0), "KB": ("bytes", 1024.0),
     "MB": ("bytes", 1024.0**2), "GB": ("bytes", 1024.0**3),
@@ -73,11 +73,9 @@ def parse(records: Records, kinds: Sequence[str]) -> tuple[pa.RecordBatch, Mask]
     value, suffix, valid = _values(text, raw)
     name, suffix, value, row = name.take(valid), suffix.take(valid), value[valid], row[valid]
     kind = pa.array([kinds[each] for each in row], pa.string())
-    key = pc.binary_join_element_wise(
-        kind, text.strings(name), text.strings(suffix), "\0"
-    ).dictionary_encode()
+    key = pc.binary_join_element_wise(kind, text.strings(name), text.strings(suffix), "\0").dictionary_encode()
     meanings = [_meaning(*each.split("\0")) for each in key.dictionary.to_pylist()]
-    index = values(key.indices, np.int32)
+    index = integers(key.indices)
     named = np.array([meaning.metric != "" for meaning in meanings], dtype=np.bool_)[index]
     index, row, value = index[named], row[named], value[named]
     factor = np.array([meaning.factor for meaning in meanings], dtype=np.float64)
@@ -129,15 +127,14 @@ def _values(text: Text, raw: Spans) -> tuple[NDArray[np.float64], Spans, Mask]:
 def _begins_with_e(window: NDArray[np.uint8], length: Positions) -> Mask:
     """An exponent may follow: such values are read one by one."""
     place = np.minimum(length, _VALUE_MAX_BYTES - 1)
-    return (window[np.arange(len(place)), place] | 32) == ord("e")
+    begins: Mask = (window[np.arange(len(place)), place] | 32) == ord("e")
+    return begins
 
 
 def _sources(records: Records, words: Tokens) -> pa.StringArray:
     """The ``source=`` word of each record, else its PROCID."""
     text = records.text
-    found = np.flatnonzero(
-        text.starts_with(words.start, b"source=") & (words.end - words.start > len(b"source="))
-    )
+    found = np.flatnonzero(text.starts_with(words.start, b"source=") & (words.end - words.start > len(b"source=")))
     start, end = records.process.start.copy(), records.process.end.copy()
     row = words.row[found][::-1]  # the first such word of a line is written last and stays
     start[row], end[row] = words.start[found][::-1] + len(b"source="), words.end[found][::-1]

@@ -77,9 +77,7 @@ class Drain:
         self._patience_seconds = patience_seconds
         self._lost_since: datetime | None = None
 
-    def replay(
-        self, deliveries: Iterable[Delivery], progress: Callable[[Ledger], None] | None = None
-    ) -> Ledger:
+    def replay(self, deliveries: Iterable[Delivery], progress: Callable[[Ledger], None] | None = None) -> Ledger:
         """Sends all deliveries as fast as they are taken, without a buffer that could overflow."""
         for delivery in deliveries:
             self.deliver(delivery)
@@ -144,9 +142,7 @@ class Drain:
             pause = 0.01 * ((2 ** self._random.randint(1, min(attempt, 10)) - 1) // 2)
             waited += max(pause, 0.001)
             if waited > self._patience_seconds:
-                raise UnreachableError(
-                    f"no connection to the target ({reply.detail}); is the receiver running?"
-                )
+                raise UnreachableError(f"no connection to the target ({reply.detail}); is the receiver running?")
             self._sleep(pause)
         self.ledger.replied(reply.outcome, len(delivery.body), reply.ms)
         return reply

@@ -72,9 +72,7 @@ class DrainUrl:
         """Reads ``http(s)://user:password@host:port/path?query``. ValueError says what to write instead."""
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError(
-                f"{parts.scheme or 'no scheme'}: not a drain URL; write http(s)://user:secret@host/logs"
-            )
+            raise ValueError(f"{parts.scheme or 'no scheme'}: not a drain URL; write http(s)://user:secret@host/logs")
         secure = parts.scheme == "https"
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         authority = parts.netloc.rpartition("@")[2]
@@ -208,12 +206,8 @@ def _read_reply(open_socket: socket.socket, deadline: float) -> _Answer:
 def _parse_head(head: bytes) -> tuple[int | None, int, bool]:
     """Status (None if Logplex could not read it), length of the body, and whether the connection lives on."""
     first, *rest = head.split(b"\r\n")
-    readable = (
-        first.startswith((b"HTTP/1.1 ", b"HTTP/1.0 ")) and first[9:12].isdigit() and first[12:13] == b" "
-    )
-    fields = {
-        name.strip().lower(): value.strip() for name, _, value in (line.partition(b":") for line in rest)
-    }
+    readable = first.startswith((b"HTTP/1.1 ", b"HTTP/1.0 ")) and first[9:12].isdigit() and first[12:13] == b" "
+    fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(b":") for line in rest)}
     length = fields.get(b"content-length", b"0")
     if not readable or b"transfer-encoding" in fields or not length.isdigit():
         return None, 0, False
@@ -230,9 +224,7 @@ class FileTarget:
 
     def post(self, delivery: Delivery) -> Reply:
         """Appends the delivery; a file takes everything, so the answer is always 204."""
-        record: dict[str, object] = {
-            "headers": dict(headers("drain.example.org", None, self._token, delivery))
-        }
+        record: dict[str, object] = {"headers": dict(headers("drain.example.org", None, self._token, delivery))}
         try:
             record["text"] = delivery.body.decode()
         except UnicodeDecodeError:
@@ -245,9 +237,7 @@ class FileTarget:
         self._file.close()
 
 
-def target(
-    to: str | Path, *, token: str | None = None, verify: bool = False, ca_file: Path | None = None
-) -> Target:
+def target(to: str | Path, *, token: str | None = None, verify: bool = False, ca_file: Path | None = None) -> Target:
     """The target a command line names: text with ``://`` is a URL, all else a file path."""
     if isinstance(to, str) and "://" in to:
         return HttpTarget(to, token=token, verify=verify, ca_file=ca_file)

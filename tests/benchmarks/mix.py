@@ -21,15 +21,14 @@ _PATHS: Final = (
 _PHP: Final = (
     "PHP Warning:  Undefined array key {n} in /app/wp-content/plugins/shop/cart.php on line {n}",
     "PHP Notice:  Trying to access array offset in /app/wp-includes/functions.php on line {n}",
-    "PHP Fatal error:  Allowed memory size of 33554432 bytes exhausted (tried to allocate {n} bytes)"
-    " in /app/export.php on line {n}",
+    "PHP Fatal error:  Allowed memory size of 33554432 bytes exhausted (tried to allocate {n} bytes) in /app/x.php on line 1",
 )
+_DYNO: Final = "source=web.{d} dyno=heroku.1553708.259625dd-a9c7-4987-9c86-08de28dd4f72 "
 _METRICS: Final = (
-    "source=web.{d} dyno=heroku.1553708.259625dd-a9c7-4987-9c86-08de28dd4f72 sample#load_avg_1m=2.46"
-    " sample#load_avg_5m=1.06 sample#load_avg_15m=0.99",
-    "source=web.{d} dyno=heroku.1553708.259625dd-a9c7-4987-9c86-08de28dd4f72 sample#memory_total=399.74MB"
-    " sample#memory_rss=397.91MB sample#memory_cache=1.83MB sample#memory_swap=0.00MB"
-    " sample#memory_pgpgin=355603pages sample#memory_pgpgout=333646pages sample#memory_quota=512.00MB",
+    _DYNO + "sample#load_avg_1m=2.46 sample#load_avg_5m=1.06 sample#load_avg_15m=0.99",
+    _DYNO + "sample#memory_total=399.74MB sample#memory_rss=397.91MB sample#memory_cache=1.83MB "
+    "sample#memory_swap=0.00MB sample#memory_pgpgin=355603pages sample#memory_pgpgout=333646pages "
+    "sample#memory_quota=512.00MB",
 )
 
 

@@ -8,7 +8,6 @@ import http.client
 import os
 import re
 import signal
-import ssl
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from ingest.eventlog.entry import decode_all
 from ingest.schema import TABLES
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 

@@ -18,11 +18,7 @@ from ingest.simulator.framing import counted, split
 
 CASES = [
     json.loads(line)
-    for line in Path(__file__)
-    .with_name("simulator")
-    .joinpath("data/saved_lines.jsonl")
-    .read_text("utf-8")
-    .splitlines()
+    for line in Path(__file__).with_name("simulator").joinpath("data/saved_lines.jsonl").read_text("utf-8").splitlines()
 ]
 
 
@@ -39,9 +35,7 @@ def read(path: Path, content: bytes, target_bytes: int = 102_400) -> list[SavedB
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["line"][:60] for case in CASES])
-def test_a_line_with_a_head_becomes_a_frame_and_any_other_stays_as_it_is(
-    case: dict[str, Any], log: Path
-) -> None:
+def test_a_line_with_a_head_becomes_a_frame_and_any_other_stays_as_it_is(case: dict[str, Any], log: Path) -> None:
     """Only the head decides; colours that the command line client adds are taken off, the app's are kept."""
     raw = case["line"].encode() + b"\n"
     expected = counted(case["frame"].encode()) if case["frame"] else raw
@@ -98,9 +92,7 @@ def test_bodies_keep_to_the_target_and_to_the_order(log: Path) -> None:
     assert sum(body.lines for body in found) == 9000
 
 
-def test_a_line_over_the_limit_is_cut_and_each_piece_keeps_the_head(
-    log: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_line_over_the_limit_is_cut_and_each_piece_keeps_the_head(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Heroku itself cuts long lines so; joined again the pieces are the line."""
     monkeypatch.setattr(saved_logs, "LINE_MAX_BYTES", 1000)
     (body,) = read(
@@ -134,9 +126,7 @@ def test_messages_come_back_unchanged(
 ) -> None:
     """Save, frame, cut: the same messages in the same order."""
     path = tmp_path_factory.mktemp("saved") / "x.log"
-    path.write_text(
-        "".join(f"2026-11-23T13:15:50.1Z app[web.1]: {one}\n" for one in messages), "utf-8", newline=""
-    )
+    path.write_text("".join(f"2026-11-23T13:15:50.1Z app[web.1]: {one}\n" for one in messages), "utf-8", newline="")
     frames = [frame for body in bodies(path, target) for frame in split(body.body)]
     assert [frame.partition(b" host app web.1 - ")[2].decode() for frame in frames] == messages
 

@@ -50,9 +50,7 @@ def _by_day(rows: Iterable[Row]) -> dict[str, list[Row]]:
 
 
 def _with_times(row: Row) -> Row:
-    return {
-        key: instant(value) if key in {"timestamp", "received_at"} else value for key, value in row.items()
-    }
+    return {key: instant(value) if key in {"timestamp", "received_at"} else value for key, value in row.items()}
 
 
 def instant(moment: str | datetime) -> datetime:

@@ -103,8 +103,7 @@ def test_readme_table_has_a_line_for_each_question() -> None:
     """The README's table lists name, question and row, with bars escaped."""
     item = catalog.parse("rows_of.sql", GOOD.replace("per: app", "per: app | dyno"))
     assert documentation.readme_table([item]) == (
-        "| question | answers | one row per |\n|---|---|---|\n"
-        "| `rows_of` | How many rows are there? | app \\| dyno |\n"
+        "| question | answers | one row per |\n|---|---|---|\n| `rows_of` | How many rows are there? | app \\| dyno |\n"
     )
 
 
@@ -125,6 +124,4 @@ def test_help_says_everything_in_the_words_of_the_command_line() -> None:
 
 def test_the_list_shows_names_and_questions() -> None:
     """The list has one line per question."""
-    assert (
-        documentation.list_text([catalog.parse("rows_of.sql", GOOD)]) == "rows_of  How many rows are there?\n"
-    )
+    assert documentation.list_text([catalog.parse("rows_of.sql", GOOD)]) == "rows_of  How many rows are there?\n"

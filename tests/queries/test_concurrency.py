@@ -102,7 +102,8 @@ def highest(spans: list[tuple[datetime, datetime, bool]]) -> list[Any]:
     Of several such instants, the one at which a span begins that ends before those of the others.
     """
     flying = {
-        at: [timed_out for start, end, timed_out in spans if start <= at < end] for at in {start for start, _, _ in spans}
+        at: [timed_out for start, end, timed_out in spans if start <= at < end]
+        for at in {start for start, _, _ in spans}
     }
     peak = max(map(len, flying.values()))
     logged = [(end, start) for start, end, _ in spans if len(flying[start]) == peak]

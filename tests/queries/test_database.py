@@ -186,9 +186,7 @@ def test_other_processes_read_while_it_is_replaced(lake: Path, file: Path, tmp_p
     """Two plain DuckDB clients in another time zone have the file open at once and outlive its removal."""
     database.ensure(str(lake), file)
     command = [sys.executable, "-c", READER, str(file)]
-    readers = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)
-    ]
+    readers = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     first = [reader.stdout.readline() if reader.stdout else "" for reader in readers]
     database.ensure(str(write_lake(tmp_path / "other", {})), file)
     rest = [reader.communicate("go on\n")[0] for reader in readers]
@@ -219,8 +217,6 @@ def test_the_file_says_what_its_questions_are(lake: Path, file: Path) -> None:
     """A client that lists the macros of the file finds each question's sentence beside its name."""
     database.ensure(str(lake), file)
     with duckdb.connect(str(file), read_only=True) as connection:
-        rows = connection.execute(
-            "SELECT function_name, comment FROM duckdb_functions() WHERE comment IS NOT NULL"
-        )
+        rows = connection.execute("SELECT function_name, comment FROM duckdb_functions() WHERE comment IS NOT NULL")
         found = dict(rows.fetchall())
     assert {question.name: question.question for question in questions()}.items() <= found.items()

@@ -28,9 +28,7 @@ def connection(tmp_path: Path, opened: Opened) -> duckdb.DuckDBPyConnection:
             {**delivery, "timestamp": "2026-11-23T11:00:00Z", "repeated": 0},
             {**delivery, "timestamp": "2026-11-23T11:00:00Z", "repeated": 0, "app": "blog"},
         ],
-        "platform": [
-            {"timestamp": "2026-11-23T10:30:00Z", "app": "shop", "code": "L10", "lines_dropped": 20}
-        ],
+        "platform": [{"timestamp": "2026-11-23T10:30:00Z", "app": "shop", "code": "L10", "lines_dropped": 20}],
     }
     return opened(write_lake(tmp_path / "lake", tables))
 

@@ -102,9 +102,7 @@ class _Sender:
         """What went out."""
         begin = self._offsets
         masks = tuple(self._kept[begin[n] : begin[n + 1]] for n in range(3))
-        return Delivered(
-            (masks[0], masks[1], masks[2]), self._deliveries, self._repeated_lines, self._dropped, 2
-        )
+        return Delivered((masks[0], masks[1], masks[2]), self._deliveries, self._repeated_lines, self._dropped, 2)
 
     def _lost(self, at: int, lines: int) -> range:
         """The places of ``lines`` lines lost from a time on, moved so that no PHP event is cut in two."""

@@ -30,9 +30,7 @@ def runs(day: Day) -> list[Run]:
     for dyno in (*WEB, *WORKERS):
         for begins, ends in _lives(dyno, starts()):
             text = random.bytes(16).hex()
-            found.append(
-                Run(dyno, begins, ends, f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}")
-            )
+            found.append(Run(dyno, begins, ends, f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"))
     return found
 
 

@@ -31,9 +31,7 @@ _FRAMES_PAGE: Final = (
     "load_template() /app/web/wp-includes/template-loader.php:106",
 )
 _RESET: Final = "recv() failed (104: Connection reset by peer) while reading response header from upstream"
-_TIMED_OUT: Final = (
-    "upstream timed out (110: Connection timed out) while reading response header from upstream"
-)
+_TIMED_OUT: Final = "upstream timed out (110: Connection timed out) while reading response header from upstream"
 _PRICE_LIST: Final = " in /app/web/tools/price-list.php on line 212"
 _THEME: Final = "/app/web/wp-content/themes/hearth"
 _CONNECTORS: Final = "/app/vendor/illuminate/database/Connectors"
@@ -43,10 +41,7 @@ _WARNINGS: Final = (
         "PHP Deprecated:  strlen(): Passing null to parameter #1 ($string) of type string is deprecated "
         "in /app/web/wp-includes/formatting.php on line 4482"
     ),
-    (
-        'PHP Warning:  Attempt to read property "ID" on null '
-        "in /app/web/wp-content/plugins/slider/slider.php on line 77"
-    ),
+    ('PHP Warning:  Attempt to read property "ID" on null in /app/web/wp-content/plugins/slider/slider.php on line 77'),
     (
         "PHP Notice:  Function wpdb::prepare was called <strong>incorrectly</strong>. "
         "in /app/web/wp-includes/functions.php on line 6121"
@@ -141,9 +136,7 @@ class PhpLines:
         self._pen.write("lines", source, at + 150, "\n")
         self._pen.write("php", source, at + 151, f"[{self._stamps.php(at)}]  [pool www] pid {pid}\n")
         frames = _FRAMES_EXPORT if EXPORT in asked else _FRAMES_PAGE
-        addresses = (
-            f"[0x00007f{pid:06x}{0x13E0 - 0x70 * depth:04x}] {text}\n" for depth, text in enumerate(frames)
-        )
+        addresses = (f"[0x00007f{pid:06x}{0x13E0 - 0x70 * depth:04x}] {text}\n" for depth, text in enumerate(frames))
         self._pen.block(source, at + 152, ("script_filename = /app/web/index.php\n", *addresses))
         if self._served.killed[number]:
             self._killed(number, what)
@@ -155,9 +148,7 @@ class PhpLines:
         if self._served.nginx_status[number] == 502:
             self._nginx(number, _RESET)
         lived = took + float(self._random.integers(10, 9000))
-        self._warn(
-            number, at + 3900, f"{pid} exited on signal 2 (SIGINT) after {lived:.6f} seconds from start"
-        )
+        self._warn(number, at + 3900, f"{pid} exited on signal 2 (SIGINT) after {lived:.6f} seconds from start")
 
     def _missing(self, number: int) -> None:
         path = self._catalogue.raw[int(self._requests.path[number])]
@@ -165,9 +156,7 @@ class PhpLines:
 
     def _nginx(self, number: int, text: str) -> None:
         at = int(self._served.nginx_at[number]) - 60
-        upstream = (
-            ', upstream: "fastcgi://unix:/tmp/heroku.fcgi.5311.sock:"' if text.endswith("upstream") else ""
-        )
+        upstream = ', upstream: "fastcgi://unix:/tmp/heroku.fcgi.5311.sock:"' if text.endswith("upstream") else ""
         line = (
             f"{self._stamps.nginx(at)} [error] 140#140: *{number % 90_000 + 11} {text}, "
             f"client: 10.1.2.{number % 200 + 2}, server: localhost, "

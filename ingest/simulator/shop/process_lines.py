@@ -51,9 +51,7 @@ def _events(day: Day, pen: Pen, random: np.random.Generator) -> None:
     for at, draw in zip(times.tolist(), draws, strict=True):
         dyno = WEB[draw % (4 if at > SCALED + 10 * SECOND else 2)]
         event, customer = _EVENTS[draw % len(_EVENTS)], draw % 9901
-        text = (
-            f'{{"level":"info","event":"{event}","customer":{customer},"ms":{draw % 190},"cart":{draw % 12}}}'
-        )
+        text = f'{{"level":"info","event":"{event}","customer":{customer},"ms":{draw % 190},"cart":{draw % 12}}}'
         pen.write("lines", app(dyno), at, text + "\n")
 
 
@@ -72,8 +70,6 @@ def _job(pen: Pen, random: np.random.Generator, at: int, number: int) -> None:
     pen.write("platform", manager, at + 2_600_000, "State changed from starting to up")
     pen.write("lines", process, at + 3_300_000, "Running [feed:refresh] ................ 1,204ms DONE\n")
     orders = 3 + number % 41
-    pen.write(
-        "lines", process, at + 4_900_000, f"Running [orders:archive] ............. {orders} orders DONE\n"
-    )
+    pen.write("lines", process, at + 4_900_000, f"Running [orders:archive] ............. {orders} orders DONE\n")
     pen.write("platform", manager, at + 5_400_000, "Process exited with status 0")
     pen.write("platform", manager, at + 5_500_000, "State changed from up to complete")

@@ -38,8 +38,7 @@ class Ids:
         h = self._hex
         starts = (index * 32).tolist()
         return [
-            f"{h[a : a + 8]}-{h[a + 8 : a + 12]}-{h[a + 12 : a + 16]}-"
-            f"{h[a + 16 : a + 20]}-{h[a + 20 : a + 32]}"
+            f"{h[a : a + 8]}-{h[a + 8 : a + 12]}-{h[a + 12 : a + 16]}-{h[a + 16 : a + 20]}-{h[a + 20 : a + 32]}"
             for a in starts
         ]
 
@@ -111,8 +110,7 @@ class AccessLines:
         self._requests, self._served, self._ids = requests, served, ids
         self.extended = served.dispatched >= script.DEPLOY + SECOND
         self._request_lines = [
-            f'"{method} {raw} HTTP/1.1" '
-            for method, raw in zip(catalogue.methods, catalogue.raw, strict=True)
+            f'"{method} {raw} HTTP/1.1" ' for method, raw in zip(catalogue.methods, catalogue.raw, strict=True)
         ]
         self._encoding = _encodings(catalogue, visitors, requests, served)
 
@@ -177,9 +175,7 @@ class AccessLines:
 def _encodings(catalogue: Catalogue, visitors: Visitors, requests: Requests, served: Served) -> np.ndarray:
     """Which replies PHP packed: its text, for clients that can unpack. Nothing packs the static files."""
     text = np.array([kind.startswith(_PACKED) for kind in catalogue.types])[requests.path]
-    packed: np.ndarray = (
-        requests.php & text & (served.nginx_bytes > 0) & visitors.accepts_gzip[requests.visitor]
-    )
+    packed: np.ndarray = requests.php & text & (served.nginx_bytes > 0) & visitors.accepts_gzip[requests.visitor]
     return packed
 
 

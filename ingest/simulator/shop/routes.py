@@ -88,9 +88,7 @@ _PAGES: Final = (
     Route(
         "/my-account/lost-password",
         0.06,
-        tuple(
-            f"/my-account/lost-password?key={k:020x}&token={k * 7:016x}" for k in range(1, 9 * 10**9, 10**9)
-        ),
+        tuple(f"/my-account/lost-password?key={k:020x}&token={k * 7:016x}" for k in range(1, 9 * 10**9, 10**9)),
         median_ms=230,
         median_bytes=5200,
     ),
@@ -212,9 +210,7 @@ _PLANTED: Final = (
         median_ms=55_000,
         median_bytes=48_000,
     ),
-    Route(
-        "/tools/price-list", 0, ("/tools/price-list",), "application/pdf", median_ms=900, median_bytes=61_000
-    ),
+    Route("/tools/price-list", 0, ("/tools/price-list",), "application/pdf", median_ms=900, median_bytes=61_000),
     Route("/wp-login.php", 0, ("/wp-login.php",), median_ms=120, median_bytes=3300),
     Route("/wp-login.php", 0, ("/wp-login.php",), method="POST", median_ms=180, median_bytes=3500),
     Route(

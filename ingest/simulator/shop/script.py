@@ -78,9 +78,7 @@ class Start:
 def starts() -> tuple[Start, ...]:
     """All starts of the day, in order of time. Those of one deploy come up one after the other."""
     cycles = [Start(dyno, at, at + round(5.6 * SECOND), "cycle") for at, dyno in CYCLES]
-    scaled = [
-        Start(dyno, None, SCALED + round((7.4 + n) * SECOND), "scale") for n, dyno in enumerate(WEB[2:])
-    ]
+    scaled = [Start(dyno, None, SCALED + round((7.4 + n) * SECOND), "scale") for n, dyno in enumerate(WEB[2:])]
     leak = [Start(LEAKING, LEAK.ends, LEAK.ends + round(6.2 * SECOND), "restart")]
     deployed = [
         Start(dyno, DEPLOY + SECOND, DEPLOY + round((6.1 + 0.4 * n) * SECOND), "deploy")
@@ -105,9 +103,7 @@ class Day:
 
     def random(self, part: str) -> np.random.Generator:
         """A generator for one part of the day, so that a change in one part leaves the others as they are."""
-        return np.random.default_rng(
-            [self.seed, self.date.toordinal(), self.lines, zlib.crc32(part.encode())]
-        )
+        return np.random.default_rng([self.seed, self.date.toordinal(), self.lines, zlib.crc32(part.encode())])
 
     def every(self, seconds: float, offset_seconds: float = 0.0) -> np.ndarray:
         """Times of something periodic, thinned with the size of the day."""

@@ -42,9 +42,7 @@ class Pen:
     texts: list[str] = field(default_factory=list)
     notes: dict[int, str] = field(default_factory=dict)
 
-    def write(
-        self, table: str, source: tuple[str, str], at: int, text: str, *, rows: int = 1, note: str = ""
-    ) -> None:
+    def write(self, table: str, source: tuple[str, str], at: int, text: str, *, rows: int = 1, note: str = "") -> None:
         """One line of a source (see :func:`app`, :func:`heroku`) at a time in microseconds since midnight."""
         if note:
             self.notes[len(self.texts)] = note

@@ -47,9 +47,7 @@ def arrivals(random: np.random.Generator, size: int) -> np.ndarray:
     hour = np.arange(0, 24, 1 / 60)
     weight = 0.16 + np.exp(-(((hour - 12.4) / 2.9) ** 2)) * 0.75 + np.exp(-(((hour - 19.9) / 2.1) ** 2))
     steps = np.concatenate(([0.0], np.cumsum(weight)))
-    return np.sort(
-        np.interp(random.random(size) * steps[-1], steps, np.arange(1441) * 60.0 * SECOND).astype(np.int64)
-    )
+    return np.sort(np.interp(random.random(size) * steps[-1], steps, np.arange(1441) * 60.0 * SECOND).astype(np.int64))
 
 
 def requests(day: Day, catalogue: Catalogue, visitors: Visitors, size: int) -> Requests:
@@ -84,9 +82,7 @@ def _ordinary_paths(random: np.random.Generator, at: np.ndarray, catalogue: Cata
     return catalogue.first[route] + within
 
 
-def _planted(
-    day: Day, random: np.random.Generator, catalogue: Catalogue
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _planted(day: Day, random: np.random.Generator, catalogue: Catalogue) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     window = script.EXPORTS
     exports = np.sort(random.integers(window.begins, window.ends, script.EXPORT_REQUESTS))
     lists = arrivals(random, script.PRICE_LISTS)

@@ -172,9 +172,7 @@ def measure(made: Made, delivered: Delivered) -> Truth:
         ),
         pile_up=_pile_up(made, delivered.masks[2]),
         peak=_peak(made, router),
-        peak_by_dyno={
-            dyno: _peak(made, router[served.dyno[router] == number]) for number, dyno in enumerate(WEB)
-        },
+        peak_by_dyno={dyno: _peak(made, router[served.dyno[router] == number]) for number, dyno in enumerate(WEB)},
         statuses=dict(zip(status.tolist(), counts.tolist(), strict=True)),
         scaled_at=made.stamps.moment(script.SCALED),
         deployed_at=(made.stamps.moment(script.DEPLOY),),
@@ -198,9 +196,7 @@ def _timeouts(made: Made, router: np.ndarray) -> Timeouts:
     at = made.served.router_at[late]
     by_route = Counter(ROUTES[route].template for route in routes)
     moment = made.stamps.moment
-    return Timeouts(
-        EXPORT, len(late), dict(by_route.most_common()), moment(int(at.min())), moment(int(at.max()))
-    )
+    return Timeouts(EXPORT, len(late), dict(by_route.most_common()), moment(int(at.min())), moment(int(at.max())))
 
 
 def _noted(made: Made, mask: np.ndarray, note: str, *, exactly: bool = False) -> list[tuple[int, list[str]]]:
@@ -208,9 +204,7 @@ def _noted(made: Made, mask: np.ndarray, note: str, *, exactly: bool = False) ->
     times = made.streams[2].at
     found = ((index, text.split()) for index, text in made.pen.notes.items() if mask[index])
     return sorted(
-        (int(times[index]), words[1:])
-        for index, words in found
-        if words[0] == note and exactly == (len(words) == 1)
+        (int(times[index]), words[1:]) for index, words in found if words[0] == note and exactly == (len(words) == 1)
     )
 
 
@@ -241,10 +235,7 @@ def _assets(made: Made, router: np.ndarray, access: np.ndarray) -> tuple[Asset, 
     whole = router[served.router_status[router] == 200]
     asked = np.bincount(requests.path[whole], minlength=len(made.catalogue.raw))
     provable = (
-        access
-        & made.streams[1].extended
-        & (served.nginx_status == 200)
-        & made.visitors.accepts_gzip[requests.visitor]
+        access & made.streams[1].extended & (served.nginx_status == 200) & made.visitors.accepts_gzip[requests.visitor]
     )
     proofs = np.bincount(requests.path[provable], minlength=len(made.catalogue.raw))
     index = {path: number for number, path in enumerate(made.catalogue.raw)}

@@ -23,10 +23,7 @@ _SAFARI: Final = "AppleWebKit/605.1.15 (KHTML, like Gecko) Version"
 _BROWSERS: Final = (
     f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {_WEBKIT} Safari/537.36",
     f"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) {_SAFARI}/26.{{m}} Safari/605.1.15",
-    (
-        f"Mozilla/5.0 (iPhone; CPU iPhone OS 18_{{m}} like Mac OS X) {_SAFARI}/18.{{m}} Mobile/15E148"
-        " Safari/604.1"
-    ),
+    (f"Mozilla/5.0 (iPhone; CPU iPhone OS 18_{{m}} like Mac OS X) {_SAFARI}/18.{{m}} Mobile/15E148 Safari/604.1"),
     f"Mozilla/5.0 (Linux; Android 15; K) {_WEBKIT} Mobile Safari/537.36",
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:{n}.0) Gecko/20100101 Firefox/{n}.0",
     f"Mozilla/5.0 (X11; Linux x86_64) {_WEBKIT} Safari/537.36",

@@ -48,9 +48,7 @@ def _plugin(name: str, weight: float, kind: str, size: int) -> File:
     return File(place, weight, kind, (f"{place}?ver=10.2.1",), (size,))
 
 
-def _built(
-    name: str, ending: str, weight: float, kind: str, prints: tuple[str, str], sizes: tuple[int, int]
-) -> File:
+def _built(name: str, ending: str, weight: float, kind: str, prints: tuple[str, str], sizes: tuple[int, int]) -> File:
     paths = tuple(f"/build/{name}.{each}.{ending}" for each in prints)
     return File(f"/build/{name}.{ending}", weight, kind, paths, sizes)
 

@@ -59,14 +59,10 @@ def serve(day: Day, requests: Requests, lives: list[Run]) -> Served:
     killed = requests.work > KILL_AFTER
     held = np.where(killed, KILL_AFTER + random.integers(900, 38_000, size), requests.work)
     worked, ended, worker = _worked(requests.php, dyno, dispatched, held, lives)
-    nearby = random.integers(
-        1000, 3900, size
-    )  # nginx's own time; never 0 ms, whose length is a matter of taste
+    nearby = random.integers(1000, 3900, size)  # nginx's own time; never 0 ms, whose length is a matter of taste
     finished = np.where(requests.php, ended, dispatched) + nearby
     patience = _patience(random, size)
-    return _told(
-        random, requests, dyno, connect, (worked, ended, worker, killed), finished - dispatched, patience
-    )
+    return _told(random, requests, dyno, connect, (worked, ended, worker, killed), finished - dispatched, patience)
 
 
 def _patience(random: np.random.Generator, size: int) -> np.ndarray:
@@ -118,9 +114,7 @@ def _told(
     dispatched = requests.at + connect
     gone = patience < np.minimum(took, ROUTER_TIMEOUT)
     late = ~gone & (took > ROUTER_TIMEOUT)
-    service = np.where(
-        gone, patience, np.where(late, ROUTER_TIMEOUT + random.integers(0, 1400, len(took)), took)
-    )
+    service = np.where(gone, patience, np.where(late, ROUTER_TIMEOUT + random.integers(0, 1400, len(took)), took))
     cut = ~gone & (took > NGINX_TIMEOUT)
     broken = ~gone & ~cut & work[3]
     choices = [gone, cut, broken]

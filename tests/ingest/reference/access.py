@@ -152,6 +152,4 @@ def _milliseconds(seconds: str | None) -> int | None:
 
 
 def _ratio(value: str | None) -> float | None:
-    return (
-        float(value) if value is not None and RATIO.fullmatch(value) and math.isfinite(float(value)) else None
-    )
+    return float(value) if value is not None and RATIO.fullmatch(value) and math.isfinite(float(value)) else None

@@ -40,9 +40,7 @@ PHP_LEVELS = (
 )
 LEVELLED = re.compile(rf"PHP ({'|'.join(PHP_LEVELS)}):  ?(.*)", re.DOTALL)
 DATED = re.compile(rf"\[{DATE} [^\]]+\] (.*)", re.DOTALL)
-FPM = re.compile(
-    rf"(?:\[{DATE}\] (?:WARNING|ERROR|NOTICE|ALERT|DEBUG): |(?:WARNING|ERROR|NOTICE|ALERT): (?=\[pool ))"
-)
+FPM = re.compile(rf"(?:\[{DATE}\] (?:WARNING|ERROR|NOTICE|ALERT|DEBUG): |(?:WARNING|ERROR|NOTICE|ALERT): (?=\[pool ))")
 FPM_PARTS = re.compile(r"(?:\[[^\]]*\] )?([A-Z]+): (.*)", re.DOTALL)
 SLOW_HEAD = re.compile(rf"\[{DATE}\]  (\[pool [^ \]]+\] pid [0-9]+)")
 NGINX = re.compile(
@@ -64,9 +62,7 @@ TAIL = re.compile(f"(.*){WHILE}", re.DOTALL)
 SEPARATOR = re.compile(r"(?:; |\n|\\n)?PHP message: ")
 PLACE = re.compile(r"(.*) in (\S.*?) on line ([0-9]+)", re.DOTALL)
 COLON_PLACE = re.compile(r"(.*) in ((?:/|[A-Za-z]:[\\/]|phar:).*):([0-9]+)", re.DOTALL)
-MEMORY = re.compile(
-    r"Allowed memory size of ([0-9]+) bytes exhausted(?: at \S+)? \(tried to allocate ([0-9]+) bytes\)"
-)
+MEMORY = re.compile(r"Allowed memory size of ([0-9]+) bytes exhausted(?: at \S+)? \(tried to allocate ([0-9]+) bytes\)")
 FPM_REQUEST = re.compile(r"script '(.*)' \(request: \"(.*)\"\)", re.DOTALL)
 FPM_SECONDS = re.compile(r"\(([0-9]+\.[0-9]+) sec\)|after ([0-9]+\.[0-9]+) seconds from start")
 LABELS = (
@@ -79,9 +75,7 @@ LABELS = (
     ("client", ", client: "),
 )
 THROWN = re.compile(rf"  thrown in .* on line [0-9]+(?:{WHILE}.*)?", re.DOTALL)
-PHP_CONTINUATION = re.compile(
-    r"Stack trace:\Z|#[0-9]+ (?:/|\{main\}|\[internal function\]|phar:|[A-Za-z]:[\\/])"
-)
+PHP_CONTINUATION = re.compile(r"Stack trace:\Z|#[0-9]+ (?:/|\{main\}|\[internal function\]|phar:|[A-Za-z]:[\\/])")
 FPM_CONTINUATION = re.compile(r"script_filename = |\[0x[0-9a-f]{16}\] |\+\+\+ dump failed")
 
 

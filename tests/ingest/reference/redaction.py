@@ -26,9 +26,7 @@ def _secret_name(allowed: str) -> str:
     return rf"(?:{allowed}*(?:{PARTS}){allowed}*|(?:{WHOLE}))"
 
 
-PARAMETER = re.compile(
-    rf"""(?<=[?&;])({_secret_name('[^=?&;# "]')})=(?:[^&;# "\\]|\\+(?![\\"]))+""", re.IGNORECASE
-)
+PARAMETER = re.compile(rf"""(?<=[?&;])({_secret_name('[^=?&;# "]')})=(?:[^&;# "\\]|\\+(?![\\"]))+""", re.IGNORECASE)
 URL_PASSWORD = re.compile(r'([A-Za-z0-9+.-]://[^ /?#"@:]*):[^ /?#"]+@')
 COMMAND = "Starting process with command"
 VALUE = r"""(?:"[^"]*$|'[^']*$|(?:"[^"]*"|'[^']*'|[^ "'`]|`(?=[^ ]))+)"""

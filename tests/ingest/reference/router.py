@@ -100,9 +100,7 @@ def _values(message: str) -> tuple[dict[str, str], list[str]]:
     return values, words
 
 
-def _quoted(
-    text: str, start: re.Pattern[str], ends: tuple[re.Pattern[str], ...]
-) -> tuple[str, str | None, str]:
+def _quoted(text: str, start: re.Pattern[str], ends: tuple[re.Pattern[str], ...]) -> tuple[str, str | None, str]:
     """The text before a quoted value, the value, and the text behind its closing quote."""
     opening = start.search(text)
     if opening is None:

@@ -61,9 +61,7 @@ def http_server(tls: ssl.SSLContext | None = None) -> Iterator[Recorder]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(recorder))
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
-    recorder.url = (
-        f"{'https' if tls else 'http'}://shop:s%2Fcret@127.0.0.1:{server.server_port}/logs?app=shop"
-    )
+    recorder.url = f"{'https' if tls else 'http'}://shop:s%2Fcret@127.0.0.1:{server.server_port}/logs?app=shop"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REPLIES = [
-    json.loads(line)
-    for line in Path(__file__).with_name("data").joinpath("replies.jsonl").read_text().splitlines()
+    json.loads(line) for line in Path(__file__).with_name("data").joinpath("replies.jsonl").read_text().splitlines()
 ]
 
 
@@ -65,8 +64,7 @@ def deliveries(count: int, messages: int = 5) -> list[Delivery]:
             f"{number:032X}",
             messages,
             b"".join(
-                frame(190, "2026-11-23T13:15:50Z", "app", "web.1", b"%d.%d" % (number, n))
-                for n in range(messages)
+                frame(190, "2026-11-23T13:15:50Z", "app", "web.1", b"%d.%d" % (number, n)) for n in range(messages)
             ),
         )
         for number in range(count)
@@ -110,9 +108,7 @@ def test_losses_are_announced_in_front_of_the_next_delivery_and_rebuilt_each_try
     assert failed.frame_id == accepted.frame_id
     assert (failed.messages, accepted.messages) == (6, 6)
     notices = [split(post.body)[0] for post in (failed, accepted)]
-    assert all(
-        b"Error L10 (output buffer overflow): 5 messages dropped since" in notice for notice in notices
-    )
+    assert all(b"Error L10 (output buffer overflow): 5 messages dropped since" in notice for notice in notices)
     assert notices[0] != notices[1]
     assert split(failed.body)[1:] == split(accepted.body)[1:]
     assert (one.ledger.l10_notices, one.ledger.l10_announced, one.ledger.l10_pending) == (1, 5, 0)

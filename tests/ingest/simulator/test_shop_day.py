@@ -9,10 +9,9 @@ import subprocess
 import sys
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-
 from typing import Any
 
 import numpy as np
@@ -174,9 +173,7 @@ def test_the_truth_about_repeat_and_gap(made: Made) -> None:
     first, again = (one for one in made.deliveries if one.frame_id == repeated)
     assert split(again.body)[1:] == split(first.body)
     notices = [line for line in made.lines if line.process == "logplex"]
-    dropped = [
-        int(one) for line in notices for one in re.findall(r": (\d+) messages dropped since", line.message)
-    ]
+    dropped = [int(one) for line in notices for one in re.findall(r": (\d+) messages dropped since", line.message)]
     truth = made.truth
     assert (truth.repeated_deliveries, truth.repeated_lines) == (1, first.messages)
     assert (truth.l10_notices, truth.dropped_lines) == (len(notices), sum(dropped))
@@ -192,13 +189,9 @@ def test_the_truth_about_timeouts(made: Made, routed: list[tuple[Line, re.Match[
         min(line.at for line, _ in late),
         max(line.at for line, _ in late),
     )
-    assert (
-        truth.by_route[truth.culprit] == sum(match[4].startswith("/reports/export") for _, match in late) > 20
-    )
+    assert truth.by_route[truth.culprit] == sum(match[4].startswith("/reports/export") for _, match in late) > 20
     assert truth.count > truth.by_route[truth.culprit]
-    assert all(
-        (match[9], match[10]) == ("503", "567") and match[8] in {"30000", "30001"} for _, match in late
-    )
+    assert all((match[9], match[10]) == ("503", "567") and match[8] in {"30000", "30001"} for _, match in late)
 
 
 def test_the_truth_about_statuses(made: Made, routed: list[tuple[Line, re.Match[str]]]) -> None:
@@ -242,9 +235,7 @@ def test_access_lines_change_their_format_with_the_deploy(made: Made) -> None:
     extended = [line.message.startswith("nginx_access") for line in access]
     (deployed,) = made.truth.deployed_at
     assert any(extended)
-    assert all(
-        line.at < deployed + timedelta(seconds=40) or new for line, new in zip(access, extended, strict=True)
-    )
+    assert all(line.at < deployed + timedelta(seconds=40) or new for line, new in zip(access, extended, strict=True))
     assert all(line.at > deployed or not new for line, new in zip(access, extended, strict=True))
     assert all(line.message.endswith(" end=1") or not line.message.endswith('"') for line in access)
 

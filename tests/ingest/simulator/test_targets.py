@@ -16,8 +16,7 @@ from ingest.simulator.framing import Delivery, frame
 from tests.ingest.simulator.servers import http_server, raw_server
 
 RAW_REPLIES = [
-    json.loads(line)
-    for line in Path(__file__).with_name("data").joinpath("raw_replies.jsonl").read_text().splitlines()
+    json.loads(line) for line in Path(__file__).with_name("data").joinpath("raw_replies.jsonl").read_text().splitlines()
 ]
 
 
@@ -84,9 +83,7 @@ def test_https_needs_no_trusted_certificate_by_default(server_tls: ssl.SSLContex
     assert server.requests[0].body == delivery(message=b"x" * 300_000).body
 
 
-def test_https_verifies_when_asked_to(
-    server_tls: ssl.SSLContext, authority: trustme.CA, tmp_path: Path
-) -> None:
+def test_https_verifies_when_asked_to(server_tls: ssl.SSLContext, authority: trustme.CA, tmp_path: Path) -> None:
     """With verification the authority must be known; without a known one no connection comes about."""
     known = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(known))
@@ -130,9 +127,7 @@ def test_a_closed_port_is_unreachable() -> None:
     assert target.post(delivery()).outcome == "unreachable"
 
 
-@pytest.mark.parametrize(
-    "url", ["ftp://host/logs", "http:///logs", "logs.example.org/logs", "http://h:99999/"]
-)
+@pytest.mark.parametrize("url", ["ftp://host/logs", "http:///logs", "logs.example.org/logs", "http://h:99999/"])
 def test_what_is_no_drain_url_is_refused(url: str) -> None:
     """A wrong URL must fail before the first line is lost."""
     with pytest.raises(ValueError, match=r"drain URL|Port"):
@@ -145,9 +140,7 @@ def test_a_file_holds_one_delivery_a_line(tmp_path: Path) -> None:
     assert target.post(delivery(1, "é\n".encode())).status == 204
     assert target.post(delivery(2, b"caf\xff\n")).status == 204
     target.close()
-    first, second = (
-        json.loads(line) for line in (tmp_path / "deliveries.jsonl").read_text("utf-8").splitlines()
-    )
+    first, second = (json.loads(line) for line in (tmp_path / "deliveries.jsonl").read_text("utf-8").splitlines())
     assert first["text"].encode() == delivery(1, "é\n".encode()).body
     assert base64.b64decode(second["b64"]) == delivery(2, b"caf\xff\n").body
     assert first["headers"]["Logplex-Frame-Id"] == delivery(1).frame_id

@@ -79,8 +79,6 @@ def test_no_request_reaches_a_dyno_that_is_down() -> None:
             mine = served.dyno == script.WEB.index(run.dyno)
             up |= mine & (served.dispatched >= run.begins) & (served.dispatched < run.ends + 10_000)
     assert up.all()
-    booting = (requests.at > script.DEPLOY + script.SECOND) & (
-        requests.at < script.DEPLOY + 5 * script.SECOND
-    )
+    booting = (requests.at > script.DEPLOY + script.SECOND) & (requests.at < script.DEPLOY + 5 * script.SECOND)
     assert booting.any()
     assert (served.connect_ms[booting] > 1000).all()

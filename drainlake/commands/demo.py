@@ -1,0 +1,226 @@
+"""``drainlake demo``: a simulated day through the real pipeline, and what was found of it."""
+
+from __future__ import annotations
+
+import http.client
+import shutil
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from drainlake import settings as settings_module
+from drainlake.errors import Failure, WrongUse
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
+
+    from drainlake.incidents import Incident
+    from drainlake.settings import Settings
+    from ingest.simulator.framing import Delivery
+    from ingest.simulator.ledger import Ledger
+    from ingest.simulator.shop import ShopDay
+
+MARKER: Final = ".drainlake-demo"
+APP: Final = "shop"
+LAND_SECONDS: Final = "10"
+# Ten of Logplex's bodies in one: a day has to go through in a minute, and the receiver works by the batch.
+BODY_BYTES: Final = 1_000_000
+READY_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True)
+class Told:
+    """How the demo went: lines sent, and seconds from the first delivery to the last row in the lake."""
+
+    lines: int
+    seconds: float
+
+
+@click.command("demo", epilog="Example: drainlake demo --lines 200000")
+@click.option(
+    "--dir",
+    "folder",
+    default="./drainlake-demo",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Folder for the demo's log and lake; only an earlier demo's is replaced.",
+)
+@click.option("--no-open", is_flag=True, help="Open nothing in a browser; this version opens nothing anyway.")
+@click.option("--lines", default=1_000_000, show_default=True, help="Lines of the day; at least 20,000.")
+@click.option("--seed", default=1, show_default=True, help="Another seed is another day.")
+def command(folder: Path, no_open: bool, lines: int, seed: int) -> int:  # noqa: ARG001 - opens nothing yet
+    """See it work: a simulated day of a PHP shop with known incidents.
+
+    The day goes over HTTP through the real receiver, the event log, the landing and the questions; what was
+    found stands beside what was planted. The exit code is 1 when something was not found.
+    """
+    from drainlake.listening import free_port  # noqa: PLC0415
+    from drainlake.log import open_log  # noqa: PLC0415 - polars is slow to import
+    from ingest.simulator.shop import ShopDay  # noqa: PLC0415
+
+    started = time.monotonic()
+    try:
+        day = ShopDay(seed, (datetime.now(UTC) - timedelta(days=1)).date(), lines)
+    except ValueError as error:
+        raise WrongUse(f"{error}.", "drainlake demo --lines 100000") from None
+    claim(folder)
+    settings = settings_module.parse({"DRAINLAKE_HOME": str(folder), "PORT": str(free_port())})
+    with open_log(settings, make=True):
+        pass
+    told = _run(settings, day, lines)
+    incidents = _investigate(settings, day)
+    for incident in incidents:
+        click.echo(describe(incident))
+    click.echo(_outlook(folder, incidents, told, time.monotonic() - started))
+    return 0 if all(incident.is_found for incident in incidents) else 1
+
+
+def claim(folder: Path) -> None:
+    """Make the folder empty and ours; raises :class:`WrongUse` if it holds anything but an earlier demo."""
+    if folder.exists() and not folder.is_dir():
+        raise WrongUse(f"{folder} is no folder.", "--dir with another one")
+    if folder.is_dir() and any(folder.iterdir()):
+        if not (folder / MARKER).is_file():
+            raise WrongUse(f"{folder} holds something that is no demo.", "--dir with an empty or new folder")
+        for entry in folder.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            elif entry.name != MARKER:
+                entry.unlink()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARKER).write_text("Made by `drainlake demo`, which replaces this folder.\n", "utf-8")
+
+
+def _run(settings: Settings, day: ShopDay, lines: int) -> Told:
+    """The whole way of the lines; ends when all are in the lake."""
+    from drainlake.commands.land import land_backlog  # noqa: PLC0415
+    from drainlake.supervisor import stop_children  # noqa: PLC0415
+
+    with _children(settings) as (receiver, lander):
+        _await_ready(receiver, settings)
+        started = time.monotonic()
+        ledger = _send(settings, day, lines)
+        stop_children([receiver, lander])
+    land_backlog(settings)
+    return Told(ledger.messages_acknowledged, time.monotonic() - started)
+
+
+@contextmanager
+def _children(settings: Settings) -> Iterator[tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]]:
+    """Receiver and lander, in an environment without the user's settings; their messages go to a file."""
+    from drainlake.supervisor import start_child, stop_children  # noqa: PLC0415
+
+    environment = settings_module.isolated_environment(PORT=str(settings.port), DRAINLAKE_LAND_SECONDS=LAND_SECONDS)
+    home = ["--home", str(settings.home)]
+    with (settings.home / "demo.log").open("wb") as messages:
+        receiver = start_child([*home, "serve"], environment=environment, stderr=messages)
+        lander = start_child([*home, "land"], environment=environment, stderr=messages)
+        try:
+            yield receiver, lander
+        finally:
+            stop_children([receiver, lander])
+
+
+def _await_ready(receiver: subprocess.Popen[bytes], settings: Settings) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline and receiver.poll() is None:
+        connection = http.client.HTTPConnection(settings.host, settings.port, timeout=2)
+        try:
+            connection.request("GET", "/readyz")
+            if connection.getresponse().status == http.HTTPStatus.OK:
+                return
+        except OSError:
+            time.sleep(0.05)
+        finally:
+            connection.close()
+    raise Failure("The demo's receiver does not answer.", f"read {settings.home / 'demo.log'}")
+
+
+def _send(settings: Settings, day: ShopDay, lines: int) -> Ledger:
+    from drainlake.commands.simulate import refuse_losses, send  # noqa: PLC0415
+    from ingest.credentials import CredentialStore  # noqa: PLC0415
+    from ingest.simulator.logplex import Drain  # noqa: PLC0415
+    from ingest.simulator.targets import HttpTarget  # noqa: PLC0415
+
+    secret = CredentialStore(settings.log).add(APP)
+    drain = Drain(HttpTarget(f"http://{APP}:{secret}@{settings.host}:{settings.port}/logs"))
+    ledger = send(drain, gathered(day.deliveries(), BODY_BYTES), lines)
+    refuse_losses(ledger)
+    return ledger
+
+
+def gathered(deliveries: Iterator[Delivery], body_bytes: int) -> Iterator[Delivery]:
+    """The same lines in fewer and larger deliveries; one that comes twice stays as it is, both times."""
+    held: list[Delivery] = []
+    for delivery in deliveries:
+        if held and delivery.frame_id == held[-1].frame_id:
+            original = held.pop()
+            yield from _joined(held)
+            yield original
+            yield delivery
+            held = []
+            continue
+        if sum(len(each.body) for each in held) + len(delivery.body) > body_bytes:
+            yield from _joined(held)
+            held = []
+        held.append(delivery)
+    yield from _joined(held)
+
+
+def _joined(held: list[Delivery]) -> Iterator[Delivery]:
+    if held:
+        body = b"".join(each.body for each in held)
+        yield replace(held[0], messages=sum(each.messages for each in held), body=body)
+
+
+def _investigate(settings: Settings, day: ShopDay) -> list[Incident]:
+    from drainlake.incidents import investigate  # noqa: PLC0415 - duckdb is slow to import
+    from drainlake.lake import interruptible, open_lake  # noqa: PLC0415
+
+    with open_lake(settings) as connection:
+        return interruptible(connection, lambda: list(investigate(connection, day.truth)))
+
+
+def describe(incident: Incident) -> str:
+    """An incident as a small table: each figure as planted and as found, with a tick or a cross."""
+    from drainlake.table import draw  # noqa: PLC0415 - rich
+
+    rows = [
+        [_tick(label in incident.found and incident.found[label] == planted), label, _text(planted),
+         _text(incident.found.get(label))]
+        for label, planted in incident.planted.items()
+    ]  # fmt: skip
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    drawn = draw(["", "figure", "planted", "found"], rows, right=[False, False, True, True], width=width)
+    return f"{_tick(incident.is_found)} {incident.title}\n\n{drawn}"
+
+
+def _tick(good: bool) -> str:
+    return "✓" if good else "✗"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%H:%M:%S.%f")
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _outlook(folder: Path, incidents: list[Incident], told: Told, seconds: float) -> str:
+    found = sum(incident.is_found for incident in incidents)
+    call = f"drainlake --home {folder}"
+    if any(settings_module.read_texts().get(name) for name in ("DRAINLAKE_LOG", "DRAINLAKE_LAKE")):
+        call = f"DRAINLAKE_LOG= DRAINLAKE_LAKE= {call}"
+    tries = ("query", "query peak_concurrency --param per=dyno", 'sql "FROM latency() LIMIT 5"', "sql")
+    return (
+        f"{found} of {len(incidents)} incidents found exactly as planted; {seconds:.0f} s in all.\n"
+        f"{told.lines:,} lines went over HTTP, into the log and the lake in {told.seconds:.0f} s:"
+        f" {told.lines / told.seconds:,.0f} lines/s.\n\n"
+        "Go on with the same day:\n" + "\n".join(f"  {call} {rest}" for rest in tries)
+    )

@@ -1,0 +1,154 @@
+"""``drainlake query``: a question of the catalog, its documentation, or the list of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from drainlake.errors import WrongUse
+from drainlake.options import APP, MOMENT, Parsed, load_settings, rows_out
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from drainlake.output import Output
+    from queries.catalog import Question
+    from queries.trust import Trust
+
+WINDOW = ("since", "until", "app_name")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise ValueError("must be NAME=VALUE")
+    return name, value
+
+
+@click.command("query", add_help_option=False, epilog="Example: drainlake query h12_timeouts --since 24h --app shop")
+@click.argument("name", required=False)
+@click.option("--since", type=MOMENT, help="First instant counted: 30m, 24h, 7d, or ISO 8601 (UTC).")
+@click.option("--until", type=MOMENT, help="First instant no longer counted, in the same forms.")
+@click.option("--app", "app_name", type=APP, help="Only this app.")
+@click.option(
+    "--param",
+    "pairs",
+    metavar="NAME=VALUE",
+    type=Parsed("name=value", _pair),
+    multiple=True,
+    help="Another parameter of the question.",
+)
+@rows_out
+@click.option("-h", "--help", "wants_help", is_flag=True, help="Show this message, or NAME's documentation.")
+@click.pass_context
+def command(ctx: click.Context, /, name: str | None, output: Output, *, wants_help: bool, **given: Any) -> None:
+    """Ask the question NAME; without it, list the questions.
+
+    Below the rows stands, on stderr, what share of the log lines they were computed from.
+    """
+    # The help flag is our own: click's would not see a NAME that stands behind it.
+    if wants_help:
+        click.echo(_documentation(name) if name is not None else ctx.get_help())
+    elif name is None:
+        _list(output)
+    else:
+        _answer(ctx, _question(name), given, output)
+
+
+def _question(name: str) -> Question:
+    from queries.catalog import question, questions  # noqa: PLC0415 - not for --help
+
+    try:
+        return question(name)
+    except KeyError:
+        import difflib  # noqa: PLC0415
+
+        near = difflib.get_close_matches(name, [item.name for item in questions()], n=1, cutoff=0.0)
+        raise WrongUse(
+            f"There is no question {name!r}.", f"drainlake query {near[0]}, or `drainlake query` for the list"
+        ) from None
+
+
+def _documentation(name: str) -> str:
+    from queries.documentation import help_text  # noqa: PLC0415
+
+    return help_text(_question(name)).rstrip("\n")
+
+
+def _list(output: Output) -> None:
+    import pyarrow as pa  # noqa: PLC0415
+
+    from queries.catalog import questions  # noqa: PLC0415
+    from queries.documentation import list_text  # noqa: PLC0415
+
+    if output.kind == "table" and output.path is None:
+        click.echo(list_text(questions()), nl=False)
+        return
+    names = ("name", "question", "one_row_per", "cost", "example")
+    rows = pa.table({name: [getattr(item, name) for item in questions()] for name in names})
+    output.write(rows.to_reader())
+
+
+def _answer(ctx: click.Context, question: Question, given: dict[str, Any], output: Output) -> None:
+    from drainlake.lake import BATCH_ROWS, interruptible, open_lake  # noqa: PLC0415 - duckdb is slow
+    from queries.trust import trust  # noqa: PLC0415
+
+    bound = arguments(question, given)
+    with open_lake(load_settings(ctx)) as connection:
+
+        def ask() -> tuple[int, Trust]:
+            seen = trust(connection, *(bound.get(name) for name in WINDOW))
+            rows = _rows(connection, question, bound).to_arrow_reader(BATCH_ROWS)
+            return output.write(rows, seen), seen
+
+        count, seen = interruptible(connection, ask)
+    if output.kind != "json":
+        click.echo(("" if count else "No rows. ") + trust_line(seen), err=True)
+
+
+def arguments(question: Question, given: dict[str, Any]) -> dict[str, Any]:
+    """The question's parameters that were given, by name; raises :class:`WrongUse` for one it lacks."""
+    pairs: dict[str, Any] = dict(given["pairs"])
+    bound = pairs | {name: given[name] for name in WINDOW if given[name] is not None}
+    defaults = {parameter.name: parameter.default for parameter in question.parameters}
+    for name in bound:
+        if name not in defaults:
+            known = ", ".join(defaults)
+            raise WrongUse(f"{question.name} has no parameter {name!r}.", f"one of {known}")
+    if given["since"] and given["until"] and given["since"] > given["until"]:
+        raise WrongUse("--since lies after --until.", "--since 24h alone")
+    return {name: _typed(name, value, defaults[name]) for name, value in bound.items()}
+
+
+def _typed(name: str, value: Any, default: str) -> Any:
+    """A number where the parameter's default is one: as text it would be compared as text."""
+    if not isinstance(value, str) or not default.isdigit():
+        return value
+    try:
+        return int(value) if value.lstrip("-").isdigit() else float(value)
+    except ValueError:
+        raise WrongUse(f"--param {name}={value} must be a number.", f"--param {name}={default}") from None
+
+
+def _rows(connection: DuckDBPyConnection, question: Question, bound: dict[str, Any]) -> Any:
+    # The names come from the catalog; values are bound, never written into the statement.
+    call = ", ".join(f"{name} := ?" for name in bound)
+    return connection.sql(f"FROM {question.name}({call})", params=list(bound.values()))
+
+
+def trust_line(seen: Trust) -> str:
+    """One sentence: what share of the lines an answer was computed from, and what is missing."""
+    if seen["share_seen"] is None:
+        return "No lines were received in this window."
+    parts = [
+        f"{seen['received'] - seen['repeated']:,} received",
+        f"{seen['dropped']:,} lost before drainlake",
+    ]
+    parts += [f"{seen[name]:,} {name}" for name in ("defective", "repeated") if seen[name]]
+    return f"Computed from {_percent(seen['share_seen'])} of the lines: {', '.join(parts)}."
+
+
+def _percent(share: float) -> str:
+    """Rounded down, so that a loss never reads as 100 %."""
+    return f"{int(share * 10_000) / 100:g} %"

@@ -1,0 +1,50 @@
+"""``drainlake serve``: the receiver alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from drainlake import listening
+from drainlake.options import with_settings
+from drainlake.supervisor import stop_with_parent
+
+if TYPE_CHECKING:
+    from drainlake.settings import Settings
+    from ingest.server import ReceiverOptions
+
+
+@click.command("serve", epilog="Example: PORT=8080 drainlake serve")
+@click.pass_context
+@with_settings
+def command(settings: Settings, ctx: click.Context) -> int:
+    """Receive log drains over HTTP until SIGTERM or Ctrl-C.
+
+    Answers POST /logs with 204 once the lines are durable; /healthz, /readyz and /metrics tell how it is.
+    """
+    from drainlake.log import open_log  # noqa: PLC0415 - slow to import
+    from ingest.server import serve  # noqa: PLC0415
+
+    listening.check(settings)
+    with open_log(settings, make=True):
+        pass  # a log that cannot be used is refused here, in a sentence
+    if ctx.find_root().obj["supervised"]:
+        stop_with_parent()
+    return serve(receiver_options(settings))
+
+
+def receiver_options(settings: Settings) -> ReceiverOptions:
+    """The settings as the receiver takes them."""
+    from ingest.server import ReceiverOptions  # noqa: PLC0415 - slow to import
+
+    return ReceiverOptions(
+        log_path=settings.log,
+        host=settings.host,
+        port=settings.port,
+        tls_cert=settings.tls_cert,
+        tls_key=settings.tls_key,
+        drains={app: tuple(s.reveal() for s in secrets) for app, secrets in settings.drains.items()},
+        body_max_bytes=settings.body_max_bytes,
+        spool_max_bytes=settings.spool_max_bytes,
+    )

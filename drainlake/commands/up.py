@@ -1,0 +1,47 @@
+"""``drainlake up``: receiver and landing as two child processes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from drainlake import listening
+from drainlake.options import with_settings
+from drainlake.supervisor import Supervisor, stop_with_parent
+
+if TYPE_CHECKING:
+    from drainlake.settings import Settings
+
+
+@click.command("up", epilog="Example: drainlake up")
+@click.pass_context
+@with_settings
+def command(settings: Settings, ctx: click.Context) -> int:
+    """Receive and land in one command, until SIGTERM or Ctrl-C.
+
+    It runs `drainlake serve` and `drainlake land` as child processes and starts one that dies again.
+    """
+    listening.check(settings)
+    if ctx.find_root().obj["supervised"]:
+        stop_with_parent()
+    settings.home.mkdir(parents=True, exist_ok=True)
+    for line in greeting(settings):
+        click.echo(line, err=True)
+    supervisor = Supervisor(lambda sentence: click.echo(sentence, err=True))
+    for part in ("serve", "land"):
+        supervisor.add(part, ["--home", str(settings.home), part])
+    return supervisor.run()
+
+
+def greeting(settings: Settings) -> list[str]:
+    """What is said at the start: address, home, how to attach an app, how the way is encrypted."""
+    scheme = "https" if settings.tls_cert else "http"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    lines = [
+        f"drainlake listens at {scheme}://{host}:{settings.port} and keeps everything in {settings.home}.",
+        "Attach an app: drainlake attach APP --url https://YOUR-HOST",
+    ]
+    if settings.tls_cert is None:
+        lines.append("This is plain HTTP: put a TLS front before it, or set DRAINLAKE_TLS_CERT and _KEY.")
+    return lines

@@ -1,0 +1,29 @@
+"""What the command line may fail with: one sentence, and one thing to try.
+
+Everything a user can run into is one of these; any other exception that reaches the top is a fault of ours
+and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class Failure(Exception):  # noqa: N818 - read by people, as are its children
+    """The command could not do its work (exit code 1).
+
+    ``sentence`` says what went wrong, ``remedy`` names one thing to try. Both go to stderr.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, sentence: str, remedy: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.remedy = remedy
+
+
+class WrongUse(Failure):
+    """The command was called in a way that cannot work: arguments or settings (exit code 2)."""
+
+    exit_code: ClassVar[int] = 2

@@ -1,0 +1,101 @@
+"""The lake as commands open it: a connection with all tables and questions, errors as one sentence."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import click
+import duckdb
+import pyarrow as pa
+
+from drainlake.errors import Failure, WrongUse
+from drainlake.hostile import clean_line
+from queries.database import connect, ensure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from drainlake.settings import Settings
+
+BATCH_ROWS: Final = 10_000
+INTERRUPT_SECONDS: Final = 0.05
+Result = TypeVar("Result")
+
+
+@contextmanager
+def open_lake(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to the lake, closed at the end; a lake that is not there yet is an empty one."""
+    if not settings.lake.is_dir():
+        click.echo(f"Note: nothing has landed in {settings.lake} yet.", err=True)
+    try:
+        connection = connect(str(settings.lake), settings.catalog)
+    except ValueError as error:
+        raise WrongUse(str(error), "another DRAINLAKE_LAKE") from None
+    except duckdb.Error as error:
+        raise failure_of(error) from None
+    with connection:
+        yield connection
+
+
+def make_catalog(lake: str, database: Path) -> None:
+    """Make ``lake.duckdb`` for other clients, if that can be done; every question does, or does without."""
+    with suppress(OSError, ValueError, duckdb.Error):
+        ensure(lake, database)
+
+
+def interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], Result]) -> Result:
+    """Run a query's work in a thread; Ctrl-C stops the query, waits for its end and raises.
+
+    In the main thread DuckDB would make a RuntimeError of it, which could mean anything. Errors of the query
+    become :class:`Failure`.
+    """
+    results: list[Result] = []
+    errors: list[Exception] = []
+    ended = threading.Event()  # not Thread.join: interrupted, it takes a running thread for an ended one
+
+    def target() -> None:
+        try:
+            results.append(work())
+        except (duckdb.Error, pa.ArrowException) as error:
+            errors.append(failure_of(error))
+        except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
+            errors.append(error)
+        finally:
+            ended.set()
+
+    try:
+        _start(threading.Thread(target=target, name="query"))
+        ended.wait()
+    except KeyboardInterrupt:
+        _stop(connection, ended)
+        raise
+    if errors:
+        raise errors[0]
+    return results[0]
+
+
+def _start(thread: threading.Thread) -> None:
+    """Start it with Ctrl-C held back: amid the start it would leave a query that nobody waits for."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        thread.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _stop(connection: duckdb.DuckDBPyConnection, ended: threading.Event) -> None:
+    """Interrupt until the query ends: an interrupt does nothing to one that has not begun yet."""
+    while not ended.is_set():
+        with suppress(KeyboardInterrupt):
+            connection.interrupt()
+            ended.wait(INTERRUPT_SECONDS)
+
+
+def failure_of(error: duckdb.Error | pa.ArrowException) -> Failure:
+    """DuckDB's error as one sentence; its excerpt of the statement is left out."""
+    sentence = clean_line(str(error).partition("\n\n")[0])
+    return Failure(sentence, 'drainlake sql ".tables", or `drainlake query` for the questions')

@@ -1,0 +1,88 @@
+"""Options that commands share: settings, moments, names of apps, formats of rows."""
+
+from __future__ import annotations
+
+import functools
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from drainlake import settings, values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from drainlake.settings import Settings
+
+FORMATS: Final = ("table", "json", "jsonl", "csv", "markdown", "parquet")
+
+
+class Parsed(click.ParamType):  # type: ignore[type-arg] # generic in newer releases only
+    """A parameter read by a function of :mod:`drainlake.values`; its ValueError becomes wrong use."""
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The parsed value; a value that is no text was parsed before."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(f"{value!r} {error}", param, ctx)
+
+
+APP: Final = Parsed("app", values.app_name)
+MOMENT: Final = Parsed("time", lambda text: values.moment(text, datetime.now(UTC)))
+SIZE: Final = Parsed("size", values.size_bytes)
+
+
+def load_settings(ctx: click.Context) -> Settings:
+    """The settings of this call: ``--home`` wins over the environment, the environment over ``.env``."""
+    given: dict[str, Any] = ctx.find_root().obj or {}
+    texts = settings.read_texts()
+    if not given.get("supervised"):
+        for hint in settings.hints(texts):
+            click.echo(f"Note: {hint}", err=True)
+    if given.get("home"):
+        texts["DRAINLAKE_HOME"] = given["home"]
+    return settings.parse(texts)
+
+
+def with_settings(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the settings as its first argument."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return function(load_settings(click.get_current_context()), *args, **kwargs)
+
+    return wrapper
+
+
+def rows_out(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--format`` and ``--out`` for a command that prints rows; it gets an ``Output`` as ``output``."""
+
+    @click.option(
+        "--format",
+        "kind",
+        type=click.Choice(FORMATS),
+        help="How rows are written; else by the name of --out, else a table.",
+    )
+    @click.option(
+        "--out",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Write to this file, whole or not at all.",
+    )
+    @functools.wraps(function)
+    def wrapper(*args: Any, kind: str | None, out: Path | None, **kwargs: Any) -> Any:
+        from drainlake.output import Output  # noqa: PLC0415 - pyarrow is slow to import
+
+        output = Output(kind, out)
+        output.check()
+        return function(*args, output=output, **kwargs)
+
+    return wrapper

@@ -1,0 +1,204 @@
+"""Rows out: Arrow batches as table, JSON, JSON lines, CSV, Markdown or Parquet, to stdout or a file.
+
+A file given with ``--out`` appears whole or not at all. The first batch is taken before a byte is written,
+so that a query which fails leaves nothing on stdout.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import sys
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from drainlake import cells, hostile, table
+from drainlake.errors import Failure, WrongUse
+from transforms.durable import publish
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+TABLE_ROWS: Final = 10_000
+_CSV_SPECIAL: Final = re.compile(r'[",\r\n]|^\s|\s$')
+_SUFFIXES: Final = {
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".csv": "csv",
+    ".md": "markdown",
+    ".parquet": "parquet",
+}
+
+
+@dataclass
+class Rows:
+    """Batches of one schema, readable once; column names are unique. ``taken`` counts rows handed out."""
+
+    names: list[str]
+    kinds: list[pa.DataType]
+    _batches: Iterator[pa.RecordBatch]
+    taken: int = 0
+
+    @classmethod
+    def of(cls, reader: pa.RecordBatchReader) -> Rows:
+        """The reader's rows, its first batch taken already: an error of the query shows here."""
+        first = list(itertools.islice(reader, 1))
+        names = cells.unique_names(reader.schema.names)
+        return cls(names, list(reader.schema.types), itertools.chain(first, reader))
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The batches, counted."""
+        for batch in self._batches:
+            self.taken += batch.num_rows
+            yield batch
+
+    def plain_rows(self) -> Iterator[tuple[Any, ...]]:
+        """Row after row as plain values."""
+        for batch in self.batches():
+            yield from zip(*map(cells.plain, batch.columns), strict=True)
+
+
+@dataclass(frozen=True)
+class Output:
+    """What the user asked for with ``--format`` and ``--out``."""
+
+    format: str | None = None
+    path: Path | None = None
+    table_rows: int = TABLE_ROWS
+
+    @property
+    def kind(self) -> str:
+        """The format: the one given, else the file name's, else a table."""
+        if self.format is not None:
+            return self.format
+        return _SUFFIXES.get(self.path.suffix, "table") if self.path is not None else "table"
+
+    def check(self) -> None:
+        """Refuse what cannot work before a query runs; raises :class:`WrongUse`."""
+        if self.kind == "parquet" and self.path is None and sys.stdout.isatty():
+            raise WrongUse("Parquet is not for a terminal.", "--out FILE.parquet")
+        if self.path is not None and not self.path.absolute().parent.is_dir():
+            raise WrongUse(f"There is no folder {self.path.absolute().parent}.", "make it first")
+
+    def write(self, reader: pa.RecordBatchReader, trust: Mapping[str, Any] | None = None) -> int:
+        """Write the rows; ``trust`` stands beside them in JSON: ``{"rows": […], "trust": {…}}``.
+
+        Returns how many rows were taken from the reader.
+        """
+        rows = Rows.of(reader)
+        if self.path is None:
+            self._write_to(sys.stdout.buffer, rows, trust)
+            sys.stdout.flush()
+        else:
+            self._write_file(self.path, rows, trust)
+        return rows.taken
+
+    def _write_file(self, path: Path, rows: Rows, trust: Mapping[str, Any] | None) -> None:
+        def write(temporary: Path) -> None:
+            with temporary.open("wb") as sink:
+                self._write_to(sink, rows, trust)
+
+        path = path.absolute()
+        publish(path, path.parent, write)
+
+    def _write_to(self, sink: IO[bytes], rows: Rows, trust: Mapping[str, Any] | None) -> None:
+        if self.kind == "parquet":
+            _write_parquet(rows, sink)
+            return
+        for text in self._texts(rows, trust):
+            sink.write(text.encode())
+
+    def _texts(self, rows: Rows, trust: Mapping[str, Any] | None) -> Iterator[str]:
+        if self.kind == "table":
+            width = _terminal_width() if self.path is None and sys.stdout.isatty() else None
+            return table_text(rows, width, self.table_rows)
+        if self.kind == "json":
+            return json_text(rows, trust)
+        return {"jsonl": json_lines, "csv": csv_text, "markdown": markdown_text}[self.kind](rows)
+
+
+def table_text(rows: Rows, width: int | None, rows_max: int) -> Iterator[str]:
+    """An aligned table; says on stderr when there is more than a table can show."""
+    shown = list(itertools.islice(rows.plain_rows(), rows_max + 1))
+    if rows.names == ["explain_key", "explain_value"]:
+        yield "".join(hostile.clean(str(plan)) for _, plan in shown)  # a drawing, not a cell
+        return
+    lines = [[hostile.clean_line(table.text_of(value)) for value in row] for row in shown[:rows_max]]
+    names = [hostile.clean_line(name) for name in rows.names]
+    yield table.draw(names, lines, right=[cells.is_number(kind) for kind in rows.kinds], width=width)
+    if len(shown) > rows_max:
+        sys.stderr.write(f"These are the first {rows_max} rows; `--format csv` gives all.\n")
+
+
+def json_text(rows: Rows, trust: Mapping[str, Any] | None = None) -> Iterator[str]:
+    """A list of row objects, or with trust an object that holds both."""
+    yield '{"rows": [' if trust is not None else "["
+    joint = "\n"
+    for line in json_lines(rows):
+        yield joint + line.rstrip("\n")
+        joint = ",\n"
+    yield "\n]\n" if trust is None else f'\n], "trust": {_json(trust)}}}\n'
+
+
+def json_lines(rows: Rows) -> Iterator[str]:
+    """One JSON object per line."""
+    for row in rows.plain_rows():
+        yield _json(dict(zip(rows.names, row, strict=True))) + "\n"
+
+
+def csv_text(rows: Rows) -> Iterator[str]:
+    """CSV with a header; text a spreadsheet would run is guarded, NULL is an empty cell, '' is ``""``."""
+    is_text = [cells.is_text(kind) for kind in rows.kinds]
+    yield ",".join(_csv_cell(name, is_text=True) for name in rows.names) + "\n"
+    for row in rows.plain_rows():
+        yield ",".join(map(_csv_cell, row, is_text)) + "\n"
+
+
+def _csv_cell(value: Any, is_text: bool) -> str:
+    if value is None:
+        return ""
+    text = hostile.guard_formula(value) if is_text else _flat(value)
+    return '"' + text.replace('"', '""') + '"' if _CSV_SPECIAL.search(text) or not text else text
+
+
+def markdown_text(rows: Rows) -> Iterator[str]:
+    """A table of GitHub's Markdown; numbers are aligned to the right."""
+    yield _markdown_line(map(hostile.escape_markdown, rows.names))
+    yield _markdown_line("---:" if cells.is_number(kind) else "---" for kind in rows.kinds)
+    for row in rows.plain_rows():
+        yield _markdown_line(hostile.escape_markdown(_flat(value)) for value in row)
+
+
+def _markdown_line(texts: Iterator[str]) -> str:
+    return "| " + " | ".join(texts) + " |\n"
+
+
+def _flat(value: Any) -> str:
+    """A value as the text of one cell: NULL as nothing, what is no text as JSON writes it."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else _json(value)
+
+
+def _json(value: Any) -> str:
+    return hostile.escape_json(json.dumps(value, ensure_ascii=False, allow_nan=False))
+
+
+def _write_parquet(rows: Rows, sink: IO[bytes]) -> None:
+    schema = pa.schema(list(zip(rows.names, rows.kinds, strict=True)))
+    try:
+        with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
+            for batch in rows.batches():
+                writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
+    except pa.ArrowNotImplementedError as error:
+        raise Failure(f"Parquet cannot hold a column of this answer: {error}.", "cast it to VARCHAR") from None
+
+
+def _terminal_width() -> int:
+    return os.get_terminal_size(sys.stdout.fileno()).columns or 80

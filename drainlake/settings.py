@@ -1,0 +1,263 @@
+"""Settings: the only module that reads the environment (and ``.env`` in the working folder).
+
+Every setting stands once in :data:`TABLE` with its name, default, kind and one sentence; the README's table,
+the parser and the tests read it. ``parse`` is pure: names and texts in, a frozen :class:`Settings` out.
+A value that cannot be is refused with its name and itself in one sentence; a secret is never quoted.
+An empty value counts as not set.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from drainlake import values
+from drainlake.errors import WrongUse
+from drainlake.values import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings, parsed: paths absolute, sizes in bytes, times in seconds."""
+
+    home: Path
+    log: Path
+    lake: Path
+    host: str
+    port: int
+    land_seconds: float
+    file_rows: int
+    body_max_bytes: int
+    spool_max_bytes: int
+    keep_days: int | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    drains: Mapping[str, tuple[Secret, ...]] = field(default_factory=dict)
+    notify: Secret | None = None
+
+    @property
+    def catalog(self) -> Path:
+        """``lake.duckdb``, the views and questions for any DuckDB client."""
+        return self.home / "lake.duckdb"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the table: what the user reads of it, and how its text becomes the field's value.
+
+    ``default`` is parsed like a given text, unless it stands in angle brackets and only describes.
+    """
+
+    name: str
+    field: str
+    default: str
+    kind: str
+    meaning: str
+    parse: Callable[[str], Any]
+    is_secret: bool = False
+
+
+def _local(text: str, scheme: str, later: str) -> Path:
+    if text.startswith(scheme):
+        raise ValueError(f"not yet: {later} comes with a later version, this one keeps it on the local disk")
+    if "://" in text:
+        raise ValueError("must be a path on the local disk")
+    return values.path(text)
+
+
+def _log(text: str) -> Path | None:
+    return None if text == "embedded" else _local(text, "kafka", "Kafka")
+
+
+def _lake(text: str) -> Path:
+    return _local(text, "s3", "S3")
+
+
+TABLE: Final = (
+    Setting(
+        "DRAINLAKE_HOME",
+        "home",
+        "./drainlake-data",
+        "folder",
+        "Holds `log.db`, `lake/` and `lake.duckdb`.",
+        values.path,
+    ),
+    Setting(
+        "DRAINLAKE_LOG",
+        "log",
+        "<log.db in the home>",
+        "file",
+        "The event log; `kafka://host:9092,…` comes later and is refused until then.",
+        _log,
+    ),
+    Setting(
+        "DRAINLAKE_LAKE",
+        "lake",
+        "<lake/ in the home>",
+        "folder",
+        "The Parquet lake; `s3://bucket/prefix` comes later and is refused until then.",
+        _lake,
+    ),
+    Setting(
+        "DRAINLAKE_DRAINS",
+        "drains",
+        "<none>",
+        "app:secret,…",
+        "Credentials beside those that `attach` keeps; an app may have several.",
+        values.drains,
+        is_secret=True,
+    ),
+    Setting(
+        "DRAINLAKE_TLS_CERT",
+        "tls_cert",
+        "<none>",
+        "file",
+        "Certificate chain (PEM), to serve HTTPS itself; goes with the key.",
+        values.path,
+    ),
+    Setting(
+        "DRAINLAKE_TLS_KEY",
+        "tls_key",
+        "<none>",
+        "file",
+        "Private key (PEM) of that certificate.",
+        values.path,
+    ),
+    Setting("PORT", "port", "8080", "port", "Port to listen on.", values.whole(1, 65535)),
+    Setting(
+        "DRAINLAKE_HOST",
+        "host",
+        "127.0.0.1",
+        "address",
+        "Address to listen on; `0.0.0.0` is every IPv4 address, `::` every address.",
+        values.host,
+    ),
+    Setting(
+        "DRAINLAKE_LAND_SECONDS",
+        "land_seconds",
+        "30",
+        "seconds",
+        "Time between two landings.",
+        values.seconds,
+    ),
+    Setting(
+        "DRAINLAKE_FILE_ROWS",
+        "file_rows",
+        "250000",
+        "rows",
+        "Rows at which a file of the lake is full and the next begins.",
+        values.whole(1, 10_000_000),
+    ),
+    Setting(
+        "DRAINLAKE_KEEP_DAYS",
+        "keep_days",
+        "all",
+        "days",
+        "Whole days of the lake older than this are removed.",
+        values.days,
+    ),
+    Setting(
+        "DRAINLAKE_BODY_MAX_BYTES",
+        "body_max_bytes",
+        "16MiB",
+        "size",
+        "Largest delivery taken, decompressed; a larger one is answered 413.",
+        values.size_bytes,
+    ),
+    Setting(
+        "DRAINLAKE_SPOOL_MAX_BYTES",
+        "spool_max_bytes",
+        "10GiB",
+        "size",
+        "Disk budget of the event log; past it deliveries are refused with 503.",
+        values.size_bytes,
+    ),
+    Setting(
+        "DRAINLAKE_NOTIFY",
+        "notify",
+        "<none>",
+        "URL",
+        "Where reports and alerts will go; it does nothing yet.",
+        Secret,
+        is_secret=True,
+    ),
+)
+_CREDENTIALS: Final = re.compile(r"//[^/@]*@")
+NAMES: Final = tuple(setting.name for setting in TABLE)
+
+
+def parse(texts: Mapping[str, str]) -> Settings:
+    """Settings from names and texts; raises :class:`WrongUse` naming the first setting that cannot be."""
+    found = {setting.field: _value(setting, texts.get(setting.name, "").strip()) for setting in TABLE}
+    found["log"] = found["log"] or found["home"] / "log.db"
+    found["lake"] = found["lake"] or found["home"] / "lake"
+    found["drains"] = found["drains"] or {}
+    settings = Settings(**found)
+    _refuse_contradictions(settings)
+    return settings
+
+
+def _value(setting: Setting, text: str) -> Any:
+    text = text or ("" if setting.default.startswith("<") else setting.default)
+    if not text:
+        return None
+    try:
+        return setting.parse(text)
+    except ValueError as error:
+        said = setting.name if setting.is_secret else f"{setting.name}={_CREDENTIALS.sub('//…@', text)}"
+        remedy = "the settings table in the README" if "not yet" in str(error) else f"unset {setting.name}"
+        raise WrongUse(f"{said}: {error}.", remedy) from None
+
+
+def _refuse_contradictions(settings: Settings) -> None:
+    if settings.tls_cert is not None and settings.tls_key is None:
+        raise WrongUse(f"DRAINLAKE_TLS_CERT={settings.tls_cert} needs DRAINLAKE_TLS_KEY.", "set both, or neither")
+    if settings.tls_key is not None and settings.tls_cert is None:
+        raise WrongUse(f"DRAINLAKE_TLS_KEY={settings.tls_key} needs DRAINLAKE_TLS_CERT.", "set both, or neither")
+    if settings.body_max_bytes > settings.spool_max_bytes:
+        raise WrongUse(
+            f"DRAINLAKE_BODY_MAX_BYTES={settings.body_max_bytes} is more than"
+            f" DRAINLAKE_SPOOL_MAX_BYTES={settings.spool_max_bytes}.",
+            "a disk budget of many deliveries, such as DRAINLAKE_SPOOL_MAX_BYTES=10GiB",
+        )
+
+
+def hints(texts: Mapping[str, str]) -> list[str]:
+    """What is not wrong but probably not meant: unknown names, settings that do nothing yet."""
+    said = []
+    for name in sorted(texts):
+        if name.startswith("DRAINLAKE_") and name not in NAMES:
+            near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.0)[0]
+            said.append(f"{name} is no setting and does nothing; the nearest is {near}.")
+    if texts.get("KAFKA_URL") and not texts.get("DRAINLAKE_LOG"):
+        said.append("KAFKA_URL is set, but Kafka comes with a later version; the event log is a local file.")
+    if texts.get("DRAINLAKE_NOTIFY"):
+        said.append("DRAINLAKE_NOTIFY is set, but reports and alerts come with a later version.")
+    return said
+
+
+def isolated_environment(**given: str) -> dict[str, str]:
+    """The environment for a child that must not see the user's settings, only those given.
+
+    A name set to nothing counts as not set, and wins over ``.env`` all the same.
+    """
+    return dict(os.environ) | dict.fromkeys(NAMES, "") | given
+
+
+def read_texts(folder: Path | None = None) -> dict[str, str]:
+    """The environment, and under it what ``.env`` in ``folder`` (the working folder) says."""
+    from dotenv import dotenv_values  # noqa: PLC0415 - `--help` does not need it
+
+    dotenv = (folder or Path.cwd()) / ".env"
+    try:
+        found = dotenv_values(dotenv, interpolate=False) if dotenv.is_file() else {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise WrongUse(f"{dotenv} cannot be read: {error}.", "mend or move that file") from None
+    return {name: text for name, text in found.items() if text is not None} | dict(os.environ)

@@ -1,0 +1,154 @@
+"""Keeps several child processes alive and stops them together: what ``up`` runs on.
+
+A child that dies is started again after a pause that doubles from one second to a minute; the count begins
+anew once it has lived a minute. A child that ends with exit code 2 (wrong use) would do so for ever: all
+stop, and the code is passed on. SIGTERM or SIGINT stops all: SIGTERM to each, 30 s to finish, then SIGKILL;
+a second signal kills at once. Children have a process group of their own, so that Ctrl-C reaches the
+supervisor alone, and a pipe as stdin, whose end tells them that it is gone, even when it was killed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Final, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import FrameType
+
+STOP_SECONDS: Final = 30.0
+BACKOFF_MAX_SECONDS: Final = 60.0
+HEALTHY_SECONDS: Final = 60.0
+POLL_SECONDS: Final = 0.2
+
+
+def backoff_seconds(failures: int) -> float:
+    """The pause before start number ``failures`` + 1: 1, 2, 4 … 60 s."""
+    return min(2.0 ** max(failures - 1, 0), BACKOFF_MAX_SECONDS)
+
+
+def start_child(
+    arguments: Sequence[str], *, environment: Mapping[str, str] | None = None, stderr: IO[bytes] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start ``drainlake ARGUMENTS`` as a child that ends with this process, however this one ends."""
+    # -P: else a folder named `queries` where the user stands would be imported in place of ours.
+    return subprocess.Popen(  # noqa: S603 - our own command line
+        [sys.executable, "-P", "-m", "drainlake", "--supervised", *arguments],
+        stdin=subprocess.PIPE,
+        stderr=stderr,
+        env=environment,
+        process_group=0,
+    )
+
+
+def stop_children(children: Sequence[subprocess.Popen[bytes]], seconds: float = STOP_SECONDS) -> None:
+    """Ask all children to stop, wait together at most ``seconds``, kill what is left."""
+    for child in children:
+        child.terminate()  # nothing happens to one that has ended
+    deadline = time.monotonic() + seconds
+    for child in children:
+        try:
+            child.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        if child.stdin is not None:
+            child.stdin.close()
+
+
+def stop_with_parent() -> None:
+    """In a child: turn the end of stdin, the parent's pipe, into a SIGTERM to this process."""
+
+    def watch() -> None:
+        while os.read(0, 1024):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+@dataclass
+class _Child:
+    name: str
+    arguments: list[str]
+    process: subprocess.Popen[bytes] | None = None
+    started_at: float = 0.0
+    failures: int = 0
+    start_at: float = 0.0
+
+
+@dataclass
+class Supervisor:
+    """Runs commands of drainlake as children, by name; ``say`` gets one sentence per event."""
+
+    say: Callable[[str], None]
+    _children: list[_Child] = field(default_factory=list)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _signals: int = 0
+
+    def add(self, name: str, arguments: Sequence[str]) -> None:
+        """A child to run once :meth:`run` is called."""
+        self._children.append(_Child(name, list(arguments)))
+
+    def run(self) -> int:
+        """Run until a signal or a child's exit code 2; returns the exit code."""
+        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            return self._watch()
+        finally:
+            self._end()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - signal's signature
+        self._signals += 1
+        self._stop.set()
+        if self._signals > 1:
+            for child in self._running():
+                child.kill()
+
+    def _watch(self) -> int:
+        while not self._stop.is_set():
+            for child in self._children:
+                if self._look_after(child) == 2:
+                    return 2
+            self._stop.wait(POLL_SECONDS)
+        self.say("Stopping.")
+        return 0
+
+    def _look_after(self, child: _Child) -> int | None:
+        """Start the child when it is due; note its end. Returns its exit code when it has just ended."""
+        now = time.monotonic()
+        if child.process is None:
+            if now >= child.start_at:
+                child.process, child.started_at = start_child(child.arguments), now
+            return None
+        code = child.process.poll()
+        if code is not None:
+            self._note_end(child, code, now)
+        return code
+
+    def _note_end(self, child: _Child, code: int, now: float) -> None:
+        cast("IO[bytes]", cast("subprocess.Popen[bytes]", child.process).stdin).close()
+        child.process = None
+        child.failures = 1 if now - child.started_at > HEALTHY_SECONDS else child.failures + 1
+        pause = backoff_seconds(child.failures)
+        child.start_at = now + pause
+        if code != 2:
+            self.say(f"{child.name} ended with {_ending(code)}; it starts again in {pause:.0f} s.")
+
+    def _running(self) -> list[subprocess.Popen[bytes]]:
+        return [child.process for child in self._children if child.process is not None]
+
+    def _end(self) -> None:
+        stop_children(self._running())
+
+
+def _ending(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"

@@ -1,0 +1,127 @@
+"""Texts that people write as values: sizes, numbers, durations, instants, names of apps, secrets.
+
+Each function takes a text and gives a value, or raises ValueError with half a sentence that follows the
+name and the text ("… must be a size such as 16MiB"). All pure; the present is an argument.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+APP_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(I?)(B?)")
+_SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
+_SPAN_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class Secret:
+    """A text that never shows itself: ``repr``, ``str`` and formatting hide it, ``reveal()`` gives it."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself, for the one place that needs it."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(hidden)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other.reveal() == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not pickled")
+
+
+def path(text: str) -> Path:
+    """An absolute path; ``~`` is the user's home."""
+    return Path(text).expanduser().absolute()
+
+
+def size_bytes(text: str) -> int:
+    """Bytes from ``1048576``, ``16MiB`` (1,024 each) or ``10 GB`` (1,000 each)."""
+    match = _SIZE.fullmatch(text.strip().upper())
+    if match is None or (match[3] and not match[2]):
+        raise ValueError("must be a size such as 16MiB, 10GiB or a number of bytes")
+    step = 1024 if match[3] or not match[4] else 1000
+    value = int(float(match[1]) * step ** " KMGT".index(match[2] or " "))
+    if not 1 <= value < 2**63:
+        raise ValueError("must be at least one byte and less than 8 EiB")
+    return value
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """A parser of whole numbers within both bounds."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,12}", text) or not low <= int(text) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def seconds(text: str) -> float:
+    """Seconds from 0.1 to a day."""
+    value = float(text) if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{0,6})?", text) else math.nan
+    if not 0.1 <= value <= 86400:
+        raise ValueError("must be a number of seconds from 0.1 to 86400")
+    return value
+
+
+def days(text: str) -> int | None:
+    """A number of days; ``all`` is None."""
+    return None if text == "all" else whole(1, 36500)(text)
+
+
+def host(text: str) -> str:
+    """An address or a host name, without a port."""
+    if not re.fullmatch(r"[A-Za-z0-9.:_-]+", text):
+        raise ValueError("must be an address or a host name, without a port")
+    return text
+
+
+def app_name(text: str) -> str:
+    """A name of an app, as Heroku allows it and somewhat wider."""
+    if not APP_NAME.fullmatch(text):
+        raise ValueError("must be the name of an app: letters, digits, '-', '_', '.'")
+    return text
+
+
+def drains(text: str) -> dict[str, tuple[Secret, ...]]:
+    """Credentials by app from ``app:secret,…``; the messages never quote the text."""
+    found: dict[str, tuple[Secret, ...]] = {}
+    for number, part in enumerate(text.split(","), 1):
+        app, _, secret = part.strip().partition(":")
+        if not secret or not APP_NAME.fullmatch(app):
+            raise ValueError(f"must be app:secret,app:secret …; entry {number} is not")
+        found[app] = (*found.get(app, ()), Secret(secret))
+    return found
+
+
+def moment(text: str, now: datetime) -> datetime:
+    """An instant in UTC: ISO 8601 (without a zone: UTC), ``now``, or a span before now (30m, 24h, 7d)."""
+    text = text.strip()
+    span = _SPAN.fullmatch(text)
+    try:
+        if span is not None:
+            return now - timedelta(**{_SPAN_UNITS[span[2]]: float(span[1])})
+        if text == "now":
+            return now
+        read = datetime.fromisoformat(text)
+        return (read.replace(tzinfo=UTC) if read.tzinfo is None else read).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("must be a span such as 30m, 24h, 7d, or a time such as 2026-11-23T10:00") from None

@@ -1,0 +1,220 @@
+"""The command line from outside: exit codes, stdout and stderr, help, lazy imports."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from drainlake import __version__
+from drainlake.cli import COMMANDS
+from queries.catalog import questions
+from tests.drainlake.conftest import COMMAND
+
+if TYPE_CHECKING:
+    from tests.drainlake.conftest import Cli
+
+CASES = json.loads((Path(__file__).parent / "data" / "usage.json").read_text("utf-8"))
+HEAVY = {
+    "polars",
+    "duckdb",
+    "pyarrow",
+    "numpy",
+    "starlette",
+    "uvicorn",
+    "rich",
+    "prompt_toolkit",
+    "pygments",
+    "dotenv",
+}
+LIGHT = {"click", "drainlake"}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["behaviour"])
+def test_wrong_use_exits_2_with_a_sentence_and_one_thing_to_try(cli: Cli, case: dict[str, Any]) -> None:
+    """Wrong use prints nothing on stdout, two lines on stderr, and does nothing."""
+    done = cli.run(*case["args"], **case.get("env", {}))
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    sentence, remedy = done.stderr.splitlines()
+    assert sentence.startswith("drainlake: ")
+    assert case["says"] in sentence
+    assert remedy.startswith("Try: ")
+    assert case["tries"] in remedy
+    assert "\x1b" not in done.stderr
+    assert not list(cli.folder.iterdir())
+
+
+def test_help_imports_nothing_heavy(cli: Cli) -> None:
+    """``drainlake --help`` loads click and the root module; it must answer at once."""
+    code = (
+        "import sys; before = set(sys.modules); from drainlake.cli import run; code = run(['--help']);"
+        "print(*{name.split('.')[0] for name in set(sys.modules) - before}, file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=cli.env())
+    loaded = set(done.stderr.split())
+    assert not loaded & HEAVY
+    assert loaded - set(sys.stdlib_module_names) == LIGHT
+
+
+def test_help_lists_every_command(cli: Cli) -> None:
+    """The root's help and the modules agree on names and short helps."""
+    text = cli.good("--help")
+    assert cli.good() == text
+    for name, sentence in COMMANDS.items():
+        assert f"  {name} " in text
+        assert sentence in text
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, "import heroku"])
+def test_every_command_explains_itself(cli: Cli, name: str) -> None:
+    """Each help has the usage, a sentence, the options and an example that calls the command."""
+    text = cli.good(*name.split(), "--help")
+    assert text.startswith(f"Usage: drainlake {name}")
+    assert "\nOptions:\n" in text
+    example = text.partition("Example: ")[2]
+    assert f"drainlake {name}" in example
+    assert text.splitlines()[2].strip().endswith((".", ",", ";")) or len(text.splitlines()[2]) > 60
+    assert not list(cli.folder.iterdir())
+
+
+@pytest.mark.parametrize("question", questions(), ids=lambda question: question.name)
+def test_every_question_explains_itself(cli: Cli, question: Any) -> None:
+    """NAME before or behind --help shows the question's documentation."""
+    text = cli.good("query", "--help", question.name)
+    assert question.question in " ".join(text.split())
+    assert all(column.name in text for column in question.columns)
+    assert cli.good("query", question.name, "-h") == text
+
+
+def test_the_version_is_the_packages(cli: Cli) -> None:
+    """``--version`` prints one line."""
+    assert cli.good("--version") == f"drainlake {__version__}\n"
+
+
+def test_without_a_name_query_lists_the_questions(cli: Cli) -> None:
+    """As a table for people and as rows for programs."""
+    names = [question.name for question in questions()]
+    assert [line.split()[0] for line in cli.good("query").splitlines()] == names
+    assert [row["name"] for row in json.loads(cli.good("query", "--format", "json"))] == names
+
+
+@pytest.mark.parametrize("question", questions(), ids=lambda question: question.name)
+def test_an_empty_lake_answers_with_no_rows(cli: Cli, question: Any) -> None:
+    """Before anything has landed, every question gives an empty answer and exit code 0."""
+    answer = json.loads(cli.good("query", question.name, "--since", "24h", "--format", "json"))
+    assert answer["rows"] == []
+    assert answer["trust"]["received"] == 0
+
+
+def test_query_takes_the_window_and_parameters(cli: Cli) -> None:
+    """All the ways to narrow a question are accepted together."""
+    args = ("--since", "2026-11-01", "--until", "2026-11-23T10:00Z", "--app", "shop", "--param", "per=dyno")
+    done = cli.run("query", "peak_concurrency", *args, "--format", "csv")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("app,key,peak,peak_at")
+    assert "No rows." in done.stderr
+
+
+def test_sql_prints_rows_in_every_format(cli: Cli) -> None:
+    """The same row as table, JSON, JSON lines, CSV, Markdown and Parquet."""
+    query = "SELECT 1 AS n, 'a' AS t"
+    assert cli.good("sql", query) == "n  t\n─  ─\n1  a\n"
+    assert json.loads(cli.good("sql", query, "--format", "json")) == [{"n": 1, "t": "a"}]
+    assert json.loads(cli.good("sql", query, "--format", "jsonl")) == {"n": 1, "t": "a"}
+    assert cli.good("sql", query, "--format", "csv") == "n,t\n1,a\n"
+    assert cli.good("sql", query, "--format", "markdown").splitlines()[2] == "| 1 | a |"
+    cli.good("sql", query, "--out", "x.parquet")
+    assert json.loads(cli.good("sql", "FROM 'x.parquet'", "--format", "json")) == [{"n": 1, "t": "a"}]
+
+
+def test_parquet_goes_through_a_pipe(cli: Cli) -> None:
+    """Without a terminal Parquet is written to stdout, byte for byte."""
+    done = subprocess.run(
+        [*COMMAND, "sql", "SELECT 1 AS n", "--format", "parquet"],
+        cwd=cli.folder,
+        env=cli.env(),
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout[:4] == done.stdout[-4:] == b"PAR1"
+
+
+@pytest.mark.parametrize(
+    "statement", ["SELEC 1", "SELECT * FROM nowhere", "SELECT error('\x1b[31mboom')", "SELECT 'x'::INT"]
+)
+def test_a_failing_statement_exits_1_with_a_sentence(cli: Cli, statement: str) -> None:
+    """DuckDB's message in one line, nothing on stdout, no traceback."""
+    done = cli.run("sql", statement)
+    assert (done.returncode, done.stdout) == (1, "")
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("Note: ")]
+    assert len(lines) == 2
+    assert lines[0].startswith("drainlake: ")
+    assert lines[1].startswith("Try: ")
+    assert "\x1b" not in done.stderr
+
+
+def test_statements_come_through_a_pipe(cli: Cli) -> None:
+    """Statements end with a semicolon, may span lines, and stop at the first that fails."""
+    script = "SELECT 1 AS a,\n 'x;y' AS b; SELECT 2 AS c;\n.schema router\nSELECT 3 AS d"
+    out = cli.good("sql", "--format", "csv", stdin=script)
+    assert out.startswith("a,b\n1,x;y\nc\n2\n")
+    assert "timestamp" in out
+    assert out.endswith("d\n3\n")
+    done = cli.run("sql", "--format", "csv", stdin="SELECT 1 AS a;\nSELECT nope;\nSELECT 2 AS b;\n")
+    assert (done.returncode, done.stdout) == (1, "a\n1\n")
+
+
+def test_a_query_plan_is_drawn(cli: Cli) -> None:
+    """EXPLAIN shows DuckDB's drawing as it is, line by line."""
+    assert len(cli.good("sql", "EXPLAIN SELECT 1").splitlines()) > 3
+
+
+def test_one_file_holds_one_answer(cli: Cli) -> None:
+    """A second answer for the same --out is refused; it would replace the first."""
+    done = cli.run("sql", "SELECT 1; SELECT 2", "--out", "x.csv")
+    assert done.returncode == 1
+    assert "one statement" in done.stderr
+
+
+def test_a_reader_that_leaves_is_no_error(cli: Cli) -> None:
+    """``| head`` ends the command quietly."""
+    read, write = os.pipe()
+    process = subprocess.Popen(
+        [*COMMAND, "sql", "FROM range(300000)", "--format", "csv"],
+        cwd=cli.folder,
+        env=cli.env(),
+        stdin=subprocess.DEVNULL,
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(write)
+    assert os.read(read, 10)
+    os.close(read)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert [line for line in errors.splitlines() if not line.startswith("Note: ")] == []
+
+
+def test_hints_about_settings_go_to_stderr(cli: Cli) -> None:
+    """An unknown name is mentioned with the nearest one; the command does its work."""
+    done = cli.run("sql", "SELECT 1 AS n", "--format", "csv", DRAINLAKE_HOST_NAME="x")
+    assert (done.returncode, done.stdout) == (0, "n\n1\n")
+    assert "DRAINLAKE_HOST_NAME is no setting" in done.stderr
+    assert "DRAINLAKE_HOST." in done.stderr
+
+
+def test_the_home_option_wins_over_environment_and_file(cli: Cli) -> None:
+    """--home, then DRAINLAKE_HOME, then ``.env``, then the default."""
+    (cli.folder / ".env").write_text("DRAINLAKE_HOME=from-file\n")
+    cli.good("sql", "SELECT 1")
+    cli.good("sql", "SELECT 1", DRAINLAKE_HOME="from-environment")
+    cli.good("--home", "from-option", "sql", "SELECT 1", DRAINLAKE_HOME="from-environment")
+    made = {path.parent.name for path in cli.folder.glob("*/lake.duckdb")}
+    assert made == {"from-file", "from-environment", "from-option"}

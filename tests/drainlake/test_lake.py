@@ -1,0 +1,59 @@
+"""Queries in a thread: Ctrl-C at any moment ends the query and leaves the connection usable."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import duckdb
+import pytest
+
+from drainlake.errors import Failure
+from drainlake.lake import interruptible
+
+ENDLESS = "SELECT count(*) FROM range(1000000000000) t(x) WHERE x % 7 = 3"
+
+
+def _interrupt_main() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize("delay_seconds", [0.0, 0.0001, 0.001, 0.05])
+def test_an_interrupt_at_any_moment_ends_the_query(delay_seconds: float) -> None:
+    """Before the query begins or in the midst of it: it ends, and the connection answers again."""
+    with duckdb.connect() as connection:
+        started = threading.Event()
+
+        def work() -> object:
+            threading.Timer(delay_seconds, _interrupt_main).start()
+            started.set()
+            return connection.execute(ENDLESS).fetchall()
+
+        with pytest.raises(KeyboardInterrupt):
+            interruptible(connection, work)
+        assert started.is_set()
+        assert connection.execute("SELECT 1").fetchall() == [(1,)]
+
+
+def test_an_interrupt_amid_the_start_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal while the thread starts is held back until the query can be stopped."""
+    start = threading.Thread.start
+
+    def start_and_interrupt(thread: threading.Thread) -> None:
+        start(thread)
+        _interrupt_main()
+
+    with duckdb.connect() as connection:
+        monkeypatch.setattr(threading.Thread, "start", start_and_interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            interruptible(connection, lambda: connection.execute(ENDLESS).fetchall())
+        assert connection.execute("SELECT 1").fetchall() == [(1,)]
+
+
+def test_an_error_of_the_query_becomes_a_sentence() -> None:
+    """DuckDB's message without its excerpt of the statement, as an expected failure."""
+    with duckdb.connect() as connection, pytest.raises(Failure) as caught:
+        interruptible(connection, lambda: connection.execute("SELECT nope FROM range(3)"))
+    assert "nope" in caught.value.sentence
+    assert "LINE 1" not in caught.value.sentence

@@ -1,0 +1,354 @@
+"""The parts as real processes: from attach to an answer, restarts, signals, imports, the demo."""
+
+from __future__ import annotations
+
+import csv
+import http.client
+import io
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+from drainlake.commands.attach import split_url
+from drainlake.errors import WrongUse
+from drainlake.supervisor import backoff_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.drainlake.conftest import Cli
+
+SAVED = (Path(__file__).parent / "data" / "saved.log").read_text("utf-8")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _until(holds: Callable[[], Any], what: str) -> Any:
+    """Wait for something to become true; the limit only ends a test that has failed."""
+    deadline = time.monotonic() + 60
+    while not (result := holds()):
+        assert time.monotonic() < deadline, f"never: {what}"
+        time.sleep(0.05)
+    return result
+
+
+def _answers(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _running(cli: Cli, *args: str, **env: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """A command that receives, once it answers; killed at the end if it still runs."""
+    port = _free_port()
+    process = cli.start(*args, PORT=str(port), **env)
+    try:
+        _until(lambda: process.poll() is not None or _answers(port), "the receiver answers")
+        assert process.poll() is None, process.communicate()[1]
+        yield process, port
+    finally:
+        for child in psutil.Process(process.pid).children() if process.poll() is None else []:
+            child.kill()
+        process.kill()
+        process.communicate()
+
+
+def _attach(cli: Cli, app: str, port: int) -> str:
+    """Credentials for an app; the drain's URL out of the printed command."""
+    line = cli.good("attach", app, "--url", f"http://127.0.0.1:{port}")
+    match = re.fullmatch(
+        rf'heroku drains:add "(http://{app}:[A-Za-z0-9_-]+@127.0.0.1:{port}/logs)" --app {app}\n', line
+    )
+    assert match, line
+    return match[1]
+
+
+def _rows(cli: Cli, query: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads(cli.good("sql", query, "--format", "json"))
+    return rows
+
+
+def test_from_attach_to_an_answer(cli: Cli) -> None:
+    """A saved log sent to ``up`` is in the lake and answers questions; SIGTERM ends all with 0."""
+    (cli.folder / "saved.log").write_text(SAVED)
+    with _running(cli, "up", DRAINLAKE_LAND_SECONDS="0.2") as (process, port):
+        url = _attach(cli, "shop", port)
+        account = json.loads(cli.good("simulate", "--to", url, "--from", "saved.log", "--format", "json"))
+        assert account[0]["acknowledged"] == 4
+        _until(lambda: _rows(cli, "SELECT count(*) AS n FROM lines")[0]["n"] == 2, "the lines landed")
+        done = cli.run("query", "h12_timeouts", "--app", "shop", "--format", "json")
+        assert [row["timeouts"] for row in json.loads(done.stdout)["rows"]] == [1]
+        assert cli.run("status").returncode == 0
+        assert (cli.folder / "drainlake-data" / "lake.duckdb").is_file()
+        process.send_signal(signal.SIGTERM)
+        out, errors = process.communicate(timeout=60)
+    assert (process.returncode, out) == (0, "")
+    assert "plain HTTP" in errors
+    assert "drainlake attach APP" in errors
+    assert str(cli.folder / "drainlake-data") in errors
+    assert "Traceback" not in errors
+
+
+def test_ctrl_c_ends_up_and_its_children(cli: Cli) -> None:
+    """SIGINT to the supervisor alone stops all of them, with exit code 0."""
+    with _running(cli, "up") as (process, _):
+        children = psutil.Process(process.pid).children()
+        assert len(children) == 2
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+        assert psutil.wait_procs(children, timeout=30)[1] == []
+
+
+def test_a_dead_child_is_started_again(cli: Cli) -> None:
+    """``up`` says that the receiver died and starts it again; it answers on the same port."""
+    with _running(cli, "up") as (process, port):
+        receiver = next(c for c in psutil.Process(process.pid).children() if "serve" in c.cmdline())
+        receiver.kill()
+        _until(lambda: not _answers(port), "the receiver is gone")
+        _until(lambda: _answers(port), "the receiver is back")
+        process.terminate()
+        _, errors = process.communicate(timeout=60)
+    assert "serve ended with signal SIGKILL; it starts again in 1 s." in errors
+
+
+def test_children_end_with_a_killed_supervisor(cli: Cli) -> None:
+    """``kill -9`` of ``up`` leaves nothing behind that holds the port or the lake."""
+    with _running(cli, "up") as (process, port):
+        children = psutil.Process(process.pid).children()
+        process.kill()
+        process.wait()
+        assert psutil.wait_procs(children, timeout=30)[1] == []
+        assert not _answers(port)
+
+
+def test_a_taken_port_is_refused_at_once(cli: Cli) -> None:
+    """``up`` and ``serve`` fail in one sentence instead of starting over and over."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        for name in ("up", "serve"):
+            done = cli.run(name, PORT=str(port))
+            assert done.returncode == 1
+            assert done.stderr.splitlines()[0].startswith(f"drainlake: 127.0.0.1:{port} cannot be listened on")
+
+
+@pytest.mark.parametrize("name", ["serve", "land"])
+def test_a_part_alone_ends_on_sigterm_with_0(cli: Cli, name: str) -> None:
+    """An asked-for stop is no failure."""
+    port = _free_port()
+    process = cli.start(name, PORT=str(port))
+    try:
+        sign = cli.folder / "drainlake-data" / ("lake/.lock" if name == "land" else "log.db")
+        _until(sign.exists, "it runs")
+        _until(lambda: name == "land" or _answers(port), "it answers")
+        process.terminate()
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors
+
+
+def test_credentials_can_be_rotated(cli: Cli) -> None:
+    """Two secrets are valid together; after --retire-older only the newest is, and no new one is made."""
+    (cli.folder / "saved.log").write_text(SAVED)
+    with _running(cli, "serve") as (_, port):
+        older, newer = _attach(cli, "shop", port), _attach(cli, "shop", port)
+        assert older != newer
+        for url in (older, newer):
+            cli.good("simulate", "--to", url, "--from", "saved.log")
+        done = cli.run("attach", "shop", "--retire-older")
+        assert (done.returncode, done.stdout) == (0, "")
+        cli.good("simulate", "--to", newer, "--from", "saved.log")
+    with _running(cli, "serve") as (_, port):
+        refused = cli.run("simulate", "--to", re.sub(r":\d+/", f":{port}/", older), "--from", "saved.log")
+        assert refused.returncode == 1
+        assert "401" in refused.stderr
+    assert older.split(":")[2].split("@")[0].encode() not in b"".join(
+        path.read_bytes() for path in (cli.folder / "drainlake-data").glob("log.db*")
+    )
+
+
+def test_configured_drains_need_no_attach(cli: Cli) -> None:
+    """DRAINLAKE_DRAINS from the environment or ``.env`` opens the door."""
+    (cli.folder / "saved.log").write_text(SAVED)
+    (cli.folder / ".env").write_text("DRAINLAKE_DRAINS=shop:one,shop:two\n")
+    with _running(cli, "serve") as (_, port):
+        cli.good("simulate", "--to", f"http://shop:two@127.0.0.1:{port}/logs", "--from", "saved.log")
+
+
+def test_an_import_counts_once(cli: Cli) -> None:
+    """A file taken in twice, also compressed, adds nothing; another app's is its own; odd lines are kept."""
+    (cli.folder / "a.log").write_text(SAVED)
+    subprocess.run(["gzip", "-k", "a.log"], cwd=cli.folder, check=True)
+    assert cli.good("import", "heroku", "a.log", "--app", "shop") == "a.log: 4 lines read, 4 new, 0 held already.\n"
+    for name in ("a.log", "a.log.gz"):
+        out = cli.good("import", "heroku", name, "--app", "shop")
+        assert out == f"{name}: 4 lines read, 0 new, 4 held already.\n"
+    cli.good("import", "heroku", "a.log", "--app", "blog")
+    rows = _rows(cli, "SELECT app, count(*) AS n, count(defect) AS defects FROM lines GROUP BY app ORDER BY app")
+    assert rows == [{"app": "blog", "n": 2, "defects": 1}, {"app": "shop", "n": 2, "defects": 1}]
+
+
+def test_hostile_lines_are_harmless_in_csv(cli: Cli) -> None:
+    """A line that a spreadsheet would run comes out guarded, the whole way from the log file."""
+    (cli.folder / "a.log").write_text(SAVED)
+    cli.good("import", "heroku", "a.log", "--app", "shop")
+    text = cli.good("sql", "SELECT message FROM lines WHERE process = 'web.1'", "--format", "csv")
+    assert list(csv.reader(io.StringIO(text)))[1] == ['\'=HYPERLINK("http://evil")']
+
+
+def test_a_damaged_file_is_told(cli: Cli) -> None:
+    """Broken gzip data is a failure in one sentence."""
+    (cli.folder / "a.log.gz").write_bytes(b"\x1f\x8b broken")
+    done = cli.run("import", "heroku", "a.log.gz", "--app", "shop")
+    assert done.returncode == 1
+    assert "not whole gzip data" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_import_beside_a_lander_leaves_the_landing_to_it(cli: Cli) -> None:
+    """While ``land`` owns the lake, import only appends, and the lander takes the lines in."""
+    (cli.folder / "a.log").write_text(SAVED)
+    with _running(cli, "up", DRAINLAKE_LAND_SECONDS="0.2"):
+        cli.good("import", "heroku", "a.log", "--app", "shop")
+        _until(lambda: _rows(cli, "SELECT count(*) AS n FROM lines")[0]["n"] == 2, "the lines landed")
+
+
+def test_land_once_is_exact_and_repeatable(cli: Cli) -> None:
+    """Without a receiver running, ``land --once`` says what it did; the second time it is nothing."""
+    assert "0 rows landed" in cli.run("land", "--once").stderr
+    (cli.folder / "a.log").write_text(SAVED)
+    cli.good("import", "heroku", "a.log", "--app", "shop")
+    done = cli.run("land", "--once")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "0 rows landed, 0 files" in done.stderr
+
+
+def test_tail_shows_what_the_log_holds(cli: Cli) -> None:
+    """JSON lines with table and row, narrowed by table and app; Ctrl-C exits 130 quietly."""
+    (cli.folder / "a.log").write_text(SAVED)
+    cli.good("import", "heroku", "a.log", "--app", "shop")
+    process = cli.start("tail", "--from-start", "--table", "router", "--app", "shop")
+    try:
+        assert process.stdout
+        row = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (row["table"], row["app"], row["code"], row["route"]) == ("router", "shop", "H12", None)
+    assert row["timestamp"] == "2026-11-22T10:00:00.000001Z"
+    assert (process.returncode, errors) == (130, "")
+
+
+def test_tail_without_a_log_is_a_failure(cli: Cli) -> None:
+    """It says where it looked, and makes nothing."""
+    done = cli.run("tail")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no event log at" in done.stderr
+    assert not list(cli.folder.iterdir())
+
+
+def test_status_is_well_at_first_and_after_landing(cli: Cli) -> None:
+    """Nothing received yet is well, and so is everything landed."""
+    assert cli.run("status").returncode == 0
+    (cli.folder / "a.log").write_text(SAVED)
+    cli.good("import", "heroku", "a.log", "--app", "shop")
+    parts = {row["part"]: row for row in json.loads(cli.good("status", "--format", "json"))}
+    assert parts["behind"]["state"] == "nothing waits to be landed"
+    assert all(row["well"] for row in parts.values())
+
+
+def test_status_exits_1_when_the_lake_is_gone_or_the_log_damaged(cli: Cli) -> None:
+    """Rows were landed into a lake that is no more; then a log that is no database."""
+    (cli.folder / "a.log").write_text(SAVED)
+    cli.good("import", "heroku", "a.log", "--app", "shop")
+    home = cli.folder / "drainlake-data"
+    (home / "lake").rename(home / "elsewhere")
+    done = cli.run("status")
+    assert done.returncode == 1
+    assert "Not all is well: lake." in done.stderr
+    assert "missing" in done.stdout
+    for path in home.glob("log.db*"):
+        path.write_bytes(os.urandom(8192))
+    done = cli.run("status", "--format", "json")
+    assert done.returncode == 1
+    assert "cannot be used" in json.loads(done.stdout)[0]["state"]
+
+
+def test_a_small_demo_finds_everything(cli: Cli) -> None:
+    """The demo finds all incidents, leaves a lake, ignores the user's settings, and replaces only a demo."""
+    outside = cli.folder / "outside"
+    done = cli.run("demo", "--lines", "20000", "--no-open", DRAINLAKE_LAKE=str(outside), DRAINLAKE_DRAINS="x:y")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "✗" not in done.stdout
+    assert "8 of 8 incidents found" in done.stdout
+    assert not outside.exists()
+    command = re.search(r"drainlake --home (\S+) query\n", done.stdout)
+    assert command
+    rows = json.loads(cli.good("--home", command[1], "query", "r14_memory", "--format", "json"))["rows"]
+    assert [row["dyno"] for row in rows] == ["web.3"]
+    (cli.folder / "mine").mkdir()
+    (cli.folder / "mine" / "precious").touch()
+    refused = cli.run("demo", "--dir", "mine", "--lines", "20000")
+    assert refused.returncode == 2
+    assert (cli.folder / "mine" / "precious").exists()
+
+
+def test_backoff_doubles_to_a_minute() -> None:
+    """1, 2, 4 … and never more than 60 s."""
+    assert [backoff_seconds(n) for n in range(1, 9)] == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+@pytest.mark.parametrize(
+    ("url", "want"),
+    [
+        ("https://logs.example.com", ("https", "logs.example.com", "/logs")),
+        ("logs.example.com", ("https", "logs.example.com", "/logs")),
+        ("http://10.0.0.1:8080/", ("http", "10.0.0.1:8080", "/logs")),
+        ("https://example.com/drain/logs", ("https", "example.com", "/drain/logs")),
+        ("https://[::1]:8443", ("https", "[::1]:8443", "/logs")),
+        ("https://", None),
+        ("https://x:99999", None),
+        ("https://x/?a=b", None),
+        ("https://x/`id`", None),
+    ],
+)
+def test_addresses_of_receivers(url: str, want: tuple[str, str, str] | None) -> None:
+    """The path defaults to /logs; what could break the printed command is refused."""
+    if want is None:
+        with pytest.raises(WrongUse):
+            split_url(url)
+    else:
+        assert split_url(url) == want
+
+
+def test_tail_knows_every_table() -> None:
+    """The list kept by hand for a fast --help is the schema's."""
+    from drainlake.commands.tail import TABLES
+    from ingest.schema import TABLES as SCHEMA
+
+    assert tuple(SCHEMA) == TABLES

@@ -1,0 +1,1 @@
+"""Tests of landing, the lake, route templates, PHP joins and retention."""
