@@ -189,9 +189,7 @@ def _refuse(file: str, number: int, reason: str) -> NoReturn:
 def questions() -> tuple[Question, ...]:
     """All questions, by name. Raises CatalogError when a file of the catalog is malformed."""
     files = (entry for entry in resources.files("queries").iterdir() if entry.name.endswith(".sql"))
-    return tuple(
-        parse(file.name, file.read_text("utf-8")) for file in sorted(files, key=lambda file: file.name)
-    )
+    return tuple(parse(file.name, file.read_text("utf-8")) for file in sorted(files, key=lambda file: file.name))
 
 
 def question(name: str) -> Question:

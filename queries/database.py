@@ -93,9 +93,7 @@ def _build(wanted: list[str], database: Path) -> None:
     database.parent.mkdir(parents=True, exist_ok=True)
     fresh = database.with_name(f".{database.name}.{secrets.token_hex(8)}.new")
     try:
-        with duckdb.connect(
-            str(fresh), config={"storage_compatibility_version": STORAGE_VERSION}
-        ) as connection:
+        with duckdb.connect(str(fresh), config={"storage_compatibility_version": STORAGE_VERSION}) as connection:
             _run(connection, wanted)
         fresh.replace(database)
     finally:

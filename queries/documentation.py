@@ -55,8 +55,7 @@ def _columns(question: Question) -> Iterator[tuple[str, str]]:
 
 def _entries(entries: Iterable[tuple[str, str]], width: int) -> str:
     return "\n".join(
-        fill(f"{name}: {meaning}", width, initial_indent="  ", subsequent_indent="      ")
-        for name, meaning in entries
+        fill(f"{name}: {meaning}", width, initial_indent="  ", subsequent_indent="      ") for name, meaning in entries
     )
 
 

@@ -21,7 +21,7 @@ _PATHS: Final = (
 _PHP: Final = (
     "PHP Warning:  Undefined array key {n} in /app/wp-content/plugins/shop/cart.php on line {n}",
     "PHP Notice:  Trying to access array offset in /app/wp-includes/functions.php on line {n}",
-    "PHP Fatal error:  Allowed memory size of 33554432 bytes exhausted (tried to allocate {n} bytes) in /app/x.php on line 1",
+    "PHP Fatal error:  Allowed memory size of 33554432 bytes exhausted (tried to allocate {n} bytes) in /a.php:1",
 )
 _DYNO: Final = "source=web.{d} dyno=heroku.1553708.259625dd-a9c7-4987-9c86-08de28dd4f72 "
 _METRICS: Final = (
