@@ -89,8 +89,7 @@ class EmbeddedLog:
             _refuse_held(connection, marks)
             now = time.time()
             self._make_room(connection, now, sum(len(entry.payload) for entry in entries))
-            last = connection.execute('SELECT max("offset") FROM entries').fetchone()[0] or 0
-            self._floor = max(self._floor, last + 1)
+            self._floor = max(self._floor, _last_offset(connection) + 1)
             connection.executemany(
                 "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)",
                 [
@@ -120,8 +119,8 @@ class EmbeddedLog:
         del partition
         with self._transaction() as connection:
             connection.execute(
-                'INSERT INTO positions VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET "offset"=excluded."offset",'
-                " landed_at=excluded.landed_at",
+                "INSERT INTO positions VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET landed_at=excluded.landed_at,"
+                ' "offset"=max("offset", excluded."offset")',
                 (table, offset, time.time()),
             )
 
@@ -213,6 +212,17 @@ def _refuse_held(connection: sqlite3.Connection, marks: Sequence[Mark]) -> None:
     ]
     if held:
         raise AlreadyHeld(held)
+
+
+def _last_offset(connection: sqlite3.Connection) -> int:
+    """The largest offset ever given: entries that were landed may be deleted by now, the low watermarks stay.
+
+    An entry below a low watermark would never be landed.
+    """
+    found = [
+        connection.execute(f'SELECT max("offset") FROM {table}').fetchone()[0] for table in ("entries", "positions")
+    ]
+    return max(int(offset or 0) for offset in found)
 
 
 def _used_bytes(connection: sqlite3.Connection) -> int:

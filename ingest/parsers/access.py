@@ -112,18 +112,20 @@ def _combined(records: Records, bracket: Positions) -> tuple[dict[str, pa.Array]
     regular &= text.starts_with(quote[1], b'" ') & text.starts_with(quote[3], b'" "')
     request, split = _request(text, Spans(quote[0] + 1, np.maximum(quote[1], quote[0] + 1)))
     regular &= split
-    columns = request | {
+    texts = request | {
+        "client_ip": Spans(message.start, text.next(b" ", message.start)),
+        "referrer": Spans(quote[2] + 1, quote[3]),
+        "user_agent": Spans(quote[4] + 1, np.minimum(quote[5], message.end)),
+    }
+    columns = {
         "logged_at": timestamps(logged_at_us),
-        "client_ip": _text(text, Spans(message.start, text.next(b" ", message.start)), regular),
         "status": numbers(status, "SMALLINT", numbered),
         "bytes": numbers(octets, "BIGINT", counted),
-        "referrer": _text(text, Spans(quote[2] + 1, quote[3]), regular),
-        "user_agent": _text(text, Spans(quote[4] + 1, np.minimum(quote[5], message.end)), regular),
     }
-    return columns, regular
+    return columns | _texts(text, texts, regular), regular
 
 
-def _request(text: Text, span: Spans) -> tuple[dict[str, pa.Array], Mask]:
+def _request(text: Text, span: Spans) -> tuple[dict[str, Spans], Mask]:
     """``METHOD path PROTOCOL``; a path may hold raw blanks, so the first and the last blank count."""
     blanks = np.append(text.positions(b" "), text.size)
     first = blanks[np.searchsorted(blanks[:-1], span.start)]
@@ -131,12 +133,11 @@ def _request(text: Text, span: Spans) -> tuple[dict[str, pa.Array], Mask]:
     whole = (first + 1 < last) & (last + 6 < span.end) & text.starts_with(last + 1, b"HTTP/") & (first > span.start)
     whole &= _all_in(text, Spans(span.start, np.minimum(first, span.start + _METHOD_MAX_BYTES + 1)), _CAPITALS)
     whole &= _all_in(text, Spans(last + 6, np.minimum(span.end, last + 12)), _VERSION) & (span.end - last < 12)
-    named = {
+    return {
         "method": Spans(span.start, first),
         "path": Spans(first + 1, last),
         "protocol": Spans(last + 1, span.end),
-    }
-    return {name: _text(text, part, whole) for name, part in named.items()}, whole
+    }, whole
 
 
 def _all_in(text: Text, spans: Spans, allowed: NDArray[np.bool_]) -> Mask:
@@ -146,10 +147,14 @@ def _all_in(text: Text, spans: Spans, allowed: NDArray[np.bool_]) -> Mask:
     return (allowed[window] | ~inside).all(axis=1) & (spans.length <= _METHOD_MAX_BYTES)
 
 
-def _text(text: Text, spans: Spans, where: Mask) -> pa.Array:
-    """A text column; NULL for ``-``, for nothing, and outside ``where``."""
-    safe = Spans(np.where(where, spans.start, 0), np.where(where, spans.end, 0))
-    return text.strings(safe, where & (safe.length > 0) & ~text.equals(safe, b"-"))
+def _texts(text: Text, spans: Mapping[str, Spans], where: Mask) -> dict[str, pa.Array]:
+    """Text columns; NULL for ``-``, for nothing, and outside ``where``."""
+    present = [where & ~text.equals(each, b"-") for each in spans.values()]
+    safe = [
+        Spans(np.where(given, each.start, 0), np.where(given, each.end, 0))
+        for given, each in zip(present, spans.values(), strict=True)
+    ]
+    return dict(zip(spans, text.filled(safe), strict=True))
 
 
 def _extended(records: Records, _bracket: Positions) -> tuple[dict[str, pa.Array], Mask]:
@@ -158,11 +163,8 @@ def _extended(records: Records, _bracket: Positions) -> tuple[dict[str, pa.Array
     start = np.minimum(message.start + len(b"nginx_access "), message.end)
     found = keyvalue.read(text, Spans(start, message.end), _EXTENDED_KEYS)
     regular = found.regular & (text.count(b"\\", message) == 0) & (text.count(b",", found.values["xff"]) == 0)
-    columns: dict[str, pa.Array] = {
-        column: _text(text, found.values[key], np.ones(len(records), np.bool_))
-        for key, column in EXTENDED_TEXTS.items()
-    }
-    columns["client_ip"] = _text(text, found.values["xff"], np.ones(len(records), np.bool_))
+    texts = {column: found.values[key] for key, column in EXTENDED_TEXTS.items()} | {"client_ip": found.values["xff"]}
+    columns = _texts(text, texts, np.ones(len(records), dtype=np.bool_))
     for key, column, type_, scale, largest in _EXTENDED_NUMBERS:
         value, valid = text.decimals(found.values[key])
         empty = found.values[key].length == 0

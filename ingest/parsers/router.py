@@ -42,6 +42,8 @@ INTEGERS: Final = {
     "status": ("status", "SMALLINT", 2**15 - 1),
     "bytes": ("bytes", "BIGINT", 2**63 - 1),
 }
+_IN_MILLISECONDS: Final = np.array([[column.endswith("_ms")] for column, _, _ in INTEGERS.values()])
+_LARGEST: Final = np.array([[largest] for _, _, largest in INTEGERS.values()])
 # Keys without a column whose few values are known: with at most one of them a line's `extra` is a constant.
 CONSTANTS: Final = {"tls": (b"true", b"false"), "sock": (b"client", b"backend")}
 _KEYS: Final = (*TEXTS, *INTEGERS, *CONSTANTS)
@@ -52,7 +54,8 @@ def parse(records: Records) -> pa.RecordBatch:
     found = keyvalue.read(records.text, records.message, _KEYS)
     columns, regular = _integers(records.text, found.values, found.regular)
     extra, regular = _extra(records.text, found.values, regular)
-    columns |= {column: records.text.filled(found.values[key]) for key, column in TEXTS.items()}
+    texts = records.text.filled([found.values[key] for key in TEXTS])
+    columns |= dict(zip(TEXTS.values(), texts, strict=True))
     columns |= {"extra": extra, "client_ip": _client_ip(records.text, found.values["fwd"])}
     columns["source"] = pa.repeat("heroku", len(records))
     regular &= _stand_apart(found.values) & records.text.is_plain(found.values["fwd"])
@@ -78,17 +81,17 @@ def _stand_apart(values: Mapping[str, Spans]) -> Mask:
 
 def _integers(text: Text, values: Mapping[str, Spans], regular: Mask) -> tuple[dict[str, pa.Array], Mask]:
     """The integer columns; a line with a value that is no such number is not regular."""
-    columns = {}
-    for key, (column, type_, largest) in INTEGERS.items():
-        value = values[key]
-        if column.endswith("_ms"):
-            milliseconds = text.starts_with(np.maximum(value.end - 2, 0), b"ms") & (value.end - value.start > 2)
-            value = value._replace(end=value.end - 2 * milliseconds)
-        number, valid = text.integers(value)
-        valid &= number <= largest
-        regular = regular & (valid | (value.start == value.end))
-        columns[column] = numbers(number, type_, valid)
-    return columns, regular
+    start = np.array([values[key].start for key in INTEGERS])
+    end = np.array([values[key].end for key in INTEGERS])
+    milliseconds = text.starts_with(np.maximum(end - 2, 0).ravel(), b"ms").reshape(end.shape) & (end - start > 2)
+    milliseconds &= _IN_MILLISECONDS
+    value, valid = text.integers(Spans(start.ravel(), (end - 2 * milliseconds).ravel()))
+    value, valid = value.reshape(end.shape), valid.reshape(end.shape)
+    valid &= value <= _LARGEST
+    columns = {
+        column: numbers(value[row], type_, valid[row]) for row, (column, type_, _) in enumerate(INTEGERS.values())
+    }
+    return columns, regular & (valid | (start == end)).all(axis=0)
 
 
 def _extra(text: Text, values: Mapping[str, Spans], regular: Mask) -> tuple[pa.Array, Mask]:
@@ -112,6 +115,6 @@ def _client_ip(text: Text, forwarded_for: Spans) -> pa.Array:
     last = commas[np.searchsorted(commas, forwarded_for.end) - 1]
     start = np.where(last >= forwarded_for.start, last + 1, forwarded_for.start)
     if not (start > forwarded_for.start).any():
-        return text.filled(forwarded_for)
+        return text.filled([forwarded_for])[0]
     trimmed = pc.ascii_trim(text.strings(Spans(start, forwarded_for.end)), " ")
     return pc.if_else(pc.equal(trimmed, ""), None, trimmed)

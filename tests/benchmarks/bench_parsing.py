@@ -53,7 +53,7 @@ def columnar(bodies: list[bytes]) -> int:
 
 def main(lines: int) -> None:
     """Measure both on 1 MB batches, and the parser on batches of 25 KB deliveries and on single ones."""
-    measure.keep_freed_memory()
+    measure.like_the_receiver()
     framed = mix.frames(lines)
     octets = sum(map(len, framed))
     megabytes = [[body] for body in mix.deliveries(framed, 1_000_000)]

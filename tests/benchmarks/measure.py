@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import resource
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
+
+from ingest import server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,12 +26,10 @@ class Result(NamedTuple):
         return self.lines / self.cpu_seconds
 
 
-def keep_freed_memory() -> None:
-    """As the receiver does it (``ingest.server``): else the kernel's page faults are measured."""
-    with suppress(OSError, AttributeError):
-        libc = ctypes.CDLL("libc.so.6")
-        libc.mallopt(-3, 32 << 20)
-        libc.mallopt(-1, 64 << 20)
+def like_the_receiver() -> None:
+    """Set the process up as ``serve`` does: else the kernel's page faults and a search for pandas are measured."""
+    server.keep_freed_memory()
+    server.leave_pandas_out()
 
 
 def best_of(rounds: int, work: Callable[[], None]) -> float:

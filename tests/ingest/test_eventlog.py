@@ -174,6 +174,23 @@ def test_an_older_copy_of_the_log_never_gives_an_offset_twice(tmp_path: Path) ->
     restored.close()
 
 
+def test_an_append_never_falls_below_a_low_watermark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that opened the log long ago appends behind what others appended, landed and deleted meanwhile."""
+    early = EmbeddedLog(tmp_path / "log.db")
+    monkeypatch.setattr(embedded.time, "time_ns", lambda: 4_000_000_000_000_000_000)  # its clock is ahead
+    late = EmbeddedLog(tmp_path / "log.db")
+    monkeypatch.undo()
+    late.append([entry(0)])
+    late.commit("router", "e0", late.end("router"))
+    connection = embedded.connect(tmp_path / "log.db")
+    connection.execute("DELETE FROM entries")
+    connection.close()
+    early.append([entry(1)])
+    assert numbers(early, after=early.position("router", "e0")) == [1]
+    early.commit("router", "e0", 1)  # a late lander cannot move the watermark back
+    assert numbers(early, after=early.position("router", "e0")) == [1]
+
+
 def test_landed_entries_make_room_before_an_append_is_refused(tmp_path: Path) -> None:
     """The budget counts what waits; what is landed goes first, oldest first, and what is not landed never."""
     log = EmbeddedLog(tmp_path / "log.db", size_max_bytes=2_000_000)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -18,11 +17,12 @@ from tests.transforms.lines import NOON, append_requests, entry, landed_ids, pay
 from tests.transforms.memory_log import LogFailureError, MemoryLog
 from transforms import landing, parquet
 from transforms.bites import EntryError
-from transforms.lake import LakeError, LakeFile, LakeLockedError, LocalLake
+from transforms.lake import LakeError, LakeFile, LocalLake
 from transforms.landing import land_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 POINTS = ("read", "tail read", "temporary written", "renamed", "before commit", "committed")
 
@@ -75,19 +75,6 @@ def test_rows_of_all_tables_land_sorted_with_their_route(log: MemoryLog, lake: L
         ("zoo", "3", "/users/{id}"),
     ]
     assert rows.schema == parquet.SCHEMAS["router"]
-
-
-def test_empty_lake_answers_with_no_rows(lake: LocalLake) -> None:
-    """Sentinels carry every column with its declared type, so a query on an empty lake works."""
-    lake.prepare()
-    lake.prepare()
-    with duckdb.connect() as connection:
-        for table in TABLES.values():
-            files = f"read_parquet('{lake.path}/{table.name}/**/*.parquet', hive_partitioning=false)"
-            described = connection.execute(f"DESCRIBE SELECT * FROM {files}").fetchall()
-            types = {name: kind.replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ") for name, kind, *_ in described}
-            assert types == {column.name: column.type for column in table.columns}
-            assert connection.execute(f"SELECT count(*) FROM {files}").fetchall() == [(0,)]
 
 
 def test_footer_carries_log_offset_and_version(log: MemoryLog, lake: LocalLake) -> None:
@@ -360,33 +347,6 @@ def test_rows_stand_in_the_folder_of_their_utc_day(log: MemoryLog, lake: LocalLa
     assert lake.dates("lines") == ["2026-11-20", "2026-11-21"]
 
 
-def test_second_lander_is_refused(lake: LocalLake, log: MemoryLog) -> None:
-    """Two processes never land into one lake at a time."""
-    with lake.lock(), pytest.raises(LakeLockedError, match="another lander owns this lake"):
-        land_once(log, LocalLake(lake.path), file_rows=10)
-    land_once(log, LocalLake(lake.path), file_rows=10)
-
-
-def test_owner_of_a_removed_lock_cannot_write(lake: LocalLake, log: MemoryLog) -> None:
-    """When the lake's folder went away under a landing, a second owner may exist: the first stops writing."""
-    append_requests(log, [1])
-
-    def remove_lock(point: str) -> None:
-        if point == "tail read":
-            (lake.path / ".lock").unlink()
-
-    with pytest.raises(LakeError, match="lock"):
-        land_once(log, lake, file_rows=10, fault=remove_lock)
-    assert lake.files("router", "2026-11-20", "e0") == []
-
-
-def test_publishing_without_the_lock_is_refused(lake: LocalLake) -> None:
-    """Only the owner of the lake writes into it."""
-    file = LakeFile("router", "2026-11-20", "e0", 1)
-    with pytest.raises(LakeError, match="lock"):
-        lake.publish(file, parquet.pl.DataFrame(schema=parquet.SCHEMAS["router"]), parquet.Origin("x", 1, 0))
-
-
 def test_stop_ends_between_two_bites(log: MemoryLog, lake: LocalLake, monkeypatch: pytest.MonkeyPatch) -> None:
     """A landing that is told to stop ends after the bite at hand and carries on next time."""
     monkeypatch.setattr("transforms.bites.BITE_ROWS", 2)
@@ -415,20 +375,3 @@ def test_landing_does_not_chase_a_busy_receiver(log: MemoryLog, lake: LocalLake)
     append_requests(log, [0])
     assert land_once(log, lake, file_rows=10, fault=arrive).rows["router"] == 1
     assert land_once(log, lake, file_rows=10).rows["router"] == 1
-
-
-def test_lake_path_with_glob_characters(log: MemoryLog, tmp_path: Path) -> None:
-    """A path is taken literally, whatever is in it."""
-    lake = LocalLake(tmp_path / "la[k]e *?{a}")
-    for i in range(3):
-        append_requests(log, [i])
-        land_once(log, lake, file_rows=10)
-    file = lake.files("router", "2026-11-20", "e0")[0]
-    assert lake.footer(file).rows == 3
-
-
-def test_only_durable_renames() -> None:
-    """One module owns renaming; a second place would forget an fsync."""
-    for file in Path(landing.__file__).parent.glob("*.py"):
-        calls = ("os.replace", "os.rename", ".rename(", ".replace(target", "shutil.move")
-        assert file.name == "durable.py" or not [call for call in calls if call in file.read_text()]

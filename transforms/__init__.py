@@ -1,0 +1,1 @@
+"""From the event log to the Parquet lake: landing, lake files, retention, route templates, imports."""

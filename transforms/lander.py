@@ -1,0 +1,64 @@
+"""The loop that lands again and again until it is told to stop, and keeps retention while at it."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from transforms.landing import land_once
+from transforms.retention import remove_old
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from ingest.eventlog.contract import EventLog
+    from transforms.lake import LocalLake
+    from transforms.landing import Landed
+
+_logger = logging.getLogger(__name__)
+
+
+def utc_now() -> datetime:
+    """The time now, in UTC."""
+    return datetime.now(UTC)
+
+
+def run(  # noqa: PLR0913 - all but two are given by name
+    log: EventLog,
+    lake: LocalLake,
+    *,
+    every_seconds: float,
+    file_rows: int,
+    keep_days: int | None,
+    stop_event: threading.Event,
+    now: Callable[[], datetime] = utc_now,
+    report: Callable[[str], None] = _logger.warning,
+    on_landed: Callable[[Landed], None] | None = None,
+) -> None:
+    """Land every ``every_seconds``, and at once at the start, until ``stop_event`` is set.
+
+    ``keep_days`` None keeps everything. ``now`` gives the time in UTC. ``report`` gets one sentence for each
+    notice and each failure; a failure (disk full, another lander) never ends the loop, the next round tries
+    again. ``on_landed`` gets the outcome of each good landing. Ends between two bites once ``stop_event`` is
+    set.
+    """
+    while not stop_event.is_set():
+        try:
+            landed = land_once(log, lake, file_rows=file_rows, stop=stop_event.is_set)
+            for notice in landed.notices:
+                report(notice)
+            if on_landed:
+                on_landed(landed)
+            if keep_days is not None:
+                remove_old(lake, keep_days, now().astimezone(UTC).date())
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong once must not end landing for good
+            report(f"landing failed ({reason(error)}); nothing is lost, next try in {every_seconds:g} s.")
+        stop_event.wait(every_seconds)
+
+
+def reason(error: Exception) -> str:
+    """An exception in one line: the first line of its text, or its type if it has none."""
+    lines = str(error).splitlines()
+    return lines[0].rstrip(".;") if lines else type(error).__name__

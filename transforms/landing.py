@@ -1,0 +1,247 @@
+"""Landing: from the event log into the lake, every acknowledged row exactly once.
+
+The protocol, for each (table, partition), under the lake's lock:
+
+1. Read the entries above the log's position (a low watermark) in bounded bites.
+2. Cut the bite by date. For each date find the newest file of *this* log: its footer says the last offset
+   it includes. Files grow in order of offset, so every row of this date up to that offset is in the lake.
+   Rows at or below it are skipped: a landing that died after the rename had brought them already. Files of
+   another log (another identity) and files that are not ours skip nothing and are never rewritten.
+3. Write the rest. If it fits into the tail, the newest file, the tail is rewritten with it; else it goes
+   into the next sequences. A file always ends with a whole entry, and its footer gives that entry's offset.
+   Each file is published atomically (durable.py), in order of sequence, so a kill in between leaves a
+   prefix.
+4. When the files of all dates are in place, commit the position. A kill before it repeats 1 to 3, which finds
+   everything skipped; a kill between two dates repeats only the dates that are missing.
+5. When a table has been landed to its end, its sentinel is given the log's identity. Where a sentinel does
+   not name the log, the position is not believed and landing starts at the oldest entry the log still
+   holds: the lake was removed or replaced, or has not been landed to the end yet. What is in the lake
+   nevertheless is skipped by step 2. The sentinel is written last, so a kill during such a repeat repeats
+   it again.
+
+Why no row is lost: the position moves only after every row below it is in a durable file, and it is
+believed only beside the sentinel, which vanishes with the files. Why no row doubles: a row's date never
+changes, one process holds the lock, and the newest offset of a date covers all its rows below. What a user
+or retention deletes stays deleted. All this needs what the log promises: offsets grow for ever under one
+identity.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from ingest.schema import TABLES
+from transforms.bites import BITE_MEMORY_BYTES, CONTINUES, OFFSET, memory_bytes, next_bite
+from transforms.durable import no_fault
+from transforms.lake import SENTINEL_DATE, LakeFile
+from transforms.parquet import SCHEMAS, Footer, Origin
+from transforms.php_events import join_continuations
+from transforms.routes import fill_routes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from ingest.eventlog.contract import EventLog
+    from transforms.durable import Fault
+    from transforms.lake import LocalLake
+
+BEFORE_FIRST: Final = -1
+# A tail is read and sorted anew at each landing, so its size bounds landing's memory, whatever file_rows
+# says.
+FILE_MEMORY_BYTES: Final = BITE_MEMORY_BYTES
+
+
+@dataclass(frozen=True)
+class Landed:
+    """What a landing did: log lines per table, files written, and sentences the operator should read."""
+
+    rows: Mapping[str, int]
+    files: int
+    notices: tuple[str, ...] = ()
+    complete: bool = True
+
+
+class _Tail(NamedTuple):
+    """The newest file of (table, date, partition), and how far this log has come in it.
+
+    ``footer`` is None when the file cannot be written on: none there, another log's, an older schema.
+    """
+
+    file: LakeFile
+    footer: Footer | None
+    offset: int
+
+
+def never() -> bool:
+    """Do not stop before the backlog is empty."""
+    return False
+
+
+def land_once(
+    log: EventLog,
+    lake: LocalLake,
+    *,
+    file_rows: int,
+    stop: Callable[[], bool] = never,
+    on_progress: Callable[[str, int], None] | None = None,
+    fault: Fault = no_fault,
+) -> Landed:
+    """Land the backlog of all tables; ends when it is empty or ``stop`` says so between two bites.
+
+    ``file_rows`` bounds a file's rows; only a single entry that is larger makes a larger file.
+    ``on_progress`` is told the table and the lines landed by each bite. ``fault`` is for tests: it is called
+    at the points "read", "tail read", "temporary written", "renamed", "before commit" and "committed".
+    Raises LakeLockedError if another process lands, LakeError for a damaged file, OSError for a full disk;
+    after any of them the next call carries on.
+    """
+    if file_rows < 1:
+        raise ValueError(f"file_rows is {file_rows}; it must be at least 1")
+    landing = _Landing(log, lake, file_rows, fault)
+    with lake.lock():
+        lake.prepare()
+        for table in TABLES:
+            for partition in log.partitions(table):
+                for rows in landing.land(table, partition):
+                    if on_progress:
+                        on_progress(table, rows)
+                    if stop():
+                        return landing.result(complete=False)
+    return landing.result(complete=True)
+
+
+@dataclass
+class _Landing:
+    """One run: the log, the lake, and what has been done so far."""
+
+    log: EventLog
+    lake: LocalLake
+    file_rows: int
+    fault: Fault
+    rows: Counter[str] = field(default_factory=Counter)
+    files: int = 0
+    notices: list[str] = field(default_factory=list)
+
+    def result(self, *, complete: bool) -> Landed:
+        return Landed({table: self.rows[table] for table in TABLES}, self.files, tuple(self.notices), complete)
+
+    def land(self, table: str, partition: str) -> Iterator[int]:
+        """Steps 1 to 5 for one (table, partition); gives the lines landed after each committed bite."""
+        name = f"{self.log.identity} {partition}"
+        position = self.log.position(table, partition)
+        known = name in self.lake.landed_logs(table)
+        if not known and position > 0:
+            self.notices.append(
+                f"{table}: the lake does not show that this log was landed into it before, "
+                "so landing began again at the oldest entry the log still holds."
+            )
+        after = position if known else BEFORE_FIRST
+        more = True
+        while more and (bite := next_bite(self.log, table, partition, after)):
+            self.fault("read")
+            rows = sum(self._land_date(table, date, partition, group) for date, group in split_by_date(bite.rows))
+            after, more = bite.last, bite.more
+            del bite  # the next one must not find it still in memory
+            self._commit(table, partition, after, position)
+            self.rows[table] += rows
+            yield rows
+        if not known:
+            self.lake.add_landed_log(table, name)
+
+    def _commit(self, table: str, partition: str, offset: int, position: int) -> None:
+        self.fault("before commit")
+        if offset > position:  # a repeat from the oldest entry must not move the position back
+            self.log.commit(table, partition, offset)
+        self.fault("committed")
+
+    def _land_date(self, table: str, date: str, partition: str, rows: pl.DataFrame) -> int:
+        tail = self._tail(table, date, partition)
+        new = rows.filter(pl.col(OFFSET) > tail.offset) if tail.offset >= rows[OFFSET][0] else rows
+        file, footer = tail.file, tail.footer
+        for piece in split_by_entry(new, self.file_rows):
+            fits = footer is not None and self._fits(footer, piece)
+            if not fits:
+                file = next_file(file)
+            self._write(file, piece, with_tail=fits)
+            footer = None  # only the newest file before this bite is ever rewritten: pieces are full files
+        return new.height
+
+    def _tail(self, table: str, date: str, partition: str) -> _Tail:
+        files = self.lake.files(table, date, partition)
+        newest = files[0] if files else LakeFile(table, date, partition, 0)
+        footer = None
+        for file in files:
+            found = self.lake.footer(file)
+            if found.origin is None or found.origin.identity != self.log.identity:
+                continue
+            if file == newest and found.schema == SCHEMAS[table]:
+                footer = found
+            return _Tail(newest, footer, found.origin.offset)
+        return _Tail(newest, None, BEFORE_FIRST)
+
+    def _fits(self, tail: Footer, piece: pl.DataFrame) -> bool:
+        held = tail.origin.memory_bytes if tail.origin else 0
+        return tail.rows + count_rows(piece) <= self.file_rows and held + memory_bytes(piece) <= FILE_MEMORY_BYTES
+
+    def _write(self, file: LakeFile, piece: pl.DataFrame, *, with_tail: bool) -> None:
+        tail = self.lake.read(file) if with_tail else None
+        self.fault("tail read")
+        rows = shape(tail, piece.drop(OFFSET))
+        origin = Origin(self.log.identity, piece[OFFSET][-1], memory_bytes(rows))
+        del tail, piece
+        self.lake.publish(file, rows, origin, self.fault)
+        self.files += 1
+
+
+def shape(tail: pl.DataFrame | None, new: pl.DataFrame) -> pl.DataFrame:
+    """The rows of one file from its tail and new rows of the log: joined, routes filled, sorted. Pure."""
+    if tail is not None:
+        new = pl.concat([tail, new], how="diagonal" if CONTINUES in new.columns else "vertical")
+    if CONTINUES in new.columns:
+        new = join_continuations(new)
+    return _sort(fill_routes(new))
+
+
+def _sort(rows: pl.DataFrame) -> pl.DataFrame:
+    order = rows.select(pl.arg_sort_by("app", "timestamp", maintain_order=True)).to_series()
+    in_order = order.len() < 2 or order.diff().min() == 1
+    return rows if in_order else rows[order]  # one app in order is the usual case, and a copy costs memory
+
+
+def split_by_date(rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Each UTC day as YYYY-MM-DD with its rows, in order of days; the rows keep the order of arrival."""
+    day = rows["timestamp"].dt.date().to_physical()  # as numbers: Python has no date for the year 0000
+    days = day.unique().sort()
+    names = days.cast(pl.Date).dt.strftime("%Y-%m-%d")
+    for value, name in zip(days, names, strict=True):
+        yield name or SENTINEL_DATE, rows if len(days) == 1 else rows.filter(day.eq_missing(value))
+
+
+def split_by_entry(rows: pl.DataFrame, rows_max: int) -> Iterator[pl.DataFrame]:
+    """Pieces of at most ``rows_max`` rows that end with a whole entry; a larger entry is its own piece."""
+    if rows.height <= rows_max:
+        if rows.height:
+            yield rows
+        return
+    ends = np.append(np.flatnonzero(np.diff(rows[OFFSET].to_numpy())) + 1, rows.height)
+    start = 0
+    while start < rows.height:
+        # The last end within reach; if even the first one is not, the entry there is larger than a file.
+        index = int(np.searchsorted(ends, start + rows_max, side="right")) - 1
+        end = int(ends[max(index, int(np.searchsorted(ends, start, side="right")))])
+        yield rows[start:end]
+        start = end
+
+
+def count_rows(piece: pl.DataFrame) -> int:
+    """Rows a piece will add to a file: continuation lines join a head and are none."""
+    return piece.height - int(piece[CONTINUES].sum()) if CONTINUES in piece.columns else piece.height
+
+
+def next_file(file: LakeFile) -> LakeFile:
+    """The next sequence of the same (table, date, partition)."""
+    return LakeFile(file.table, file.date, file.partition, file.sequence + 1)

@@ -1,0 +1,113 @@
+"""One Parquet file of the lake: how it is written, and what its footer says of its rows' origin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ingest.schema import TABLES
+from transforms import rewriting
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+SCHEMA_VERSION: Final = "1"
+SCHEMAS: Final[Mapping[str, pl.Schema]] = {name: pl.Schema(table.arrow) for name, table in TABLES.items()}
+"""The tables' columns in polars types, as every file of the lake holds them."""
+
+# DuckDB scans row groups in parallel; landing's files hold about twice this. Higher levels save 0-2 % only.
+ROW_GROUP_ROWS: Final = 61_440
+ZSTD_LEVEL: Final = 1
+
+
+class TornFileError(Exception):
+    """The file is not a whole Parquet file."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a file's rows come from: the rows of its date up to ``offset`` of the log ``identity``.
+
+    ``memory_bytes`` is what the rows took in memory when written: landing asks it before it opens a tail.
+    """
+
+    identity: str
+    offset: int
+    memory_bytes: int
+
+    def metadata(self) -> dict[str, str]:
+        """As key-values of a Parquet footer."""
+        return {
+            "drainlake.log": self.identity,
+            "drainlake.offset": str(self.offset),
+            "drainlake.version": SCHEMA_VERSION,
+            "drainlake.bytes": str(self.memory_bytes),
+        }
+
+
+@dataclass(frozen=True)
+class Footer:
+    """What a footer says. ``origin`` is None for a file that drainlake did not land."""
+
+    rows: int
+    schema: pl.Schema
+    metadata: Mapping[str, str]
+
+    @property
+    def origin(self) -> Origin | None:
+        """The file's origin, or None if its metadata does not say one."""
+        found = self.metadata
+        try:
+            return Origin(
+                found["drainlake.log"], int(found["drainlake.offset"]), int(found.get("drainlake.bytes", "0"))
+            )
+        except (KeyError, ValueError):
+            return None
+
+
+def write(rows: pl.DataFrame, path: Path, metadata: Mapping[str, str]) -> None:
+    """Write rows to a path and read the footer back. Raises if a full disk or a fault left it not whole."""
+    rows.write_parquet(
+        path,
+        compression="zstd",
+        compression_level=ZSTD_LEVEL,
+        row_group_size=ROW_GROUP_ROWS,
+        metadata=dict(metadata),
+    )
+    if read_footer(path).rows != rows.height:
+        raise TornFileError(f"{path} was not written whole")
+
+
+def write_next(rows: pl.DataFrame, previous: Path, path: Path, metadata: Mapping[str, str], now: float) -> None:
+    """Write rows to a path as the next version of ``previous`` (see rewriting.py); else as :func:`write`."""
+    rewriting.write_next(rows, previous, path, metadata=metadata, row_group_rows=ROW_GROUP_ROWS, now=now)
+    if read_footer(path).rows != rows.height:
+        raise TornFileError(f"{path} was not written whole")
+
+
+def read(path: Path) -> pl.DataFrame:
+    """All rows of a file. ``path`` is taken literally: brackets and stars in it are no glob."""
+    return pl.read_parquet(path, glob=False, hive_partitioning=False)
+
+
+def read_footer(path: Path) -> Footer:
+    """Read a footer. Raises :class:`TornFileError` if the file is not whole, FileNotFoundError if absent."""
+    try:
+        with pq.ParquetFile(path) as file:
+            schema = pl.Schema(file.schema_arrow)
+            stored = file.metadata.metadata or {}
+            rows = file.metadata.num_rows
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowInvalid, OSError, pl.exceptions.PolarsError) as error:
+        raise TornFileError(f"{path} is no whole Parquet file ({str(error).splitlines()[0]})") from error
+    return Footer(rows, schema, {_text(key): _text(value) for key, value in stored.items()})
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")

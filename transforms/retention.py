@@ -1,0 +1,33 @@
+"""Removes whole date folders that are older than the operator wants to keep them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from transforms.parquet import SCHEMAS
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from transforms.lake import LocalLake
+
+
+def remove_old(lake: LocalLake, keep_days: int, today: date) -> list[str]:
+    """Remove every date folder more than ``keep_days`` days before ``today`` (UTC).
+
+    Gives `table/date` of each. A folder leaves the globs by one rename, so no reader lists half of it. The
+    sentinels stay, so a table that loses its last day still answers with no rows. Raises LakeLockedError if
+    another process lands.
+    """
+    if keep_days < 1:
+        raise ValueError(f"keep_days is {keep_days}; it must be at least 1, or leave it out to keep everything")
+    oldest_kept = (today - timedelta(days=keep_days)).isoformat()
+    removed = []
+    with lake.lock():
+        for table in SCHEMAS:
+            for day in lake.dates(table):
+                if day < oldest_kept:
+                    lake.remove_date(table, day)
+                    removed.append(f"{table}/{day}")
+    return removed

@@ -1,0 +1,230 @@
+"""Names the variable parts of a path: ``/users/123?tab=2`` becomes ``/users/{id}``. Pure.
+
+One path goes this way: query string off, percent-decoded, empty segments out, cut into segments; each
+segment is typed by its look alone; the segments are joined again. The work is done once per distinct path,
+and the typing once per distinct segment, so a million requests for a thousand paths cost a thousand.
+
+What a segment can become: ``{id}`` (digits), ``{date}``, ``{uuid}``, ``{hex}`` (8 or more hex digits, one
+of them a digit), ``{email}``, ``{token}`` (long and mixed), ``{slug}`` (three words or more joined by
+hyphens); a file keeps its extension (``{id}.json``) and an asset loses its fingerprint (``app-3f2a9c1b.js``
+is ``app.js``). A path that only scanners ask for becomes ``:probe``. ``/v2``, ``/404`` and plain words
+stay.
+
+Bounded: at most :data:`SEGMENTS_MAX` segments and :data:`ROUTE_MAX` characters. To add a type, add a line
+to ``_typed``; what needs to see all paths of a site (rather than one segment) belongs in a second step
+behind this.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROUTE_MAX: Final = 200
+SEGMENTS_MAX: Final = 10
+PATH_MAX: Final = 2_000
+_ERROR_PAGE: Final = r"^/[45][0-9][0-9](?:\.html?|\.php)?/?$"
+PROBE: Final = ":probe"
+REST: Final = "{rest}"
+
+_ASSET: Final = r"(?i)\.(?:m?js|css|map|png|jpe?g|gif|svg|webp|avif|ico|bmp|woff2?|ttf|otf|eot|mp[34]|webm|ogg|wasm)$"
+_PAGE: Final = r"(?i)\.html?$"
+_EXTENSION: Final = r"\.[A-Za-z][A-Za-z0-9]{0,4}$"
+
+_WORD: Final = r"^[A-Za-z_]{0,15}$"
+_ID: Final = r"^[0-9]+(?:[-,_:][0-9]+)*$"
+_NAMED_ID: Final = r"^([A-Za-z][A-Za-z]*[-_.])[0-9]{3,}$"
+_UUID: Final = r"(?i)^\{?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\}?$"
+_HEX: Final = r"(?i)^(?:0x)?[0-9a-f]{8,}$"
+_DATE: Final = r"^(?:19|20)[0-9]{2}[-_.](?:0[1-9]|1[0-2])(?:[-_.](?:0[1-9]|[12][0-9]|3[01]))?(?:T[0-9:.]+Z?)?$"
+_EMAIL: Final = r"^[^@\s]+@[^@\s]+\.[A-Za-z]{2,}$"
+_SLUG: Final = r"^[\p{L}\p{M}\p{N}]+(?:-+[\p{L}\p{M}\p{N}]+){2,}-?$"
+_JWT: Final = r"^eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?$"
+_LONG: Final = r"^[A-Za-z0-9_~+=-]{16,}$"
+TURNS_MIN: Final = 2
+CASED_MIN: Final = 20
+SEGMENT_MAX: Final = 80
+
+# A fingerprint stands between a separator and the rest of the extensions: `-3f2a9c1b.js`,
+# `.3f2a9c1b.chunk.js`.
+_HEX_PRINT: Final = r"[-._]([0-9a-fA-F]{8,})((?:\.[A-Za-z0-9]+)+)$"
+_MIXED_PRINT: Final = r"[-.]([A-Za-z0-9_]{8,})((?:\.[A-Za-z0-9]+)+)$"
+
+# Only what no site serves: wp-login.php and xmlrpc.php are asked for by scanners and served by every
+# WordPress.
+_HIDDEN: Final = r"^\.[^.]"
+_SCANNED: Final = (
+    r"(?i)^(?:php-?my-?admin.*|pma[0-9]*|myadmin|mysqladmin|cgi-bin|phpunit|eval-stdin\.php|wp-config\.php.*|"
+    r"boaform|hnap1|phpinfo\.php|.*\.(?:php[0-9]?\.?(?:bak|old|orig|save|swp)|php~))$"
+)
+
+_CONTROL: Final = {code: f"%{code:02X}" for code in (*range(0x20), 0x7F)}
+_UNDECODABLE: Final = {0xDC00 + byte: f"\\x{byte:02X}" for byte in range(0x80, 0x100)}
+_CLEAN: Final = _CONTROL | _UNDECODABLE
+
+
+def fill_routes(rows: pl.DataFrame) -> pl.DataFrame:
+    """Fill ``route`` from ``path`` where it is NULL, in a table that has both; any other table as it is."""
+    if not {"path", "route"} <= set(rows.columns):
+        return rows
+    open_paths = rows.select(pl.when(pl.col("route").is_null()).then("path").alias("path"))["path"]
+    return rows.with_columns(route=pl.coalesce("route", routes(open_paths)))
+
+
+def routes(paths: pl.Series) -> pl.Series:
+    """The route of each path (strings to strings, same length and order). NULL stays NULL.
+
+    What is no path (does not begin with a slash) is its own route, cut to :data:`ROUTE_MAX` characters.
+    """
+    return _by_distinct(paths, _of_distinct)
+
+
+def _of_distinct(paths: pl.Series) -> pl.Series:
+    bare = _before_query(_decode(_before_query(paths.str.slice(0, PATH_MAX))))
+    route = _by_distinct(bare, lambda some: _by_distinct(_without_ids(some), _of_bare))
+    found = pl.DataFrame({"path": paths, "route": route}).select(
+        pl.when(bare.str.starts_with("/")).then("route").otherwise("path").str.slice(0, ROUTE_MAX).alias("route")
+    )
+    return found["route"]
+
+
+def _by_distinct(texts: pl.Series, work: Callable[[pl.Series], pl.Series]) -> pl.Series:
+    """Do the work once for each distinct text; NULL stays NULL."""
+    distinct = texts.unique().drop_nulls()
+    known = pl.DataFrame({"text": distinct, "done": work(distinct)})
+    return texts.to_frame("text").join(known, on="text", how="left", maintain_order="left")["done"]
+
+
+def _without_ids(bare: pl.Series) -> pl.Series:
+    """Numbers alone are most of what varies: settled here, a site has few distinct paths left to look at."""
+    doubled = bare.str.replace_all("/", "//", literal=True)  # a match cannot share its slash with the next
+    named = doubled.str.replace_all(r"/[0-9]+(/|$)", "/{id}${1}").str.replace_all("/{2,}", "/")
+    error_page = bare.str.contains(_ERROR_PAGE)
+    return named.zip_with(~error_page.fill_null(value=False), bare)
+
+
+def _before_query(paths: pl.Series) -> pl.Series:
+    for mark in "?#":
+        if paths.str.contains(mark, literal=True).any():
+            paths = paths.str.splitn(mark, 2).struct.field("field_0")
+    return paths
+
+
+def _decode(paths: pl.Series) -> pl.Series:
+    """Percent-decode; control characters stay encoded, bytes that are not UTF-8 become ``\\xFF`` as in
+    every table.
+
+    The newer router logs paths decoded, nginx as they came: both must give one route.
+    """
+    unclean = paths.str.contains(r"[%\x00-\x1f\x7f]").fill_null(value=False)
+    if not unclean.any():
+        return paths
+    encoded = paths.filter(unclean)
+    decoded = [unquote(path, errors="surrogateescape").translate(_CLEAN) for path in encoded]
+    return paths.to_frame("path").with_columns(pl.col("path").replace(encoded, pl.Series(decoded, dtype=pl.String)))[
+        "path"
+    ]
+
+
+def _of_bare(bare: pl.Series) -> pl.Series:
+    """Routes of distinct decoded paths without query string."""
+    cut = bare.to_frame("bare").select(segment=_segments(pl.col("bare"))).with_row_index("row")
+    typed = _type_segments(cut.explode("segment"))
+    lists = typed.group_by("row", maintain_order=True).agg("typed", probe=(pl.col("typed") == PROBE).any())
+    joined = pl.concat_str(pl.lit("/"), pl.col("typed").list.join("/"))
+    # A site's own error pages are the one place where a number alone is a name.
+    route = pl.when(bare.str.contains(_ERROR_PAGE)).then(bare).when("probe").then(pl.lit(PROBE)).otherwise(joined)
+    return lists.select(route.alias("route"))["route"]
+
+
+def _type_segments(segments: pl.DataFrame) -> pl.DataFrame:
+    """Add `typed` to a frame with `segment`. Short words and sure types first: they are the most."""
+    word = pl.col("segment").str.contains(_WORD) & ~pl.col("segment").str.contains(_SCANNED)
+    keyed = segments.with_columns(odd=pl.when(~word).then("segment"))
+    distinct = keyed.select(pl.col("odd").drop_nulls().unique()).with_columns(typed=_plain(pl.col("odd")))
+    sure = distinct.filter(pl.col("typed").is_not_null())
+    guessed = distinct.filter(pl.col("typed").is_null()).with_columns(typed=_typed(pl.col("odd")))
+    known = pl.concat([sure, guessed])
+    found = keyed.join(known, on="odd", how="left", maintain_order="left")
+    return found.with_columns(typed=pl.coalesce("typed", "segment"))
+
+
+def _segments(bare: pl.Expr) -> pl.Expr:
+    """The segments behind the first slash; a trailing slash gives a last empty one."""
+    cut = bare.str.replace_all("/{2,}", "/").str.strip_prefix("/").str.split("/")
+    too_many = cut.list.len() > SEGMENTS_MAX
+    short = pl.concat_list(cut.list.head(SEGMENTS_MAX), pl.lit(REST))
+    return pl.when(too_many).then(short).otherwise(cut)
+
+
+def _typed(segment: pl.Expr) -> pl.Expr:
+    """The type of a segment that is not plain, or the segment itself. The first that fits wins."""
+    stem = segment.str.replace(_EXTENSION, "")
+    extension = segment.str.extract(f"({_EXTENSION})", 1)
+    is_page = segment.str.contains(_PAGE)
+    return pl.coalesce(
+        _kept(segment),
+        _probe(segment),
+        _name(segment, _EMAIL, "{email}"),
+        pl.concat_str(_plain(stem), extension),
+        pl.when(segment.str.contains(_ASSET)).then(_without_fingerprint(segment)),
+        _mixed(segment),
+        pl.concat_str(_mixed(stem), extension),
+        _name(segment, _SLUG, "{slug}"),
+        pl.when(is_page).then(pl.concat_str(_name(stem, _SLUG, "{slug}"), extension)),
+        pl.when(segment.str.len_chars() > SEGMENT_MAX).then(pl.lit("{token}")),
+        segment,
+    )
+
+
+def _kept(segment: pl.Expr) -> pl.Expr:
+    return pl.when(segment.is_in([REST, ".well-known"])).then(segment)
+
+
+def _probe(segment: pl.Expr) -> pl.Expr:
+    return pl.when(segment.str.contains(_HIDDEN) | segment.str.contains(_SCANNED)).then(pl.lit(PROBE))
+
+
+def _name(text: pl.Expr, pattern: str, name: str) -> pl.Expr:
+    return pl.when(text.str.contains(pattern)).then(pl.lit(name))
+
+
+def _plain(text: pl.Expr) -> pl.Expr:
+    """Types that are certain from the look: NULL for any other text."""
+    has_digit = text.str.contains("[0-9]")
+    return pl.coalesce(
+        _name(text, _UUID, "{uuid}"),
+        _name(text, _DATE, "{date}"),
+        _name(text, _ID, "{id}"),
+        pl.when(text.str.contains(_HEX) & has_digit).then(pl.lit("{hex}")),
+    )
+
+
+def _mixed(text: pl.Expr) -> pl.Expr:
+    """Types that are a guess: a word with a number, a long text of letters and digits in turn."""
+    cased = text.str.contains("[a-z]") & text.str.contains("[A-Z]") & text.str.contains("[0-9]")
+    turns = text.str.count_matches("[A-Za-z][0-9]") >= TURNS_MIN
+    looks_random = turns | (cased & (text.str.len_bytes() >= CASED_MIN) & ~text.str.contains("-"))
+    return pl.coalesce(
+        pl.when(text.str.contains(_NAMED_ID)).then(text.str.replace(_NAMED_ID, "${1}{id}")),
+        _name(text, _JWT, "{token}"),
+        pl.when(text.str.contains(_LONG) & looks_random).then(pl.lit("{token}")),
+    )
+
+
+def _without_fingerprint(asset: pl.Expr) -> pl.Expr:
+    by_hash = asset.str.extract(_HEX_PRINT, 1).str.contains("[0-9]").fill_null(value=False)
+    mixed = asset.str.extract(_MIXED_PRINT, 1)
+    is_mixed = mixed.str.contains("[0-9]") & mixed.str.contains("[a-z]") & mixed.str.contains("[A-Z]")
+    return (
+        pl.when(by_hash)
+        .then(asset.str.replace(_HEX_PRINT, "${2}"))
+        .when(is_mixed.fill_null(value=False))
+        .then(asset.str.replace(_MIXED_PRINT, "${2}"))
+        .otherwise(asset)
+    )
