@@ -35,6 +35,13 @@ def timestamps(microseconds: Positions, valid: Mask | None = None) -> pa.Array:
     return numbers(microseconds, "TIMESTAMPTZ", valid)
 
 
+def constant(text: str, height: int) -> pa.StringArray:
+    """A column that holds one text in every row."""
+    octets = text.encode()
+    offsets = np.arange(height + 1, dtype=np.int32) * len(octets)
+    return pa.Array.from_buffers(pa.string(), height, [None, pa.py_buffer(offsets), pa.py_buffer(octets * height)])
+
+
 def booleans(mask: Mask) -> pa.BooleanArray:
     """A column of truth values."""
     return pa.Array.from_buffers(pa.bool_(), len(mask), [None, _bits(mask)])

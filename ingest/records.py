@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest.columns import booleans, indices, timestamps
+from ingest.columns import booleans, constant, indices, timestamps
 from ingest.schema import ARROW_TYPES
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def rows(table: Table, records: Records, columns: Mapping[str, pa.Array]) -> pa.
 def app_column(apps: Sequence[str], index: Positions) -> pa.StringArray:
     """The names of the apps behind their indexes."""
     if len(apps) == 1:
-        return pa.repeat(apps[0], len(index))
+        return constant(apps[0], len(index))
     return pa.array(apps, pa.string()).take(indices(index))
 
 

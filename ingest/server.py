@@ -131,21 +131,21 @@ def keep_freed_memory() -> None:
         libc.mallopt(_M_TRIM_THRESHOLD, _KEEP_FREED_BYTES)
 
 
-class _NoPandas:
-    """Answers at once that there is no pandas."""
+class _LeftOut:
+    """Answers at once that there is no pandas and no dateutil."""
 
     @staticmethod
     def find_spec(name: str, path: object = None, target: object = None) -> None:
         """What Python's import asks of each finder."""
         del path, target
-        if name == "pandas":
+        if name in {"pandas", "dateutil"}:
             raise ModuleNotFoundError(name)
 
 
 def leave_pandas_out() -> None:
-    """Keep pyarrow from looking for pandas.
+    """Keep pyarrow from looking for pandas and dateutil.
 
-    It does so whenever it makes a column of Python values. Where pandas is missing, each look searches the import
-    path, a fifth of the time of a small batch; where it is installed, it would be loaded for nothing.
+    It does so whenever it makes a column of Python values. Where they are missing, each look searches the import
+    path, a fifth of the time of a small batch; where they are installed, they would be loaded for nothing.
     """
-    sys.meta_path.insert(0, _NoPandas)  # type: ignore[arg-type]
+    sys.meta_path.insert(0, _LeftOut)

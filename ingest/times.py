@@ -19,18 +19,25 @@ ISO_MAX_BYTES: Final = 36  # 2026-11-23T13:15:33.123456789Z+00:00
 CLF_BYTES: Final = 26  # 23/Nov/2026:13:15:33 +0000
 _MONTHS: Final = b"JanFebMarAprMayJunJulAugSepOctNovDec"
 _SECOND_US: Final = 1_000_000
+_USUAL_SHAPE: Final = b"????-??-??T??:??:??.??????+00:00"
+_USUAL_BYTES: Final = len(_USUAL_SHAPE)
+_USUAL_DIGITS: Final = [place for place, octet in enumerate(_USUAL_SHAPE[:26]) if octet == ord("?")]
+_USUAL_FIELDS: Final = (4, 2, 2, 2, 2, 2, 6)  # digits of year, month, day, hour, minute, second, microseconds
 _FIRST_US: Final = -62_135_596_800 * _SECOND_US  # 0001-01-01, the first day most readers of Parquet know
 LAST_US: Final = 253_402_300_800 * _SECOND_US - 1  # 9999-12-31
 
 
 def iso_microseconds(text: Text, spans: Spans) -> tuple[Positions, Mask]:
     """``YYYY-MM-DDTHH:MM:SS[.f…](Z|±hh:mm)``; digits beyond the sixth of the fraction are cut off."""
+    usual = text.windows(spans.start, _USUAL_BYTES)
+    if (spans.length == _USUAL_BYTES).all() and bool(_shaped(usual, _USUAL_SHAPE).all()):
+        return _usual_microseconds(usual)
     stamp = text.windows(spans.start, ISO_MAX_BYTES)
     digits = stamp.astype(np.int64) - ord("0")
     zulu = text.octets[np.maximum(spans.end, 1) - 1] == ord("Z")
     both = ~zulu & (text.octets[np.maximum(spans.end - 7, 0)] == ord("Z"))  # Z+00:00, as Heroku's docs have it
     fraction = spans.length - 19 - np.where(zulu, 1, 6) - both
-    valid = _shaped(stamp, b"....-..-..T..:..:..") & (fraction >= 0) & (fraction <= 10) & (fraction != 1)
+    valid = _shaped(stamp, b"????-??-??T??:??:??") & (fraction >= 0) & (fraction <= 10) & (fraction != 1)
     valid &= (fraction == 0) | (stamp[:, 19] == ord("."))
     numbers = [_number(digits, *place) for place in ((0, 4), (5, 7), (8, 10), (11, 13), (14, 16), (17, 19))]
     time_us, real = _civil_us(*numbers)
@@ -39,6 +46,14 @@ def iso_microseconds(text: Text, spans: Spans) -> tuple[Positions, Mask]:
     zoned |= zulu
     utc_us = time_us + fraction_us - np.where(zulu, 0, offset_us)
     return utc_us, valid & real & decimal & zoned & (utc_us >= _FIRST_US) & (utc_us <= LAST_US)
+
+
+def _usual_microseconds(stamp: NDArray[np.uint8]) -> tuple[Positions, Mask]:
+    """Stamps that all have six digits of fraction and +00:00, as Logplex writes them."""
+    digits = stamp[:, _USUAL_DIGITS] - np.uint8(ord("0"))
+    year, month, day, hour, minute, second, fraction = (digits.astype(np.float64) @ _USUAL_WEIGHTS).astype(np.int64).T
+    time_us, real = _civil_us(year, month, day, hour, minute, second)
+    return time_us + fraction, real & (digits <= 9).all(axis=1)
 
 
 def clf_microseconds(text: Text, start: Positions) -> tuple[Positions, Mask]:
@@ -50,12 +65,25 @@ def clf_microseconds(text: Text, start: Positions) -> tuple[Positions, Mask]:
     time_us, real = _civil_us(numbers[0], month, *numbers[1:])
     offset_us, zoned = _offset_us(text, start + 21, b"")
     utc_us = time_us - offset_us
-    valid = _shaped(stamp, b"../.../....:..:..:.. ") & real & zoned
+    valid = _shaped(stamp, b"??/???/????:??:??:?? ") & real & zoned
     return utc_us, valid & (utc_us >= _FIRST_US) & (utc_us <= LAST_US)
 
 
+def _weights() -> NDArray[np.float64]:
+    """What each digit of a usual stamp adds to which field: exact in doubles, and a product is the fastest sum."""
+    weights = np.zeros((sum(_USUAL_FIELDS), len(_USUAL_FIELDS)))
+    place = 0
+    for field, digits in enumerate(_USUAL_FIELDS):
+        weights[place : place + digits, field] = 10.0 ** np.arange(digits - 1, -1, -1)
+        place += digits
+    return weights
+
+
+_USUAL_WEIGHTS: Final = _weights()
+
+
 def _shaped(stamp: NDArray[np.uint8], shape: bytes) -> Mask:
-    fixed = [place for place, octet in enumerate(shape) if octet != ord(".")]
+    fixed = [place for place, octet in enumerate(shape) if octet != ord("?")]
     shaped: Mask = (stamp[:, fixed] == np.frombuffer(shape, np.uint8)[fixed]).all(axis=1)
     return shaped
 

@@ -219,10 +219,10 @@ def _last_offset(connection: sqlite3.Connection) -> int:
 
     An entry below a low watermark would never be landed.
     """
-    found = [
-        connection.execute(f'SELECT max("offset") FROM {table}').fetchone()[0] for table in ("entries", "positions")
-    ]
-    return max(int(offset or 0) for offset in found)
+    row = connection.execute(
+        'SELECT (SELECT max("offset") FROM entries), (SELECT max("offset") FROM positions)'
+    ).fetchone()
+    return max(int(offset or 0) for offset in row)
 
 
 def _used_bytes(connection: sqlite3.Connection) -> int:

@@ -25,7 +25,7 @@ from ingest.schema import PHP
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from ingest.records import read_singly
+    from ingest.records import Records
     from ingest.text import Mask
 
 _LEVELLED: Final = rf"PHP (?:{'|'.join(LEVELS)}): "
@@ -69,7 +69,8 @@ def recognise(records: Records) -> tuple[Mask, Mask]:
 
 
 def _message(records: Records, row: int) -> str:
-    return records.text.slice(records.message.start[row], records.message.end[row]).decode()
+    octets: bytes = records.text.slice(int(records.message.start[row]), int(records.message.end[row]))
+    return octets.decode()
 
 
 def _between(records: Records, head: Mask, continues: Mask, broken: list[int]) -> list[int]:

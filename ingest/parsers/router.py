@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest import keyvalue
-from ingest.columns import indices, numbers
+from ingest.columns import constant, indices, numbers
 from ingest.parsers import router_line
 from ingest.records import replace_odd, rows
 from ingest.schema import ROUTER
@@ -57,7 +57,7 @@ def parse(records: Records) -> pa.RecordBatch:
     texts = records.text.filled([found.values[key] for key in TEXTS])
     columns |= dict(zip(TEXTS.values(), texts, strict=True))
     columns |= {"extra": extra, "client_ip": _client_ip(records.text, found.values["fwd"])}
-    columns["source"] = pa.repeat("heroku", len(records))
+    columns["source"] = constant("heroku", len(records))
     regular &= _stand_apart(found.values) & records.text.is_plain(found.values["fwd"])
     table = rows(ROUTER, records, columns)
     if regular.all():

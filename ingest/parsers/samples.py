@@ -76,11 +76,10 @@ def parse(records: Records, kinds: Sequence[str]) -> tuple[pa.RecordBatch, Mask]
             value = float(digits)
             if math.isfinite(value):
                 found.append((row, named, kind, metric, value * factor, unit))
-    row, *columns = zip(*found, strict=True) if found else ((),) * 6
-    at = np.array(row, dtype=np.int64)
-    names = ("source", "kind", "metric", "value", "unit")
+    at = np.array([each[0] for each in found], dtype=np.int64)
     arrays = {
-        name: pa.array(column, SAMPLES.arrow.field(name).type) for name, column in zip(names, columns, strict=True)
+        name: pa.array([each[place] for each in found], SAMPLES.arrow.field(name).type)
+        for place, name in enumerate(("source", "kind", "metric", "value", "unit"), start=1)
     }
     answered = np.zeros(len(records), dtype=np.bool_)
     answered[at] = True

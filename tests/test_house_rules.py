@@ -1,0 +1,97 @@
+"""The house rules that a reader relies on, held by tests."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import drainlake
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("drainlake", "ingest", "transforms", "queries")
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+FUNCTION_MAX_LINES = 40
+MODULE_MAX_LINES = 400
+
+# Pure cores: bytes in, tables out; they take time as an argument and touch no file, socket or clock.
+PURE = (
+    "ingest/frames.py", "ingest/headers.py", "ingest/text.py", "ingest/times.py", "ingest/keyvalue.py",
+    "ingest/classify.py", "ingest/redaction.py", "ingest/rewriting.py", "ingest/parsing.py", "ingest/records.py",
+    "ingest/columns.py", *(f"ingest/parsers/{path.name}" for path in (ROOT / "ingest/parsers").glob("*.py")),
+    "transforms/php_events.py", "transforms/routes.py", "queries/catalog.py", "queries/documentation.py",
+)  # fmt: skip
+IMPURE_IMPORTS = {"os", "socket", "time", "threading", "asyncio", "sqlite3", "subprocess", "random", "secrets"}
+
+# One direction, no way back.
+MAY_IMPORT = {
+    "queries": {"queries", "ingest.schema"},
+    "ingest": {"ingest"},
+    "transforms": {"transforms", "ingest"},
+    "drainlake": {"drainlake", "ingest", "transforms", "queries"},
+}
+
+
+def imports(path: Path) -> set[str]:
+    """The modules a file imports, also late and for types."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def name(path: Path) -> str:
+    """A module as its path from the root."""
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_functions_and_modules_stay_small(path: Path) -> None:
+    """What does not fit on a screen cannot be read in one go."""
+    text = path.read_text("utf-8")
+    assert len(text.splitlines()) <= MODULE_MAX_LINES
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            assert node.end_lineno - node.lineno < FUNCTION_MAX_LINES, node.name
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_imports_go_one_way(path: Path) -> None:
+    """`queries` knows no runner, `ingest` knows nobody, only the front door composes."""
+    package = path.relative_to(ROOT).parts[0]
+    ours = {module for module in imports(path) if module.split(".")[0] in PACKAGES}
+    allowed = MAY_IMPORT[package]
+    assert {module for module in ours if not any((module + ".").startswith(each + ".") for each in allowed)} == set()
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_pure_cores_do_no_io_and_tell_no_time(module: str) -> None:
+    """Their answer depends on their arguments alone."""
+    assert {found.split(".")[0] for found in imports(ROOT / module)} & IMPURE_IMPORTS == set()
+
+
+def test_only_settings_reads_the_environment() -> None:
+    """One place knows the names, defaults and meanings."""
+    readers = [name(path) for path in MODULES if re.search(r"\bos\.environ\b|\bgetenv\b", path.read_text("utf-8"))]
+    assert readers == ["drainlake/settings.py"]
+
+
+def test_only_durable_puts_files_into_the_lake() -> None:
+    """A rename without its fsyncs is how a lake gets half a file after a power cut."""
+    renames = re.compile(r"\.rename\(|os\.replace\(|\btemporary\.replace\(")
+    found = [name(path) for path in MODULES if renames.search(path.read_text("utf-8")) and "transforms" in path.parts]
+    assert found == ["transforms/durable.py"]
+
+
+def test_versions_agree() -> None:
+    """Package, command and changelog name one version."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["version"] == drainlake.__version__
+    assert f"## {drainlake.__version__}" in (ROOT / "CHANGELOG.md").read_text("utf-8")
