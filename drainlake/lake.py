@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import signal
 import threading
 from contextlib import contextmanager, suppress
@@ -55,7 +56,9 @@ def interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], Resu
     """
     results: list[Result] = []
     errors: list[Exception] = []
-    ended = threading.Event()  # not Thread.join: interrupted, it takes a running thread for an ended one
+    # Neither Thread.join nor an Event: interrupted at a bad moment, these take a running thread for an ended one or
+    # raise a RuntimeError. A SimpleQueue waits in C.
+    ended: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def target() -> None:
         try:
@@ -65,11 +68,11 @@ def interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], Resu
         except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
             errors.append(error)
         finally:
-            ended.set()
+            ended.put(None)
 
     try:
         _start(threading.Thread(target=target, name="query"))
-        ended.wait()
+        ended.get()
     except KeyboardInterrupt:
         _stop(connection, ended)
         raise
@@ -87,12 +90,13 @@ def _start(thread: threading.Thread) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _stop(connection: duckdb.DuckDBPyConnection, ended: threading.Event) -> None:
+def _stop(connection: duckdb.DuckDBPyConnection, ended: queue.SimpleQueue[None]) -> None:
     """Interrupt until the query ends: an interrupt does nothing to one that has not begun yet."""
-    while not ended.is_set():
-        with suppress(KeyboardInterrupt):
+    while True:
+        with suppress(KeyboardInterrupt, queue.Empty):
             connection.interrupt()
-            ended.wait(INTERRUPT_SECONDS)
+            ended.get(timeout=INTERRUPT_SECONDS)
+            return
 
 
 def failure_of(error: duckdb.Error | pa.ArrowException) -> Failure:

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+# A busy machine is no error: no example has a deadline, and generating one may take its time.
+settings.register_profile("drainlake", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("drainlake")
+
 FAIL_ON_SKIP = os.environ.get("DRAINLAKE_FAIL_ON_SKIP") == "1"
+
+
+def pytest_configure() -> None:
+    """Make Ctrl-C work in the tests of it: a shell starts what runs in its background with SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
