@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from transforms import durable, parquet
+from transforms.settling import settle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 SENTINEL_DATE: Final = "1970-01-01"
 SENTINEL_NAME: Final = "empty-0.parquet"
 PREPARE_TRIES: Final = 3
+RECENT_DATES: Final = 2  # at start only these are looked through: older ones were settled by the process before
+_FILE: Final = re.compile(r"(.+)-(\d{6,})\.parquet")
 _DATE_FOLDER: Final = re.compile(r"date=(\d{4}-\d{2}-\d{2})")
 
 
@@ -69,6 +72,7 @@ class LocalLake:
         self._lock_file = self.path / ".lock"
         self._lock: int | None = None
         self._owner: int | None = None
+        self._unsettled: set[LakeFile] | None = None  # None: not looked for yet
 
     def prepare(self) -> None:
         """Make folders and sentinels where they are missing or of an older schema. Needs no lock."""
@@ -134,6 +138,26 @@ class LocalLake:
             self._require_lock()
 
         durable.publish(place, self._scratch, write, fault)
+        self._find_unsettled().add(file)
+
+    def settle(self, now: float) -> None:
+        """Free what earlier versions take of files that were not rewritten of late. The lock must be held."""
+        self._require_lock()
+        unsettled = self._find_unsettled()
+        settled = {file for file in unsettled if not self._path(file).exists() or settle(self._path(file), now)}
+        unsettled -= settled
+
+    def _find_unsettled(self) -> set[LakeFile]:
+        """Files written by this process, and those that one before it may have left unsettled."""
+        if self._unsettled is None:
+            self._unsettled = {
+                LakeFile(table, date, match[1], int(match[2]))
+                for table in parquet.SCHEMAS
+                for date in self.dates(table)[-RECENT_DATES:]
+                for entry in _entries(self._folder(table, date))
+                if (match := _FILE.fullmatch(entry.name))
+            }
+        return self._unsettled
 
     def landed_logs(self, table: str) -> frozenset[str]:
         """The logs that a table has been landed from, as its sentinel says; none if the sentinel is gone."""

@@ -28,6 +28,7 @@ identity.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -111,6 +112,7 @@ def land_once(
                         on_progress(table, rows)
                     if stop():
                         return landing.result(complete=False)
+        lake.settle(time.time())
     return landing.result(complete=True)
 
 

@@ -76,6 +76,12 @@ def regions_to_keep(previous: Path, now: float) -> list[Region]:
     return kept
 
 
+def kept_regions(path: Path) -> list[Region]:
+    """The bytes of earlier versions that a file still holds."""
+    metadata = pq.read_metadata(path).metadata or {}
+    return [Region(*stored) for stored in json.loads(metadata.get(KEPT_KEY.encode(), b"[]"))]
+
+
 def first_gap(regions: Sequence[Region], size: int) -> int:
     """The first place behind the magic where ``size`` bytes touch no region."""
     start = len(MAGIC)
