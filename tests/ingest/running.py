@@ -93,7 +93,7 @@ sys.exit(serve(options))
         env={**os.environ, **(environment or {})},
     )
     try:
-        yield _wait_until_it_listens(process, log_path)
+        yield wait_until_it_listens(process, log_path)
     finally:
         if process.poll() is None:
             process.kill()
@@ -102,7 +102,8 @@ sys.exit(serve(options))
         process.stderr.close()
 
 
-def _wait_until_it_listens(process: subprocess.Popen[str], log_path: Path) -> Running:
+def wait_until_it_listens(process: subprocess.Popen[str], log_path: Path) -> Running:
+    """The receiver, once it has said where it listens."""
     assert process.stderr is not None
     said = []
     for line in process.stderr:
