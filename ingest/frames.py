@@ -16,6 +16,7 @@ all along a body, that body is read. Any other body is walked frame by frame.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -76,8 +77,8 @@ def split(text: Text, bodies: Spans) -> tuple[Frames, list[Junk]]:
 
 def _find_heads(text: Text) -> _Heads:
     octets = text.octets
-    at = text.positions(b"<")
-    at = at[(at >= 2) & (octets[np.maximum(at, 1) - 1] == ord(" "))]
+    body = octets[: text.size]
+    at = np.flatnonzero((body[2:] == ord("<")) & (body[1:-1] == ord(" "))) + 2
     at = at[_is_digit(octets[at - 2])]
     width = _head_widths(octets, at)
     at, width = at[width > 0], width[width > 0]
@@ -151,17 +152,17 @@ def _read_the_rest(
     junk: list[Junk] = []
     for body in np.flatnonzero(~flawless):
         walk = _Walk(_heads_of(heads, delivery, int(body)), int(bodies.start[body]), int(bodies.end[body]))
-        found = list(walk.frames())
-        columns.append(np.array([(*frame, int(body)) for frame in found], dtype=np.int64).reshape(-1, 4))
+        found = np.array(walk.frames(), dtype=np.int64).reshape(-1, 3)
+        columns.append(np.column_stack((found, np.full(len(found), body))))
         junk += [Junk(start, end, int(body), defect) for start, end, defect in _pieces(walk.junk)]
     rows = np.concatenate(columns)
     return Frames(*rows[np.argsort(rows[:, 0], kind="stable")].T), junk
 
 
-def _heads_of(heads: _Heads, delivery: Positions, body: int) -> list[_Head]:
-    rows = np.flatnonzero(delivery == body)
-    columns = (heads.at[rows], heads.width[rows], heads.digits[rows], heads.values[:, rows].T)
-    return [_Head(*head) for head in zip(*(column.tolist() for column in columns), strict=True)]
+def _heads_of(heads: _Heads, delivery: Positions, body: int) -> _Heads:
+    first, last = np.searchsorted(delivery, [body, body + 1])
+    rows = slice(int(first), int(last))
+    return _Heads(heads.at[rows], heads.width[rows], heads.digits[rows], heads.values[:, rows])
 
 
 def _pieces(junk: Sequence[tuple[int, int, str]]) -> Iterator[tuple[int, int, str]]:
@@ -170,11 +171,10 @@ def _pieces(junk: Sequence[tuple[int, int, str]]) -> Iterator[tuple[int, int, st
             yield piece, min(piece + JUNK_MAX_BYTES, end), defect
 
 
-class _Head(NamedTuple):
+class _Counted(NamedTuple):
     at: int
-    width: int
-    digits: int
-    values: list[int]
+    octets: int
+    holds_header: bool
 
 
 class _Frame(NamedTuple):
@@ -184,16 +184,20 @@ class _Frame(NamedTuple):
 
 
 class _Walk:
-    """Reads one body frame by frame, finding its place again after junk."""
+    """Reads one body frame by frame, finding its place again after junk.
 
-    def __init__(self, heads: list[_Head], start: int, end: int) -> None:
+    It keeps to arrays: a hostile body of 16 MB can look like two million heads.
+    """
+
+    def __init__(self, heads: _Heads, start: int, end: int) -> None:
         self._heads = heads
-        self._at = [head.at for head in heads]
+        self._at = array("q", heads.at.tobytes())
         self._start, self._end = start, end
         self.junk: list[tuple[int, int, str]] = []
 
-    def frames(self) -> Iterator[_Frame]:
-        """The frames in order; what lies between them is added to ``junk``."""
+    def frames(self) -> array[int]:
+        """Start, head and end of each frame in order; what lies between them is added to ``junk``."""
+        found = array("q")
         place = self._start
         while place < self._end:
             frame = self._frame_at(place)
@@ -202,11 +206,12 @@ class _Walk:
                 self._add_junk(place, following, self._reason(place))
                 place = following
             elif self._is_proved(frame) or (inner := self._proved_inside(frame)) is None:
-                yield frame
+                found.extend(frame)
                 place = frame.end
             else:
                 self._add_junk(place, inner, COUNT_WRONG)
                 place = inner
+        return found
 
     def _add_junk(self, start: int, end: int, reason: str) -> None:
         """Junk that touches junk is one run, with the reason of its first bytes."""
@@ -214,54 +219,61 @@ class _Walk:
             start, _, reason = self.junk.pop()
         self.junk.append((start, end, reason))
 
-    def _head_at(self, place: int) -> tuple[_Head, int] | None:
-        """The head whose count begins at ``place``, and that count; None where there is no such head."""
+    def _head_at(self, place: int) -> _Counted | None:
+        """The head whose count begins at ``place``; None where there is no such head."""
         index = bisect_left(self._at, place + 2)
-        if index == len(self._heads):
+        if index == len(self._at):
             return None
-        head = self._heads[index]
-        width = head.at - 1 - place
-        return (head, head.values[width - 1]) if 1 <= width <= head.digits else None
+        at = self._at[index]
+        digits = at - 1 - place
+        if not 1 <= digits <= self._heads.digits[index]:
+            return None
+        count = int(self._heads.values[digits - 1, index])
+        return _Counted(at, count, count >= self._heads.width[index])
 
     def _frame_at(self, place: int) -> _Frame | None:
         """The frame that begins at ``place``, if it fits."""
-        found = self._head_at(place)
-        if found is None or found[1] < found[0].width or found[0].at + found[1] > self._end:
+        head = self._head_at(place)
+        if head is None or not head.holds_header or head.at + head.octets > self._end:
             return None
-        return _Frame(place, found[0].at, found[0].at + found[1])
+        return _Frame(place, head.at, head.at + head.octets)
 
     def _is_proved(self, frame: _Frame) -> bool:
         if frame.end == self._end:
             return True
         following = self._head_at(frame.end)
-        return following is not None and following[1] >= following[0].width
+        return following is not None and following.holds_header
+
+    def _counts_before(self, index: int) -> range:
+        """Where the count of a head can begin, the longest first."""
+        at = self._at[index]
+        return range(at - 1 - int(self._heads.digits[index]), at - 1)
 
     def _proved_inside(self, outer: _Frame) -> int | None:
         """Where the first proved frame inside an unproved one begins."""
-        for index in range(bisect_left(self._at, outer.head), len(self._heads)):
-            head = self._heads[index]
-            for place in range(head.at - 1 - head.digits, min(head.at - 1, outer.end)):
-                frame = self._frame_at(place) if place > outer.start else None
+        for index in range(bisect_left(self._at, outer.head), len(self._at)):
+            places = self._counts_before(index)
+            if places.start >= outer.end:
+                break
+            for place in places:
+                frame = self._frame_at(place) if outer.start < place < outer.end else None
                 if frame is not None and self._is_proved(frame):
                     return place
-            if head.at - 1 - head.digits >= outer.end:
-                break
         return None
 
     def _next_place(self, place: int) -> int:
         """Where the next frame begins behind junk at ``place``: at a run of digits, or proved inside one."""
-        for index in range(bisect_left(self._at, place + 3), len(self._heads)):
-            head = self._heads[index]
-            longest = head.at - 1 - head.digits
-            for candidate in range(max(longest, place + 1), head.at - 1):
+        for index in range(bisect_left(self._at, place + 3), len(self._at)):
+            longest = self._counts_before(index).start
+            for candidate in range(max(longest, place + 1), self._at[index] - 1):
                 frame = self._frame_at(candidate)
-                begins_run = candidate == longest and head.digits < COUNT_MAX_DIGITS
+                begins_run = candidate == longest and self._heads.digits[index] < COUNT_MAX_DIGITS
                 if frame is not None and (begins_run or self._is_proved(frame)):
                     return candidate
         return self._end
 
     def _reason(self, place: int) -> str:
-        found = self._head_at(place)
-        if found is None:
+        head = self._head_at(place)
+        if head is None:
             return NO_COUNT
-        return COUNT_TOO_SMALL if found[1] < found[0].width else COUNT_TOO_LARGE
+        return COUNT_TOO_LARGE if head.holds_header else COUNT_TOO_SMALL

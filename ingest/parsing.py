@@ -7,14 +7,15 @@ it raise.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+import itertools
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from ingest import classify, frames, headers, rewriting
-from ingest.frames import Junk
+from ingest.frames import Frames, Junk
 from ingest.parsers import access, php, platform, releases, router, samples
 from ingest.records import Records, rows
 from ingest.redaction import COMMAND
@@ -22,11 +23,13 @@ from ingest.schema import LINES
 from ingest.text import Spans, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from ingest.frames import Frames
     from ingest.headers import Headers
     from ingest.text import Mask, Positions
+
+
+PIECE_MAX_BYTES: Final = 2 << 20  # parsing takes up to 30 times its bytes of hostile text; deliveries have 0.1 MB
 
 
 class Body(NamedTuple):
@@ -36,13 +39,36 @@ class Body(NamedTuple):
     octets: bytes
 
 
-class Tally(NamedTuple):
+@dataclass(frozen=True)
+class Tally:
     """Lines per delivery: found, recognised by a parser, and no frame at all; the time of the last line."""
 
     lines: Positions
     parsed: Positions
     defects: Positions
     last_us: Positions
+
+    @classmethod
+    def of(cls, deliveries: int, received_at_us: int) -> Tally:
+        """Nothing counted yet."""
+        lines, parsed, defects = (np.zeros(deliveries, dtype=np.int64) for _ in range(3))
+        return cls(lines, parsed, defects, np.full(deliveries, received_at_us, dtype=np.int64))
+
+    def add(self, found: Frames, header: Headers, unparsed: Mask) -> None:
+        """Count some frames."""
+        readable = header.readable
+        records = found.delivery[readable]
+        deliveries = len(self.lines)
+        self.lines[:] += np.bincount(found.delivery, minlength=deliveries)
+        self.parsed[:] += np.bincount(records[~unparsed], minlength=deliveries)
+        self.defects[:] += np.bincount(found.delivery[~readable], minlength=deliveries)
+        self.last_us[records] = header.timestamp_us[readable]  # the last record of each is written last
+
+    def add_junk(self, junk: Sequence[Junk]) -> None:
+        """Count runs of bytes that are no frame."""
+        runs = np.bincount(np.array([run.delivery for run in junk], dtype=np.int64), minlength=len(self.lines))
+        self.lines[:] += runs
+        self.defects[:] += runs
 
 
 class Parsed(NamedTuple):
@@ -60,14 +86,53 @@ def parse(bodies: Sequence[Body], received_at_us: int) -> Parsed:
     apps = sorted({body.app for body in bodies})
     app = np.array([apps.index(body.app) for body in bodies], dtype=np.int64)
     found, junk = frames.split(text, spans)
+    del spans
+    parts: dict[str, list[pa.RecordBatch]] = {}
+    tally = Tally.of(len(bodies), received_at_us)
+    tally.add_junk(junk)
+    for piece, some, offset in _pieces(text, found):
+        tables, unreadable = _parse_frames(piece, some, apps, app, tally)
+        for name, batches in tables.items():
+            parts.setdefault(name, []).extend(batches)
+        junk += [run._replace(start=run.start + offset, end=run.end + offset) for run in unreadable]
+    if junk:
+        defects = _defects(text, apps, app, sorted(junk), received_at_us)
+        parts.setdefault("lines", []).append(defects)
+    merged = {name: pa.concat_batches(batches) for name, batches in parts.items() if batches}
+    return Parsed({name: table for name, table in merged.items() if table.num_rows}, tally)
+
+
+def _pieces(text: Text, found: Frames) -> Iterator[tuple[Text, Frames, int]]:
+    """The frames in portions, each with the bytes it lies in and where these begin.
+
+    What parsing takes in memory is bounded by a portion. Almost every batch is a single one; only a delivery far
+    larger than Heroku's is cut.
+    """
+    if text.size <= PIECE_MAX_BYTES:
+        yield text, found, 0
+        return
+    portion = found.end // PIECE_MAX_BYTES
+    bounds = np.append(np.flatnonzero(np.append(True, portion[1:] != portion[:-1])), len(portion))
+    for first, last in itertools.pairwise(bounds.tolist() if len(portion) else [0, 0]):
+        if first < last:
+            start, end = int(found.start[first]), int(found.end[last - 1])
+            rows = slice(first, last)
+            shifted = (found.start[rows] - start, found.head[rows] - start, found.end[rows] - start)
+            yield Text(text.slice(start, end)), Frames(*shifted, found.delivery[rows]), start
+
+
+def _parse_frames(
+    text: Text, found: Frames, apps: Sequence[str], app: Positions, tally: Tally
+) -> tuple[dict[str, list[pa.RecordBatch]], list[Junk]]:
+    """The rows of some frames, and the frames without a readable header."""
     header = headers.read(text, found)
-    readable = header.readable
-    parts, unparsed = _route(*_records(text, apps, app, found, header))
-    if junk or not readable.all():
-        parts["lines"].append(_defects(text, apps, app, found, header, junk, received_at_us))
-    tables = {name: pa.concat_batches(part) for name, part in parts.items() if part}
-    tally = _tally(len(bodies), found, header, junk, unparsed, received_at_us)
-    return Parsed({name: table for name, table in tables.items() if table.num_rows}, tally)
+    tables, unparsed = _route(*_records(text, apps, app, found, header))
+    tally.add(found, header, unparsed)
+    unreadable = [
+        Junk(int(found.start[row]), int(found.end[row]), int(found.delivery[row]), headers.DEFECTS[header.defect[row]])
+        for row in np.flatnonzero(~header.readable)
+    ]
+    return tables, unreadable
 
 
 def _records(
@@ -143,40 +208,13 @@ def _plain(records: Records) -> pa.RecordBatch:
 
 
 def _defects(
-    text: Text,
-    apps: Sequence[str],
-    app: Positions,
-    found: Frames,
-    header: Headers,
-    junk: Sequence[Junk],
-    received_at_us: int,
+    text: Text, apps: Sequence[str], app: Positions, runs: Sequence[Junk], received_at_us: int
 ) -> pa.RecordBatch:
-    """Lines for what is no frame and for frames without a readable header: their exact bytes, secrets redacted."""
-    unreadable = [
-        Junk(int(found.start[row]), int(found.end[row]), int(found.delivery[row]), headers.DEFECTS[header.defect[row]])
-        for row in np.flatnonzero(~header.readable)
-    ]
-    runs = sorted([*unreadable, *junk])
-    start, end, delivery = np.array([run[:3] for run in runs], dtype=np.int64).reshape(-1, 3).T
+    """Lines for what is no frame and for frames without a header: their exact bytes, secrets redacted."""
+    start, end, delivery = np.array([run[:3] for run in runs], dtype=np.int64).T
     text, exact = rewriting.storable(text, Spans(start, end), np.zeros(len(start), dtype=np.bool_))
     timestamp_us = np.full(len(start), received_at_us, dtype=np.int64)
     nowhere = Spans(np.zeros_like(start), np.zeros_like(start))
     records = Records(text, apps, app[delivery], timestamp_us, nowhere, exact)
-    return rows(
-        LINES,
-        records,
-        {"message": records.messages(), "defect": pa.array([run.defect for run in runs], pa.string())},
-    )
-
-
-def _tally(
-    deliveries: int, found: Frames, header: Headers, junk: Sequence[Junk], unparsed: Mask, received_at_us: int
-) -> Tally:
-    readable = header.readable
-    of_junk = np.bincount(np.array([run.delivery for run in junk], dtype=np.int64), minlength=deliveries)
-    of_frames = np.bincount(found.delivery, minlength=deliveries)
-    of_records = np.bincount(found.delivery[readable], minlength=deliveries)
-    plain = np.bincount(found.delivery[readable][unparsed], minlength=deliveries)
-    last_us = np.full(deliveries, received_at_us, dtype=np.int64)
-    last_us[found.delivery[readable]] = header.timestamp_us[readable]  # the last record of each is written last
-    return Tally(of_frames + of_junk, of_records - plain, of_frames - of_records + of_junk, last_us)
+    columns = {"message": records.messages(), "defect": pa.array([run.defect for run in runs], pa.string())}
+    return rows(LINES, records, columns)

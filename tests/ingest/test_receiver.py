@@ -8,6 +8,7 @@ import socket
 import ssl
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,8 +18,7 @@ from ingest.credentials import CredentialStore
 from tests.ingest.running import SECRET, frame, numbered, post, receiver, stored
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from tests.ingest.running import Running
 
@@ -343,3 +343,30 @@ def test_health_readiness_and_metrics_answer(shared: Running) -> None:
         assert answer.status == 200
         assert content in answer.read()
         connection.close()
+
+
+def _frames_of(message: bytes, count: int) -> bytes:
+    counted = b"<190>1 2026-11-23T13:15:33.512345+00:00 host app web.1 - " + message
+    return b"%d %b" % (len(counted), counted) * count
+
+
+HOSTILE = {
+    "ordinary lines": lambda: numbered(range(200_000)),
+    "blanks": lambda: _frames_of(b" " * 9000, 1700),
+    "query parameters": lambda: _frames_of(b"?a=1&" * 1800, 1700),
+    "what looks like headers": lambda: b"9 <1>1 aaa" * 1_500_000,
+    "junk": lambda: b"<" * 16_000_000,
+    "bytes that are not UTF-8": lambda: _frames_of(b"\xff" * 9000, 1700),
+}
+
+
+@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
+def test_no_body_makes_it_outgrow_its_memory(tmp_path: Path, body: Callable[[], bytes]) -> None:
+    """The largest body of the worst content leaves the receiver under 400 MB, answered within 4 s."""
+    with receiver(tmp_path / "log.db") as running:
+        begun = time.monotonic()
+        assert running.post(body()[: 16 << 20]) in {204, 503}
+        assert time.monotonic() - begun < 4.5
+        status = (Path("/proc") / str(running.process.pid) / "status").read_text()
+        (peak_kb,) = (int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+        assert peak_kb < 400 << 10
