@@ -72,7 +72,7 @@ def interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], Resu
 
     try:
         _start(threading.Thread(target=target, name="query"))
-        ended.get()
+        _wait(ended)
     except KeyboardInterrupt:
         _stop(connection, ended)
         raise
@@ -88,6 +88,13 @@ def _start(thread: threading.Thread) -> None:
         thread.start()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _wait(ended: queue.SimpleQueue[None]) -> None:
+    """Wait in short steps: the signal may meet another thread, and then nothing would wake this one up."""
+    while True:
+        with suppress(queue.Empty):
+            return ended.get(timeout=INTERRUPT_SECONDS)
 
 
 def _stop(connection: duckdb.DuckDBPyConnection, ended: queue.SimpleQueue[None]) -> None:
