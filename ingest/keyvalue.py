@@ -10,7 +10,7 @@ lines that have its keys at the same places are cut like it, and only the others
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ingest.text import Mask, Positions, Text
+
+
+ALIKE_MIN_LINES: Final = 64  # reading a sample word by word costs as much as reading so many lines that way
 
 
 class KeyValues(NamedTuple):
@@ -58,10 +61,13 @@ def _read_alike(text: Text, lines: Spans, words: Tokens, keys: Sequence[str], an
     rest = []
     for number in np.unique(count):
         rows = np.flatnonzero(count == number)
+        if len(rows) < ALIKE_MIN_LINES:
+            rest.append(rows)
+            continue
         at = first[rows] + np.arange(number)[:, None]  # word by line
         alike = _cut_like_the_first(text, lines, Spans(words.start[at], words.end[at]), rows, keys, answer)
         rest.append(rows[~alike])
-    return np.concatenate(rest) if rest else words.row
+    return np.sort(np.concatenate(rest)) if rest else words.row
 
 
 def _cut_like_the_first(

@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -23,15 +23,12 @@ if TYPE_CHECKING:
 
     from drainlake.incidents import Incident
     from drainlake.settings import Settings
-    from ingest.simulator.framing import Delivery
     from ingest.simulator.ledger import Ledger
     from ingest.simulator.shop import ShopDay
 
 MARKER: Final = ".drainlake-demo"
 APP: Final = "shop"
 LAND_SECONDS: Final = "10"
-# Ten of Logplex's bodies in one: a day has to go through in a minute, and the receiver works by the batch.
-BODY_BYTES: Final = 1_000_000
 READY_SECONDS: Final = 30.0
 
 
@@ -151,33 +148,9 @@ def _send(settings: Settings, day: ShopDay, lines: int) -> Ledger:
 
     secret = CredentialStore(settings.log).add(APP)
     drain = Drain(HttpTarget(f"http://{APP}:{secret}@{settings.host}:{settings.port}/logs"))
-    ledger = send(drain, gathered(day.deliveries(), BODY_BYTES), lines)
+    ledger = send(drain, day.deliveries(), lines)
     refuse_losses(ledger)
     return ledger
-
-
-def gathered(deliveries: Iterator[Delivery], body_bytes: int) -> Iterator[Delivery]:
-    """The same lines in fewer and larger deliveries; one that comes twice stays as it is, both times."""
-    held: list[Delivery] = []
-    for delivery in deliveries:
-        if held and delivery.frame_id == held[-1].frame_id:
-            original = held.pop()
-            yield from _joined(held)
-            yield original
-            yield delivery
-            held = []
-            continue
-        if sum(len(each.body) for each in held) + len(delivery.body) > body_bytes:
-            yield from _joined(held)
-            held = []
-        held.append(delivery)
-    yield from _joined(held)
-
-
-def _joined(held: list[Delivery]) -> Iterator[Delivery]:
-    if held:
-        body = b"".join(each.body for each in held)
-        yield replace(held[0], messages=sum(each.messages for each in held), body=body)
 
 
 def _investigate(settings: Settings, day: ShopDay) -> list[Incident]:
