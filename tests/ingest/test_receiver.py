@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import random
 import signal
 import socket
 import ssl
@@ -93,6 +94,26 @@ def _authorized() -> dict[str, str]:
     import base64
 
     return {"Authorization": "Basic " + base64.b64encode(f"shop:{SECRET}".encode()).decode()}
+
+
+@pytest.mark.parametrize("largest", [1, 7, 300])
+def test_a_delivery_that_arrives_in_pieces_is_whole(tmp_path: Path, largest: int) -> None:
+    """However the network splits a request, byte by byte or at random, its frames are the same."""
+    pick = random.Random(largest)
+    body = numbered(range(5)) + b"JUNK" + frame("Pr\u00fcfung f\u00fcr \u4f60\u597d")
+    head = f"POST /logs HTTP/1.1\r\nHost: x\r\nAuthorization: {_authorized()['Authorization']}\r\n"
+    request = head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
+    with receiver(tmp_path / "log.db") as running:
+        sender = socket.create_connection(("127.0.0.1", running.port))
+        sender.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        while request:
+            size = pick.randint(1, largest)
+            sender.sendall(request[:size])
+            request = request[size:]
+        assert sender.recv(100).startswith(b"HTTP/1.1 204 ")
+        sender.close()
+    wanted = [*(f"line {n}" for n in range(5)), "Pr\u00fcfung f\u00fcr \u4f60\u597d", "JUNK"]
+    assert messages(tmp_path / "log.db") == wanted
 
 
 def test_gzip_is_understood(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_a_delivery_that_was_not_answered_comes_again_and_is_stored_once(tmp_pat
     assert sorted(found) == sorted(f"line {n}" for n in [*range(10), *range(100, 103)])
 
 
-class _Sender:
+class Sender:
     """A drain that sends one delivery at a time and repeats what was not answered."""
 
     def __init__(self, name: str) -> None:
@@ -84,11 +84,17 @@ class _Sender:
         except (http.client.HTTPException, OSError):
             return
 
+    def repeat(self, running: Running) -> None:
+        """Send once more what was not answered."""
+        lines = [f"{self.name} {self.number} {n}" for n in range(20)]
+        assert running.post(b"".join(map(frame, lines)), Logplex_Frame_Id=f"{self.name}-{self.number}") == 204
+        self.acknowledged += lines
+
 
 def test_kills_at_random_moments_under_load_lose_and_double_nothing(tmp_path: Path) -> None:
     """Five sudden deaths while four drains send: every acknowledged line is stored exactly once."""
     pick = random.Random(20261123)
-    senders = [_Sender(f"drain {n}") for n in range(4)]
+    senders = [Sender(f"drain {n}") for n in range(4)]
     for _ in range(5):
         with receiver(tmp_path / "log.db") as running:
             stop = threading.Event()
@@ -101,10 +107,7 @@ def test_kills_at_random_moments_under_load_lose_and_double_nothing(tmp_path: Pa
                 thread.join()
     with receiver(tmp_path / "log.db") as running:  # what was not answered comes again
         for sender in senders:
-            lines = [f"{sender.name} {sender.number} {n}" for n in range(20)]
-            body = b"".join(map(frame, lines))
-            assert running.post(body, Logplex_Frame_Id=f"{sender.name}-{sender.number}") == 204
-            sender.acknowledged += lines
+            sender.repeat(running)
     found = stored(tmp_path / "log.db")["lines"]["message"].to_list()
     assert sorted(found) == sorted(line for sender in senders for line in sender.acknowledged)
     assert len(found) > 200
