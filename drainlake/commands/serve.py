@@ -31,6 +31,9 @@ def command(settings: Settings, ctx: click.Context) -> int:
         pass  # a log that cannot be used is refused here, in a sentence
     if ctx.find_root().obj["supervised"]:
         stop_with_parent()
+    if settings.tls_cert is None:
+        note = "This is plain HTTP: put a TLS front before it, or set DRAINLAKE_TLS_CERT and DRAINLAKE_TLS_KEY."
+        click.echo(note, err=True)
     return serve(receiver_options(settings))
 
 

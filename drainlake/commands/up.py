@@ -35,13 +35,10 @@ def command(settings: Settings, ctx: click.Context) -> int:
 
 
 def greeting(settings: Settings) -> list[str]:
-    """What is said at the start: address, home, how to attach an app, how the way is encrypted."""
+    """What is said at the start: address, home, how to attach an app."""
     scheme = "https" if settings.tls_cert else "http"
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    lines = [
+    return [
         f"drainlake listens at {scheme}://{host}:{settings.port} and keeps everything in {settings.home}.",
         "Attach an app: drainlake attach APP --url https://YOUR-HOST",
     ]
-    if settings.tls_cert is None:
-        lines.append("This is plain HTTP: put a TLS front before it, or set DRAINLAKE_TLS_CERT and _KEY.")
-    return lines

@@ -44,18 +44,13 @@ _OF_SLOW_LOG: Final = re.compile(_SLOW_LOG_LINE)
 _CAN_OPEN: Final = rf"{_LEVELLED}|{php_line.WRAPPER}"
 _PLACED: Final = r"(?s) in \S.* on line [0-9]+$| in (?:/|[A-Za-z]:[\\/]|phar:).*:[0-9]+$"
 
-# What a line of this table can begin with; a cheap sieve before the expressions above.
-_BEGINNINGS: Final = (
-    b"[", b"PHP ", b"FastCGI ", b"Stack ", b"#", b"  thrown ", b"script_", b"+++ ", b"WARNING: [", b"ERROR: ",
-    b"NOTICE: [", b"ALERT: [", *(b"%d" % digit for digit in range(10)),
-)  # fmt: skip
+# What a line of this table can begin with: a sieve for the expressions above.
+_FIRST_BYTES: Final = np.isin(np.arange(256), list(b"[PFS# s+WENA0123456789"))
 
 
 def recognise(records: Records) -> tuple[Mask, Mask]:
     """Which messages of dynos belong to the php table, and which of these continue an event."""
-    possible = np.zeros(len(records), dtype=np.bool_)
-    for beginning in _BEGINNINGS:
-        possible |= records.text.starts_with(records.message.start, beginning)
+    possible = _FIRST_BYTES[records.text.octets[records.message.start]]
     head, continues = np.zeros_like(possible), np.zeros_like(possible)
     at = np.flatnonzero(possible & (records.message.length > 0))
     messages = records.take(at).messages()
