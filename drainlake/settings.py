@@ -152,7 +152,7 @@ TABLE: Final = (
         "file_rows",
         "250000",
         "rows",
-        "Rows at which a file of the lake is full and the next begins.",
+        "Rows at which a file of the lake is full; one of 60 MiB in memory is full earlier.",
         values.whole(1, 10_000_000),
     ),
     Setting(

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import polars as pl
 
 _ZSTD_LEVEL: Final = 1  # higher levels cost time and save next to nothing: half of the bytes are request ids
@@ -34,10 +32,3 @@ def decode(payload: bytes) -> pl.DataFrame:
 
     with pa.CompressedInputStream(pa.BufferReader(payload), "zstd") as stream:
         return pl.read_ipc_stream(io.BytesIO(stream.read()))
-
-
-def decode_all(payloads: Sequence[bytes]) -> pl.DataFrame:
-    """The rows of several payloads of one table, in their order."""
-    import polars as pl  # noqa: PLC0415 - as above
-
-    return pl.concat([decode(payload) for payload in payloads], how="vertical")

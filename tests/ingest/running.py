@@ -13,8 +13,10 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from ingest.eventlog.embedded import EmbeddedLog
-from ingest.eventlog.entry import decode_all
+from ingest.eventlog.entry import decode
 from ingest.schema import TABLES
 
 if TYPE_CHECKING:
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    import polars as pl
 
 SECRET = "s3cret-of-the-shop"
 _READY = re.compile(r"receiving on (https?)://([^:]+):(\d+)/logs")
@@ -121,7 +122,7 @@ def stored(log_path: Path) -> dict[str, pl.DataFrame]:
         for table in TABLES:
             entries = log.read(table, "e0", 0, rows_max=10**9, bytes_max=10**12)
             if entries:
-                tables[table] = decode_all([entry.payload for entry in entries])
+                tables[table] = pl.concat([decode(entry.payload) for entry in entries])
         return tables
     finally:
         log.close()
