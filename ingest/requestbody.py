@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import zlib
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-_GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
 _PLAIN: Final = frozenset({"", "identity"})
 _GZIP: Final = frozenset({"gzip", "x-gzip"})
 
@@ -47,18 +48,15 @@ async def _collect(request: Request, size_max_bytes: int) -> bytes:
 
 
 def _gunzip(octets: bytes, size_max_bytes: int) -> bytes:
-    """All members of a gzip file. Never inflates past the limit, so a bomb costs no more than a large body."""
-    inflated = b""
-    rest = octets
+    """All members of a gzip file. Never inflates past the limit, so a bomb costs no more than a large body.
+
+    What is broken or cut short is kept as it came, like any other bytes that cannot be read.
+    """
     try:
-        while rest:
-            stream = zlib.decompressobj(_GZIP_WINDOW)
-            inflated += stream.decompress(rest, size_max_bytes + 1 - len(inflated))
-            if len(inflated) > size_max_bytes or stream.unconsumed_tail:
-                raise TooLarge
-            if not stream.eof:
-                return octets  # cut short: kept as it came, like any other bytes that cannot be read
-            rest = stream.unused_data
-    except zlib.error:
+        with gzip.GzipFile(fileobj=io.BytesIO(octets)) as members:
+            inflated = members.read(size_max_bytes + 1)
+    except (gzip.BadGzipFile, EOFError, zlib.error):
         return octets
+    if len(inflated) > size_max_bytes:
+        raise TooLarge
     return inflated

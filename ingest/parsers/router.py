@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from ingest import keyvalue
 from ingest.columns import constant, indices, numbers
 from ingest.parsers import router_line
+from ingest.parsers.router_line import NUMBERS, TEXTS
 from ingest.records import replace_odd, rows
 from ingest.schema import ROUTER
 from ingest.text import Spans
@@ -21,32 +22,12 @@ if TYPE_CHECKING:
     from ingest.records import Records
     from ingest.text import Mask, Text
 
-TEXTS: Final = {
-    "at": "level",
-    "code": "code",
-    "desc": "description",
-    "method": "method",
-    "host": "host",
-    "path": "path",
-    "request_id": "request_id",
-    "fwd": "forwarded_for",
-    "dyno": "dyno",
-    "protocol": "protocol",
-    "tls_version": "tls_version",
-    "agent": "user_agent",
-}
-# key: column, its type, the largest value it holds
-INTEGERS: Final = {
-    "connect": ("connect_ms", "INTEGER", 2**31 - 1),
-    "service": ("service_ms", "INTEGER", 2**31 - 1),
-    "status": ("status", "SMALLINT", 2**15 - 1),
-    "bytes": ("bytes", "BIGINT", 2**63 - 1),
-}
-_IN_MILLISECONDS: Final = np.array([[column.endswith("_ms")] for column, _, _ in INTEGERS.values()])
-_LARGEST: Final = np.array([[largest] for _, _, largest in INTEGERS.values()])
+_TYPES: Final = {column.name: column.type for column in ROUTER.columns}
+_IN_MILLISECONDS: Final = np.array([[column.endswith("_ms")] for column, _ in NUMBERS.values()])
+_LARGEST: Final = np.array([[largest] for _, largest in NUMBERS.values()])
 # Keys without a column whose few values are known: with at most one of them a line's `extra` is a constant.
 CONSTANTS: Final = {"tls": (b"true", b"false"), "sock": (b"client", b"backend")}
-_KEYS: Final = (*TEXTS, *INTEGERS, *CONSTANTS)
+_KEYS: Final = (*TEXTS, *NUMBERS, *CONSTANTS)
 
 
 def parse(records: Records) -> pa.RecordBatch:
@@ -81,15 +62,15 @@ def _stand_apart(values: Mapping[str, Spans]) -> Mask:
 
 def _integers(text: Text, values: Mapping[str, Spans], regular: Mask) -> tuple[dict[str, pa.Array], Mask]:
     """The integer columns; a line with a value that is no such number is not regular."""
-    start = np.array([values[key].start for key in INTEGERS])
-    end = np.array([values[key].end for key in INTEGERS])
+    start = np.array([values[key].start for key in NUMBERS])
+    end = np.array([values[key].end for key in NUMBERS])
     milliseconds = text.starts_with(np.maximum(end - 2, 0).ravel(), b"ms").reshape(end.shape) & (end - start > 2)
     milliseconds &= _IN_MILLISECONDS
     value, valid = text.integers(Spans(start.ravel(), (end - 2 * milliseconds).ravel()))
     value, valid = value.reshape(end.shape), valid.reshape(end.shape)
     valid &= value <= _LARGEST
     columns = {
-        column: numbers(value[row], type_, valid[row]) for row, (column, type_, _) in enumerate(INTEGERS.values())
+        column: numbers(value[row], _TYPES[column], valid[row]) for row, (column, _) in enumerate(NUMBERS.values())
     }
     return columns, regular & (valid | (start == end)).all(axis=0)
 

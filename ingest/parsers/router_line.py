@@ -25,12 +25,13 @@ _KEY: Final = "([A-Za-z_][A-Za-z0-9_#.-]*)"
 _WORD: Final = re.compile(rf'{_KEY}="((?:[^"\\]|\\.)*)"(?= |\Z)|{_KEY}="([^"]*)\Z|{_KEY}=([^ ]*)|([^ ]+)', re.DOTALL)
 _LEVELS: Final = frozenset({"error", "info", "warning"})
 _WORDS_KEY: Final = "_"
-_TEXTS: Final = {
+# The router's keys and their columns; for numbers also the largest that the column holds.
+TEXTS: Final = {
     "at": "level", "code": "code", "desc": "description", "method": "method", "host": "host", "path": "path",
     "request_id": "request_id", "fwd": "forwarded_for", "dyno": "dyno", "protocol": "protocol",
     "tls_version": "tls_version", "agent": "user_agent",
 }  # fmt: skip
-_NUMBERS: Final = {
+NUMBERS: Final = {
     "connect": ("connect_ms", INTEGER_MAX), "service": ("service_ms", INTEGER_MAX),
     "status": ("status", SMALLINT_MAX), "bytes": ("bytes", BIGINT_MAX),
 }  # fmt: skip
@@ -50,10 +51,10 @@ def parse(message: str) -> Row:
     for key, value in values.items():
         if key == _WORDS_KEY:
             extra |= {key: " ".join(words)} if words else {}
-        elif key in _TEXTS:
-            row[_TEXTS[key]] = _text(key, value)
-        elif key in _NUMBERS:
-            column, largest = _NUMBERS[key]
+        elif key in TEXTS:
+            row[TEXTS[key]] = _text(key, value)
+        elif key in NUMBERS:
+            column, largest = NUMBERS[key]
             row[column] = whole(value.removesuffix("ms") if column.endswith("_ms") else value, largest)
             extra |= {key: value} if value and row[column] is None else {}
         elif value:
