@@ -47,6 +47,7 @@ def read(text: Text, lines: Spans, keys: Sequence[str]) -> KeyValues:
         start[:, rest], end[:, rest], regular[rest] = _read_word_by_word(text, lines.take(order[rest]), some, keys)
     back = np.empty_like(order)
     back[order] = np.arange(len(order))
+    regular &= text.count(b"\\", lines.take(order)) == 0  # a backslash may stand before a quote to escape it
     values = {key: Spans(start[number][back], end[number][back]) for number, key in enumerate(keys)}
     return KeyValues(values, regular[back])
 

@@ -129,6 +129,12 @@ def test_a_plain_line_comes_back_as_it_was_sent(message: str) -> None:
         assert rows["lines"][0]["defect"] is None
 
 
+def test_a_backslash_before_a_quote_is_read_alike() -> None:
+    """A value that ends in an escaped quote is not taken for a closed one."""
+    for message in ('at=error code=H12 desc="a thing happene\\"', 'at=info method=GET path="/a\\" host=x request_id=r'):
+        assert_agrees([("shop", framed(message, "heroku", "router"))])
+
+
 def test_every_byte_of_a_cut_body_is_stored() -> None:
     """A body cut at any place keeps its whole frames as lines and the rest as one defect."""
     frames = [framed(f"line {number}", "app", "web.1") for number in range(3)]
