@@ -1,27 +1,27 @@
 """A batch of deliveries becomes entries of the event log: parse once, split by app, encode, count.
 
-Beside the lines' own tables every delivery adds a row to the ledger (``deliveries``), from which coverage is
-computed; what an earlier try had brought already is counted there and stored nowhere else.
+Each row says which part of a delivery it comes from, so that landing can tell one that the log holds twice.
+Beside the lines' own tables every delivery adds a row to the ledger.
 """
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest import frames, headers
-from ingest.columns import timestamps
+from ingest.columns import fixed_bytes
 from ingest.eventlog.contract import AlreadyHeld, EventLog, Mark, NewEntry
 from ingest.eventlog.entry import encode
-from ingest.parsing import Body, Tally, parse
-from ingest.schema import DELIVERIES
-from ingest.text import Spans, Text
+from ingest.ledger import account
+from ingest.parsing import Body, Parts, parse
+from ingest.schema import DELIVERIES, DIGEST_BYTES, PIECE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pyarrow as pa
 
     from ingest.deliveries import Delivery
 
@@ -48,16 +48,30 @@ class Counts(NamedTuple):
 def prepare(deliveries: Sequence[Delivery]) -> Batch:
     """Parse and encode what is new in the deliveries."""
     received_at_us = max(delivery.received_at_us for delivery in deliveries)
-    parsed = parse([Body(delivery.app, delivery.new) for delivery in deliveries], received_at_us)
-    ledger = _ledger(deliveries, parsed.tally)
+    pieces = [(delivery.app, piece) for delivery in deliveries for piece in delivery.new]
+    parsed = parse([Body(app, piece.octets) for app, piece in pieces], received_at_us)
+    digests = _digests([piece.digest for _, piece in pieces], parsed.parts)
+    tables = {
+        name: table.append_column(PIECE, fixed_bytes(digests, parsed.places[name]))
+        for name, table in parsed.tables.items()
+    }
+    ledger = account(deliveries, parsed.parts, digests, parsed.tally)
     entries = [
         NewEntry(name, app, rows.num_rows, encode(rows))
-        for name, table in {**parsed.tables, DELIVERIES.name: ledger}.items()
+        for name, table in {**tables, DELIVERIES.name: ledger}.items()
         for app, rows in _by_app(table)
     ]
     marks = [mark for delivery in deliveries for mark in delivery.marks]
     totals = (pc.sum(ledger[name]).as_py() for name in ("lines", "parsed", "defects", "repeated"))
     return Batch(entries, marks, Counts(*totals))
+
+
+def _digests(pieces: Sequence[bytes], parts: Parts) -> list[bytes]:
+    """What each part of the pieces is known by; the first one by the piece's own digest."""
+    return [
+        pieces[body] if not number else hashlib.sha256(pieces[body] + number.to_bytes(4)).digest()[:DIGEST_BYTES]
+        for body, number in zip(parts.body.tolist(), parts.number.tolist(), strict=True)
+    ]
 
 
 def store(log: EventLog, deliveries: Sequence[Delivery]) -> Counts:
@@ -81,33 +95,3 @@ def _by_app(table: pa.RecordBatch) -> list[tuple[str, pa.RecordBatch]]:
     if len(apps) == 1:
         return [(apps[0], table)]
     return [(app, table.filter(pc.equal(table["app"], app))) for app in apps]
-
-
-def _ledger(deliveries: Sequence[Delivery], tally: Tally) -> pa.RecordBatch:
-    repeats = [_count_lines(delivery.repeated, delivery.received_at_us) for delivery in deliveries]
-    repeated = np.array([lines for lines, _ in repeats], dtype=np.int64)
-    last_us = np.where(tally.lines > 0, tally.last_us, [last for _, last in repeats])
-    columns = {
-        "timestamp": timestamps(last_us),
-        "app": [delivery.app for delivery in deliveries],
-        "received_at": timestamps(np.array([delivery.received_at_us for delivery in deliveries], dtype=np.int64)),
-        "frame_id": [delivery.frame_id for delivery in deliveries],
-        "announced": [delivery.announced for delivery in deliveries],
-        "lines": tally.lines + repeated,
-        "parsed": tally.parsed,
-        "defects": tally.defects,
-        "repeated": repeated,
-        "octets": [len(delivery.body) for delivery in deliveries],
-    }
-    return pa.RecordBatch.from_pydict(columns, schema=DELIVERIES.arrow)
-
-
-def _count_lines(octets: bytes, received_at_us: int) -> tuple[int, int]:
-    """Lines in some bytes and the time of the last one."""
-    if not octets:
-        return 0, received_at_us
-    text = Text(octets)
-    found, junk = frames.split(text, Spans(np.array([0]), np.array([len(octets)])))
-    header = headers.read(text, found)
-    times = header.timestamp_us[header.readable]
-    return len(found.start) + len(junk), int(times[-1]) if len(times) else received_at_us

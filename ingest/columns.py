@@ -15,6 +15,8 @@ import pyarrow.compute as pc
 from ingest.schema import ARROW_TYPES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from ingest.text import Mask, Positions
@@ -40,6 +42,13 @@ def constant(text: str, height: int) -> pa.StringArray:
     octets = text.encode()
     offsets = np.arange(height + 1, dtype=np.int32) * len(octets)
     return pa.Array.from_buffers(pa.string(), height, [None, pa.py_buffer(offsets), pa.py_buffer(octets * height)])
+
+
+def fixed_bytes(values: Sequence[bytes], index: Positions) -> pa.FixedSizeBinaryArray:
+    """A column that holds in each row one of some values of equal length."""
+    width = len(values[0])
+    rows = np.frombuffer(b"".join(values), dtype=f"V{width}")[index]
+    return pa.Array.from_buffers(pa.binary(width), len(rows), [None, pa.py_buffer(rows)])
 
 
 def booleans(mask: Mask) -> pa.BooleanArray:

@@ -2,37 +2,45 @@
 
 A delivery whose reply was lost comes again with the same Frame-Id; its body can change between the tries, since
 an L10 notice is put in front of it anew each time. So a delivery has two pieces, the notice and all the rest,
-and each is marked by its own bytes. A try brings as new only the pieces whose marks the log does not hold. A
-sender that uses one Frame-Id for different bodies loses nothing: other bytes are other marks.
+and each is known by a digest of its own bytes. A try brings as new only the pieces that the log does not hold. A
+sender that uses one Frame-Id for different bodies loses nothing: other bytes are another piece. Without a Frame-Id a
+delivery is one piece, known to this try alone.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final, NamedTuple
 
 from ingest.eventlog.contract import Mark
+from ingest.schema import DIGEST_BYTES
 
+# What follows the notice must begin a frame, or a notice of a wrong length would cut a line in two.
 _NOTICE: Final = re.compile(rb"(\d{1,7}) (<\d{1,3}>1 \S+ \S+ heroku logplex - )")
-_DIGEST_BYTES: Final = 16
+_FRAME: Final = re.compile(rb"\d{1,7} <")
 LASTING_PREFIX: Final = "import:"
 
 
 class Piece(NamedTuple):
     """A part of a delivery that is kept or recognised as a whole."""
 
-    mark: Mark
+    digest: bytes
     octets: bytes
+
+
+def _unique() -> bytes:
+    return os.urandom(DIGEST_BYTES)
 
 
 @dataclass(frozen=True)
 class Delivery:
     """One POST of a drain: whose it is, what it says of itself, and its bytes (decompressed).
 
-    ``held`` are the digests of pieces that the log holds already.
+    ``held`` are the digests of pieces that the log holds already. ``attempt`` names this try.
     """
 
     app: str
@@ -42,23 +50,25 @@ class Delivery:
     drain_token: str | None = None
     announced: int | None = None
     held: frozenset[bytes] = frozenset()
+    attempt: bytes = field(default_factory=_unique)
+
+    @property
+    def new(self) -> list[Piece]:
+        """The pieces that have to be stored."""
+        return [piece for piece in self._pieces if piece.digest not in self.held]
+
+    @property
+    def repeated(self) -> list[Piece]:
+        """The pieces that an earlier try brought."""
+        return [piece for piece in self._pieces if piece.digest in self.held]
 
     @property
     def marks(self) -> list[Mark]:
-        """The marks of the pieces that are new; none without a Frame-Id."""
-        return [piece.mark for piece in self._pieces if piece.mark.digest not in self.held]
-
-    @property
-    def new(self) -> bytes:
-        """The bytes that have to be stored."""
-        if not self.held:
-            return self.body
-        return b"".join(piece.octets for piece in self._pieces if piece.mark.digest not in self.held)
-
-    @property
-    def repeated(self) -> bytes:
-        """The bytes that an earlier try brought."""
-        return b"".join(piece.octets for piece in self._pieces if piece.mark.digest in self.held)
+        """The marks of the pieces that are new; none without a Frame-Id, since no other try can be known."""
+        if self.frame_id is None:
+            return []
+        lasting = self.frame_id.startswith(LASTING_PREFIX)
+        return [Mark(piece.digest, lasting=lasting) for piece in self.new]
 
     def without(self, held: frozenset[bytes]) -> Delivery:
         """This delivery, knowing which of its pieces the log holds."""
@@ -67,20 +77,25 @@ class Delivery:
     @cached_property
     def _pieces(self) -> list[Piece]:
         if self.frame_id is None:
-            return []
-        match = _NOTICE.match(self.body)
-        end = min(match.start(2) + int(match[1]), len(self.body)) if match else 0
+            return [Piece(self.attempt, self.body)] if self.body else []
+        end = _notice_end(self.body)
         notice, rest = self.body[:end], self.body[end:]
         # The time in the notice's header changes from try to try; what it says is what counts.
         said = notice.partition(b" heroku logplex ")[2]
         return [
-            Piece(self._mark(number, named), octets)
+            Piece(self._digest(number, named), octets)
             for number, (named, octets) in enumerate(((said, notice), (rest, rest)))
             if octets
         ]
 
-    def _mark(self, number: int, said: bytes) -> Mark:
-        assert self.frame_id is not None
+    def _digest(self, number: int, said: bytes) -> bytes:
         digest = hashlib.sha256(f"{self.app}\0{self.drain_token}\0{self.frame_id}\0{number}\0".encode())
         digest.update(said)
-        return Mark(digest.digest()[:_DIGEST_BYTES], lasting=self.frame_id.startswith(LASTING_PREFIX))
+        return digest.digest()[:DIGEST_BYTES]
+
+
+def _notice_end(body: bytes) -> int:
+    """Where the L10 notice in front of a body ends; 0 if there is none."""
+    match = _NOTICE.match(body)
+    end = min(match.start(2) + int(match[1]), len(body)) if match else 0
+    return end if end == len(body) or _FRAME.match(body, end) else 0

@@ -44,7 +44,7 @@ class Frames(NamedTuple):
     start: Positions
     head: Positions
     end: Positions
-    delivery: Positions
+    body: Positions
 
 
 class Junk(NamedTuple):
@@ -52,7 +52,7 @@ class Junk(NamedTuple):
 
     start: int
     end: int
-    delivery: int
+    body: int
     defect: str
 
 
@@ -68,11 +68,11 @@ class _Heads(NamedTuple):
 def split(text: Text, bodies: Spans) -> tuple[Frames, list[Junk]]:
     """Cut the bodies, which lie one behind the other in ``text``, into frames and junk."""
     heads = _find_heads(text)
-    delivery = np.searchsorted(bodies.end, heads.at, side="right")
-    frames, flawless = _read_flawless(heads, delivery, bodies)
+    of_body = np.searchsorted(bodies.end, heads.at, side="right")
+    frames, flawless = _read_flawless(heads, of_body, bodies)
     if flawless.all():
         return frames, []
-    return _read_the_rest(heads, delivery, bodies, frames, flawless)
+    return _read_the_rest(heads, of_body, bodies, frames, flawless)
 
 
 def _find_heads(text: Text) -> _Heads:
@@ -120,11 +120,11 @@ def _counts_before(text: Text, at: Positions) -> tuple[Positions, NDArray[np.int
     return digits, values
 
 
-def _read_flawless(heads: _Heads, delivery: Positions, bodies: Spans) -> tuple[Frames, NDArray[np.bool_]]:
+def _read_flawless(heads: _Heads, of_body: Positions, bodies: Spans) -> tuple[Frames, NDArray[np.bool_]]:
     """The frames that flawless bodies would have, and which bodies are flawless."""
     at = heads.at
-    last = np.append(delivery[1:] != delivery[:-1], True)[: len(at)]  # the last head of its body
-    room = np.where(last, bodies.end[delivery], np.append(at[1:], 0)[: len(at)] - 1) - at
+    last = np.append(of_body[1:] != of_body[:-1], True)[: len(at)]  # the last head of its body
+    room = np.where(last, bodies.end[of_body], np.append(at[1:], 0)[: len(at)] - 1) - at
     digits = _decimal_digits(room)
     for _ in range(2):  # a count's length depends on the next count's length: near a power of ten, twice
         count = room - np.where(last, 0, np.append(digits[1:], 0)[: len(at)])
@@ -132,10 +132,10 @@ def _read_flawless(heads: _Heads, delivery: Positions, bodies: Spans) -> tuple[F
     start = at - 1 - digits
     first = np.append(True, last[:-1])[: len(at)]
     agrees = (count >= heads.width) & (digits <= heads.digits) & (heads.values[digits - 1, np.arange(len(at))] == count)
-    agrees &= np.where(first, start == bodies.start[delivery], True)
-    flawless = np.bincount(delivery[~agrees], minlength=len(bodies.start)) == 0
-    flawless &= (np.bincount(delivery, minlength=len(bodies.start)) > 0) | (bodies.length == 0)
-    return Frames(start, at, at + count, delivery), flawless
+    agrees &= np.where(first, start == bodies.start[of_body], True)
+    flawless = np.bincount(of_body[~agrees], minlength=len(bodies.start)) == 0
+    flawless &= (np.bincount(of_body, minlength=len(bodies.start)) > 0) | (bodies.length == 0)
+    return Frames(start, at, at + count, of_body), flawless
 
 
 def _decimal_digits(numbers: Positions) -> Positions:
@@ -144,14 +144,14 @@ def _decimal_digits(numbers: Positions) -> Positions:
 
 
 def _read_the_rest(
-    heads: _Heads, delivery: Positions, bodies: Spans, frames: Frames, flawless: NDArray[np.bool_]
+    heads: _Heads, of_body: Positions, bodies: Spans, frames: Frames, flawless: NDArray[np.bool_]
 ) -> tuple[Frames, list[Junk]]:
     """Keep the frames of flawless bodies, walk the others."""
-    kept = flawless[delivery]
+    kept = flawless[of_body]
     columns = [np.column_stack(frames)[kept]]
     junk: list[Junk] = []
     for body in np.flatnonzero(~flawless):
-        walk = _Walk(_heads_of(heads, delivery, int(body)), int(bodies.start[body]), int(bodies.end[body]))
+        walk = _Walk(_heads_of(heads, of_body, int(body)), int(bodies.start[body]), int(bodies.end[body]))
         found = np.array(walk.frames(), dtype=np.int64).reshape(-1, 3)
         columns.append(np.column_stack((found, np.full(len(found), body))))
         junk += [Junk(start, end, int(body), defect) for start, end, defect in _pieces(walk.junk)]
@@ -159,8 +159,8 @@ def _read_the_rest(
     return Frames(*rows[np.argsort(rows[:, 0], kind="stable")].T), junk
 
 
-def _heads_of(heads: _Heads, delivery: Positions, body: int) -> _Heads:
-    first, last = np.searchsorted(delivery, [body, body + 1])
+def _heads_of(heads: _Heads, of_body: Positions, body: int) -> _Heads:
+    first, last = np.searchsorted(of_body, [body, body + 1])
     rows = slice(int(first), int(last))
     return _Heads(heads.at[rows], heads.width[rows], heads.digits[rows], heads.values[:, rows])
 

@@ -15,9 +15,10 @@ import numpy as np
 import pyarrow as pa
 
 from ingest import classify, frames, headers, rewriting
+from ingest.columns import integers
 from ingest.frames import Frames, Junk
 from ingest.parsers import access, php, platform, releases, router, samples
-from ingest.records import Records, rows
+from ingest.records import PART, Records, rows
 from ingest.redaction import COMMAND
 from ingest.schema import LINES
 from ingest.text import Spans, Text
@@ -29,19 +30,31 @@ if TYPE_CHECKING:
     from ingest.text import Mask, Positions
 
 
+PART_BYTES: Final = 128 << 10  # Heroku's deliveries are smaller, so they are one part
 PIECE_MAX_BYTES: Final = 2 << 20  # parsing takes up to 30 times its bytes of hostile text; deliveries have 0.1 MB
 
 
 class Body(NamedTuple):
-    """What one delivery brought: the app it is for and the bytes."""
+    """Bytes that were delivered together, and the app they are for."""
 
     app: str
     octets: bytes
 
 
+class Parts(NamedTuple):
+    """Bodies in parts of about ``PART_BYTES``: which body each part is of, and its number within it.
+
+    A part depends on the body's bytes alone, so that it is the same whenever the body comes again, whatever is parsed
+    beside it. A line belongs to the part that it begins in.
+    """
+
+    body: Positions
+    number: Positions
+
+
 @dataclass(frozen=True)
 class Tally:
-    """Lines per delivery: found, recognised by a parser, and no frame at all; the time of the last line."""
+    """Lines per part: found, recognised by a parser, and no frame at all; the time of the last line."""
 
     lines: Positions
     parsed: Positions
@@ -49,32 +62,37 @@ class Tally:
     last_us: Positions
 
     @classmethod
-    def of(cls, deliveries: int, received_at_us: int) -> Tally:
+    def of(cls, parts: int, received_at_us: int) -> Tally:
         """Nothing counted yet."""
-        lines, parsed, defects = (np.zeros(deliveries, dtype=np.int64) for _ in range(3))
-        return cls(lines, parsed, defects, np.full(deliveries, received_at_us, dtype=np.int64))
+        lines, parsed, defects = (np.zeros(parts, dtype=np.int64) for _ in range(3))
+        return cls(lines, parsed, defects, np.full(parts, received_at_us, dtype=np.int64))
 
-    def add(self, found: Frames, header: Headers, unparsed: Mask) -> None:
-        """Count some frames."""
+    def add(self, part: Positions, header: Headers, unparsed: Mask) -> None:
+        """Count some frames of these parts."""
         readable = header.readable
-        records = found.delivery[readable]
-        deliveries = len(self.lines)
-        self.lines[:] += np.bincount(found.delivery, minlength=deliveries)
-        self.parsed[:] += np.bincount(records[~unparsed], minlength=deliveries)
-        self.defects[:] += np.bincount(found.delivery[~readable], minlength=deliveries)
+        records = part[readable]
+        parts = len(self.lines)
+        self.lines[:] += np.bincount(part, minlength=parts)
+        self.parsed[:] += np.bincount(records[~unparsed], minlength=parts)
+        self.defects[:] += np.bincount(part[~readable], minlength=parts)
         self.last_us[records] = header.timestamp_us[readable]  # the last record of each is written last
 
-    def add_junk(self, junk: Sequence[Junk]) -> None:
+    def add_junk(self, part: Positions) -> None:
         """Count runs of bytes that are no frame."""
-        runs = np.bincount(np.array([run.delivery for run in junk], dtype=np.int64), minlength=len(self.lines))
+        runs = np.bincount(part, minlength=len(self.lines))
         self.lines[:] += runs
         self.defects[:] += runs
 
 
 class Parsed(NamedTuple):
-    """Rows by table (only tables that have any; ``php`` with its ``continues`` column), and the tally."""
+    """Rows by table (only tables that have any; ``php`` with its ``continues`` column), and the tally.
+
+    ``places`` says by table which part each row comes from.
+    """
 
     tables: dict[str, pa.RecordBatch]
+    places: dict[str, Positions]
+    parts: Parts
     tally: Tally
 
 
@@ -83,23 +101,40 @@ def parse(bodies: Sequence[Body], received_at_us: int) -> Parsed:
     text = Text(b"".join(body.octets for body in bodies))
     end = np.cumsum([len(body.octets) for body in bodies], dtype=np.int64)
     spans = Spans(end - np.array([len(body.octets) for body in bodies], dtype=np.int64), end)
-    apps = sorted({body.app for body in bodies})
-    app = np.array([apps.index(body.app) for body in bodies], dtype=np.int64)
     found, junk = frames.split(text, spans)
-    del spans
-    parts: dict[str, list[pa.RecordBatch]] = {}
-    tally = Tally.of(len(bodies), received_at_us)
-    tally.add_junk(junk)
+    parts, found, junk = _in_parts(spans, found, junk)
+    apps = [bodies[body].app for body in parts.body.tolist()]
+    tally = Tally.of(len(apps), received_at_us)
+    tally.add_junk(np.array([run.body for run in junk], dtype=np.int64))
+    batches: dict[str, list[pa.RecordBatch]] = {}
     for piece, some, offset in _pieces(text, found):
-        tables, unreadable = _parse_frames(piece, some, apps, app, tally)
-        for name, batches in tables.items():
-            parts.setdefault(name, []).extend(batches)
+        tables, unreadable = _parse_frames(piece, some, apps, tally)
+        for name, rows_of_piece in tables.items():
+            batches.setdefault(name, []).extend(rows_of_piece)
         junk += [run._replace(start=run.start + offset, end=run.end + offset) for run in unreadable]
     if junk:
-        defects = _defects(text, apps, app, sorted(junk), received_at_us)
-        parts.setdefault("lines", []).append(defects)
-    merged = {name: pa.concat_batches(batches) for name, batches in parts.items() if batches}
-    return Parsed({name: table for name, table in merged.items() if table.num_rows}, tally)
+        batches.setdefault("lines", []).append(_defects(text, apps, sorted(junk), received_at_us))
+    merged = {name: pa.concat_batches(some) for name, some in batches.items() if some}
+    filled = {name: table for name, table in merged.items() if table.num_rows}
+    return Parsed(
+        {name: table.drop_columns([PART]) for name, table in filled.items()},
+        {name: integers(table.column(PART)) for name, table in filled.items()},
+        parts,
+        tally,
+    )
+
+
+def _in_parts(spans: Spans, found: Frames, junk: list[Junk]) -> tuple[Parts, Frames, list[Junk]]:
+    """The parts of the bodies, and frames and junk with the number of their part in place of their body's."""
+    bodies = np.arange(len(spans.start))
+    if not (spans.length > PART_BYTES).any():  # as almost always
+        return Parts(bodies, np.zeros_like(bodies)), found, junk
+    body = np.concatenate([bodies, found.body, np.array([run.body for run in junk], dtype=np.int64)])
+    start = np.concatenate([spans.start, found.start, np.array([run.start for run in junk], dtype=np.int64)])
+    (body, number), place = np.unique([body, (start - spans.start[body]) // PART_BYTES], axis=1, return_inverse=True)
+    of_frames, of_junk = np.split(place.ravel()[len(bodies) :], [len(found.body)])
+    moved = [run._replace(body=part) for run, part in zip(junk, of_junk.tolist(), strict=True)]
+    return Parts(body, number), found._replace(body=of_frames), moved
 
 
 def _pieces(text: Text, found: Frames) -> Iterator[tuple[Text, Frames, int]]:
@@ -118,31 +153,29 @@ def _pieces(text: Text, found: Frames) -> Iterator[tuple[Text, Frames, int]]:
             start, end = int(found.start[first]), int(found.end[last - 1])
             rows = slice(first, last)
             shifted = (found.start[rows] - start, found.head[rows] - start, found.end[rows] - start)
-            yield Text(text.slice(start, end)), Frames(*shifted, found.delivery[rows]), start
+            yield Text(text.slice(start, end)), Frames(*shifted, found.body[rows]), start
 
 
 def _parse_frames(
-    text: Text, found: Frames, apps: Sequence[str], app: Positions, tally: Tally
+    text: Text, found: Frames, apps: Sequence[str], tally: Tally
 ) -> tuple[dict[str, list[pa.RecordBatch]], list[Junk]]:
     """The rows of some frames, and the frames without a readable header."""
     header = headers.read(text, found)
-    tables, unparsed = _route(*_records(text, apps, app, found, header))
-    tally.add(found, header, unparsed)
+    tables, unparsed = _route(*_records(text, apps, found, header))
+    tally.add(found.body, header, unparsed)
     unreadable = [
-        Junk(int(found.start[row]), int(found.end[row]), int(found.delivery[row]), headers.DEFECTS[header.defect[row]])
+        Junk(int(found.start[row]), int(found.end[row]), int(found.body[row]), headers.DEFECTS[header.defect[row]])
         for row in np.flatnonzero(~header.readable)
     ]
     return tables, unreadable
 
 
-def _records(
-    text: Text, apps: Sequence[str], app: Positions, found: Frames, header: Headers
-) -> tuple[Records, classify.Senders]:
+def _records(text: Text, apps: Sequence[str], found: Frames, header: Headers) -> tuple[Records, classify.Senders]:
     """The frames with a readable header, fit to be stored, and who sent them."""
     readable = header.readable
     text, process = rewriting.repaired(text, header.process.take(readable))
-    index, time_us = app[found.delivery[readable]], header.timestamp_us[readable]
-    records = Records(text, apps, index, time_us, process, header.message.take(readable))
+    part, time_us = found.body[readable], header.timestamp_us[readable]
+    records = Records(text, apps, part, time_us, process, header.message.take(readable))
     sender = classify.senders(records, header.source.take(readable))
     commands = (sender.dyno_manager | sender.api) & text.starts_with(records.message.start, COMMAND.encode())
     text, message = rewriting.storable(text, records.message, commands)
@@ -207,14 +240,12 @@ def _plain(records: Records) -> pa.RecordBatch:
     return rows(LINES, records, {"process": records.processes(), "message": records.messages()})
 
 
-def _defects(
-    text: Text, apps: Sequence[str], app: Positions, runs: Sequence[Junk], received_at_us: int
-) -> pa.RecordBatch:
+def _defects(text: Text, apps: Sequence[str], runs: Sequence[Junk], received_at_us: int) -> pa.RecordBatch:
     """Lines for what is no frame and for frames without a header: their exact bytes, secrets redacted."""
-    start, end, delivery = np.array([run[:3] for run in runs], dtype=np.int64).T
+    start, end, part = np.array([run[:3] for run in runs], dtype=np.int64).T
     text, exact = rewriting.storable(text, Spans(start, end), np.zeros(len(start), dtype=np.bool_))
     timestamp_us = np.full(len(start), received_at_us, dtype=np.int64)
     nowhere = Spans(np.zeros_like(start), np.zeros_like(start))
-    records = Records(text, apps, app[delivery], timestamp_us, nowhere, exact)
+    records = Records(text, apps, part, timestamp_us, nowhere, exact)
     columns = {"message": records.messages(), "defect": pa.array([run.defect for run in runs], pa.string())}
     return rows(LINES, records, columns)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,13 +18,17 @@ if TYPE_CHECKING:
     from ingest.text import Mask, Positions, Spans, Text
 
 
+PART: Final = "part"
+_PART_FIELD: Final = pa.field(PART, pa.int64())
+
+
 @dataclass(frozen=True)
 class Records:
-    """Frames whose header was read: one row each, in the order of their deliveries and bodies."""
+    """Frames whose header was read: one row each, in the order of the parts of bodies that they begin in."""
 
     text: Text
-    apps: Sequence[str]
-    app: Positions  # index into ``apps``
+    apps: Sequence[str]  # by part
+    part: Positions
     timestamp_us: Positions
     process: Spans
     message: Spans
@@ -37,7 +41,7 @@ class Records:
         return Records(
             self.text,
             self.apps,
-            self.app[rows],
+            self.part[rows],
             self.timestamp_us[rows],
             self.process.take(rows),
             self.message.take(rows),
@@ -53,27 +57,35 @@ class Records:
 
 
 def rows(table: Table, records: Records, columns: Mapping[str, pa.Array]) -> pa.RecordBatch:
-    """One row per record in the table's schema: timestamp and app from the records, missing columns NULL."""
+    """One row per record in the table's schema: timestamp and app from the records, missing columns NULL.
+
+    Behind the table's columns stands ``PART``, the number of the part that the row comes from.
+    """
     given = {
         "timestamp": timestamps(records.timestamp_us),
-        "app": app_column(records.apps, records.app),
+        "app": app_column(records.apps, records.part),
+        PART: indices(records.part),
         **columns,
     }
-    schema = table.arrow
+    schema = _with_part(table)
     arrays = [given[field.name] if field.name in given else pa.nulls(len(records), field.type) for field in schema]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def app_column(apps: Sequence[str], index: Positions) -> pa.StringArray:
-    """The names of the apps behind their indexes."""
-    if len(apps) == 1:
+    """The app of each row, from the apps of the parts and the rows' parts."""
+    if len(set(apps)) == 1:
         return constant(apps[0], len(index))
     return pa.array(apps, pa.string()).take(indices(index))
 
 
 def rows_of_nothing(table: Table) -> pa.RecordBatch:
-    """No rows in the table's schema."""
-    return pa.RecordBatch.from_pylist([], table.arrow)
+    """No rows, with the columns of :func:`rows`."""
+    return pa.RecordBatch.from_pylist([], _with_part(table))
+
+
+def _with_part(table: Table) -> pa.Schema:
+    return table.arrow.append(_PART_FIELD)
 
 
 def read_singly(
@@ -104,8 +116,9 @@ def replace_odd(
     """Replace the odd rows by their lines that were read one by one, but for the columns to ``keep``."""
     reread = read_singly(table, odd_records, lines)
     mask = booleans(odd)
+    kept = {"timestamp", "app", PART, *keep}
     arrays = [
-        column if field.name in {"timestamp", "app", *keep} else pc.replace_with_mask(column, mask, reread[field.name])
+        column if field.name in kept else pc.replace_with_mask(column, mask, reread[field.name])
         for field, column in zip(batch.schema, batch.columns, strict=True)
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=batch.schema)

@@ -20,7 +20,7 @@ from ingest.columns import booleans, matches
 from ingest.parsers import php_line
 from ingest.parsers.php_line import DATE, LEVELS, Row
 from ingest.records import read_singly
-from ingest.schema import PHP
+from ingest.schema import CONTINUES, PHP
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -70,8 +70,8 @@ def _message(records: Records, row: int) -> str:
 
 def _between(records: Records, head: Mask, continues: Mask, broken: list[int]) -> list[int]:
     """Lines of unknown shape between a head that broke off and the line of the same dyno that completes it."""
-    dynos = list(zip(records.app.tolist(), records.processes().to_pylist(), strict=True))
-    waiting: dict[tuple[int, str], list[int]] = {}
+    dynos = list(zip(_apps(records), records.processes().to_pylist(), strict=True))
+    waiting: dict[tuple[str, str], list[int]] = {}
     joined: list[int] = []
     for row in range(broken[0], len(dynos)):
         dyno = dynos[row]
@@ -86,6 +86,10 @@ def _between(records: Records, head: Mask, continues: Mask, broken: list[int]) -
     return joined
 
 
+def _apps(records: Records) -> list[str]:
+    return [records.apps[part] for part in records.part.tolist()]
+
+
 def parse(records: Records, continues: Mask) -> pa.RecordBatch:
     """Rows of the php table with ``continues`` behind them, one per record, in order; ``route`` is NULL."""
     lines = [
@@ -93,7 +97,7 @@ def parse(records: Records, continues: Mask) -> pa.RecordBatch:
         for message, continued in zip(records.messages().to_pylist(), continues.tolist(), strict=True)
     ]
     table = read_singly(PHP, records, lines, {"dyno": records.processes()})
-    return table.append_column("continues", booleans(continues))
+    return table.append_column(CONTINUES, booleans(continues))
 
 
 def _continuation(message: str) -> Row:
