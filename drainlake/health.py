@@ -14,10 +14,10 @@ from drainlake.errors import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from drainlake.settings import Settings
     from queries.trust import Trust
+    from transforms.lake import Totals
 
 LATE_LANDINGS: Final = 10
 FULL_SHARE: Final = 0.8
@@ -45,17 +45,8 @@ class LogState:
     landed_at: float | None
 
 
-@dataclass(frozen=True)
-class LakeState:
-    """What lies in the lake's folder; the sentinels do not count."""
-
-    files: int
-    size_bytes: int
-    days: int
-
-
 def judge(
-    log: LogState | None, lake: LakeState | None, seen: Trust | None, *, now: float, land_seconds: float
+    log: LogState | None, lake: Totals | None, seen: Trust | None, *, now: float, land_seconds: float
 ) -> list[Part]:
     """The parts in the order of the way of a line. None stands for what is not there."""
     if log is None:
@@ -87,7 +78,7 @@ def _landed(log: LogState, now: float) -> Part:
     return Part("landed", f"last {_span(max(0.0, now - log.landed_at))} ago")
 
 
-def _lake(lake: LakeState | None, *, was_landed: bool) -> Part:
+def _lake(lake: Totals | None, *, was_landed: bool) -> Part:
     if lake is None:
         state = "missing, although rows were landed into it" if was_landed else "nothing yet"
         return Part("lake", state, well=not was_landed)
@@ -112,13 +103,15 @@ def _span(seconds: float) -> str:
 
 def examine(settings: Settings) -> list[Part]:
     """Look at log and lake as they are now."""
+    from transforms.locallake import LocalLake  # noqa: PLC0415 - polars is slow to import
+
     problem: Part | None = None
     log = None
     try:
         log = _log_state(settings)
     except Failure as failure:
         problem = Part("log", failure.sentence, well=False)
-    lake = _lake_state(settings.lake)
+    lake = LocalLake(settings.lake).totals()
     seen = _seen(settings) if lake is not None else None
     parts = judge(log, lake, seen, now=time.time(), land_seconds=settings.land_seconds)
     return [problem, *parts[1:]] if problem is not None else parts
@@ -130,28 +123,17 @@ def _log_state(settings: Settings) -> LogState | None:
     if not settings.log.is_file():
         return None
     with open_log(settings) as log:
-        backlog = log.backlog()
+        lags = log.backlog()
         landed_at = log.last_landed_at()
     size = sum(path.stat().st_size for path in settings.log.parent.glob(f"{settings.log.name}*"))
     return LogState(
         size,
         settings.spool_max_bytes,
-        sum(backlog.rows.values()),
-        backlog.payload_bytes,
-        backlog.oldest_appended_at,
+        sum(lag.rows or 0 for lag in lags),
+        sum(lag.payload_bytes or 0 for lag in lags),
+        min((lag.oldest_appended_at for lag in lags if lag.oldest_appended_at is not None), default=None),
         landed_at,
     )
-
-
-def _lake_state(lake: Path) -> LakeState | None:
-    from transforms.lake import SENTINEL_DATE  # noqa: PLC0415
-
-    files = list(lake.glob("*/date=*/*.parquet"))
-    if not files:
-        return None
-    landed = [path for path in files if path.parent.name != f"date={SENTINEL_DATE}"]
-    days = {path.parent.name for path in landed}
-    return LakeState(len(landed), sum(path.stat().st_size for path in landed), len(days))
 
 
 def _seen(settings: Settings) -> Trust:

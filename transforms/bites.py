@@ -8,13 +8,13 @@ never cut: a file's offset could not say that half of an entry is in it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import polars as pl
 
+from ingest import schema
 from ingest.eventlog.entry import decode
-from transforms.parquet import SCHEMAS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ingest.eventlog.contract import Entry, EventLog
 
 OFFSET: Final = "_offset"
-CONTINUES: Final = "continues"
 BITE_ROWS: Final = 250_000
 # About 90,000 router rows. Decoded, sorted and encoded, with what the allocator keeps, that makes a process of
 # 300 to 350 MB, measured; half as much again breaks the bound of 400 MB and is no faster.
@@ -39,35 +38,48 @@ class EntryError(Exception):
 class Bite:
     """Rows of consecutive entries in log order, their entry's offset in the column ``_offset``.
 
-    ``last`` is the offset of the last entry, which may have no rows. ``more`` says that the bounds ended the
+    ``stamps`` are the entries, some of which may have no rows. ``more`` says that the bounds ended the
     bite, not the log: without it landing would chase a busy receiver with ever smaller bites.
     """
 
     rows: pl.DataFrame
-    last: int
+    stamps: list[Stamp]
     more: bool
+
+    @property
+    def last(self) -> int:
+        """The offset of the last entry."""
+        return self.stamps[-1].offset
+
+
+class Stamp(NamedTuple):
+    """Where an entry lies, and when it was appended and tried to be appended before (seconds since 1970)."""
+
+    offset: int
+    appended_at: float
+    tried_at: float | None
 
 
 def next_bite(log: EventLog, table: str, partition: str, after: int) -> Bite | None:
     """The next entries above ``after`` as one frame, or None when there are none."""
     frames: list[pl.DataFrame] = []
-    offsets: list[int] = []
+    stamps: list[Stamp] = []
     rows = memory = 0
     more = False
-    for entry in _entries(log, table, partition, after):
-        frame = _frame(entry)
+    for entry in entries_after(log, table, partition, after):
+        frame = _frame(entry, with_pieces=log.may_repeat)
         rows += frame.height
         memory += memory_bytes(frame)
         if frames and (rows > BITE_ROWS or memory > BITE_MEMORY_BYTES):
             more = True
             break
         frames.append(frame)
-        offsets.append(entry.offset)
+        stamps.append(Stamp(entry.offset, entry.appended_at, entry.tried_at))
     if not frames:
         return None
-    offset = np.repeat(offsets, [frame.height for frame in frames])
+    offset = np.repeat([stamp.offset for stamp in stamps], [frame.height for frame in frames])
     whole = pl.concat(frames, rechunk=True).with_columns(pl.Series(OFFSET, offset, dtype=pl.Int64))
-    return Bite(whole, offsets[-1], more)
+    return Bite(whole, stamps, more)
 
 
 def memory_bytes(rows: pl.DataFrame) -> int:
@@ -76,13 +88,14 @@ def memory_bytes(rows: pl.DataFrame) -> int:
     return int(rows.estimated_size()) + _VIEW_BYTES * strings * rows.height
 
 
-def _entries(log: EventLog, table: str, partition: str, after: int) -> Iterator[Entry]:
+def entries_after(log: EventLog, table: str, partition: str, after: int) -> Iterator[Entry]:
+    """The entries above ``after``, read in portions, until there are no more."""
     while entries := log.read(table, partition, after, rows_max=BITE_ROWS, bytes_max=READ_BYTES):
         yield from entries
         after = entries[-1].offset
 
 
-def _frame(entry: Entry) -> pl.DataFrame:
+def _frame(entry: Entry, *, with_pieces: bool) -> pl.DataFrame:
     try:
         rows = decode(entry.payload)
     except Exception as error:
@@ -90,12 +103,11 @@ def _frame(entry: Entry) -> pl.DataFrame:
             f"entry {entry.offset} of {entry.table} in the event log cannot be decoded ({error}); "
             "restore the log from a copy, or report this with the entry."
         ) from error
-    return _conform(rows, entry.table)
+    return _conform(rows, entry_schema(entry.table, with_pieces=with_pieces))
 
 
-def _conform(rows: pl.DataFrame, table: str) -> pl.DataFrame:
-    """The table's columns in order, whatever version of drainlake wrote the entry."""
-    wanted = entry_schema(table)
+def _conform(rows: pl.DataFrame, wanted: pl.Schema) -> pl.DataFrame:
+    """The wanted columns in order, whatever version of drainlake wrote the entry."""
     if rows.schema == wanted:
         return rows
     present = [
@@ -105,12 +117,13 @@ def _conform(rows: pl.DataFrame, table: str) -> pl.DataFrame:
     return rows.select(present)
 
 
-def entry_schema(table: str) -> pl.Schema:
-    """The columns of an entry: the table's own, and for php whether the row continues the one before."""
-    return _ENTRY_SCHEMAS[table]
+def entry_schema(table: str, *, with_pieces: bool = False) -> pl.Schema:
+    """The columns of an entry that landing reads; those that tell repeats apart only where there can be any."""
+    return (_WITH_PIECES if with_pieces else _WITHOUT_PIECES)[table]
 
 
-_ENTRY_SCHEMAS: Final = {
-    name: pl.Schema({**schema, CONTINUES: pl.Boolean()} if name == "php" else dict(schema))
-    for name, schema in SCHEMAS.items()
+_WITH_PIECES: Final = {name: pl.Schema(schema.entry_schema(table)) for name, table in schema.TABLES.items()}
+_WITHOUT_PIECES: Final = {
+    name: pl.Schema({column: dtype for column, dtype in full.items() if column not in {schema.PIECE, schema.PIECES}})
+    for name, full in _WITH_PIECES.items()
 }

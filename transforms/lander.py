@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from transforms.landing import land_once
+from transforms.repeats import Repeats
 from transforms.retention import remove_old
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ingest.eventlog.contract import EventLog
-    from transforms.lake import LocalLake
+    from transforms.lake import Lake
     from transforms.landing import Landed
 
 _logger = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ def utc_now() -> datetime:
 
 def run(  # noqa: PLR0913 - all but two are given by name
     log: EventLog,
-    lake: LocalLake,
+    lake: Lake,
     *,
     every_seconds: float,
     file_rows: int,
@@ -44,9 +45,10 @@ def run(  # noqa: PLR0913 - all but two are given by name
     again. ``on_landed`` gets the outcome of each good landing. Ends between two bites once ``stop_event`` is
     set.
     """
+    repeats = Repeats(log)
     while not stop_event.is_set():
         try:
-            landed = land_once(log, lake, file_rows=file_rows, stop=stop_event.is_set)
+            landed = land_once(log, lake, file_rows=file_rows, stop=stop_event.is_set, repeats=repeats)
             for notice in landed.notices:
                 report(notice)
             if on_landed:

@@ -1,16 +1,18 @@
 """Landing: from the event log into the lake, every acknowledged row exactly once.
 
-The protocol, for each (table, partition), under the lake's lock:
+The protocol, for each (table, partition), as its owner (see ``lake``):
 
-1. Read the entries above the log's position (a low watermark) in bounded bites.
+1. Read the entries above the log's position (a low watermark) in bounded bites. Where the log can hold a part of a
+   delivery twice, take the repeats out (see ``repeats``).
 2. Cut the bite by date. For each date find the newest file of *this* log: its footer says the last offset
    it includes. Files grow in order of offset, so every row of this date up to that offset is in the lake.
    Rows at or below it are skipped: a landing that died after the rename had brought them already. Files of
    another log (another identity) and files that are not ours skip nothing and are never rewritten.
 3. Write the rest. If it fits into the tail, the newest file, the tail is rewritten with it; else it goes
    into the next sequences. A file always ends with a whole entry, and its footer gives that entry's offset.
-   Each file is published atomically (durable.py), in order of sequence, so a kill in between leaves a
-   prefix.
+   Each file is published atomically, in order of sequence, so a kill in between leaves a prefix. Before a next
+   sequence begins the tail is sealed, and files of one bite but its last are written sealed: an owner that was
+   replaced meanwhile cannot go on beside the new one.
 4. When the files of all dates are in place, commit the position. A kill before it repeats 1 to 3, which finds
    everything skipped; a kill between two dates repeats only the dates that are missing.
 5. When a table has been landed to its end, its sentinel is given the log's identity. Where a sentinel does
@@ -21,7 +23,7 @@ The protocol, for each (table, partition), under the lake's lock:
 
 Why no row is lost: the position moves only after every row below it is in a durable file, and it is
 believed only beside the sentinel, which vanishes with the files. Why no row doubles: a row's date never
-changes, one process holds the lock, and the newest offset of a date covers all its rows below. What a user
+changes, only the owner can write, and the newest offset of a date covers all its rows below. What a user
 or retention deletes stays deleted. All this needs what the log promises: offsets grow for ever under one
 identity.
 """
@@ -36,12 +38,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import polars as pl
 
-from ingest.schema import TABLES
-from transforms.bites import BITE_MEMORY_BYTES, CONTINUES, OFFSET, memory_bytes, next_bite
+from ingest.eventlog.contract import OwnershipLost
+from ingest.schema import CONTINUES, TABLES
+from transforms.bites import BITE_MEMORY_BYTES, OFFSET, memory_bytes, next_bite
 from transforms.durable import no_fault
-from transforms.lake import SENTINEL_DATE, LakeFile
+from transforms.lake import SENTINEL_DATE, LakeFile, LakeLockedError, StaleOwnerError
 from transforms.parquet import SCHEMAS, Footer, Origin
 from transforms.php_events import join_continuations
+from transforms.repeats import Repeats
 from transforms.routes import fill_routes
 
 if TYPE_CHECKING:
@@ -49,7 +53,7 @@ if TYPE_CHECKING:
 
     from ingest.eventlog.contract import EventLog
     from transforms.durable import Fault
-    from transforms.lake import LocalLake
+    from transforms.lake import Lake
 
 BEFORE_FIRST: Final = -1
 # A tail is read and sorted anew at each landing, so its size bounds landing's memory, whatever file_rows
@@ -59,18 +63,22 @@ FILE_MEMORY_BYTES: Final = BITE_MEMORY_BYTES
 
 @dataclass(frozen=True)
 class Landed:
-    """What a landing did: log lines per table, files written, and sentences the operator should read."""
+    """What a landing did: log lines per table, files written, and sentences the operator should read.
+
+    ``busy`` names the partitions, such as ``router e0``, that another process was landing.
+    """
 
     rows: Mapping[str, int]
     files: int
     notices: tuple[str, ...] = ()
     complete: bool = True
+    busy: tuple[str, ...] = ()
 
 
 class _Tail(NamedTuple):
     """The newest file of (table, date, partition), and how far this log has come in it.
 
-    ``footer`` is None when the file cannot be written on: none there, another log's, an older schema.
+    ``footer`` is None when the file cannot be written on: none there, another log's, an older schema, sealed.
     """
 
     file: LakeFile
@@ -85,34 +93,34 @@ def never() -> bool:
 
 def land_once(
     log: EventLog,
-    lake: LocalLake,
+    lake: Lake,
     *,
     file_rows: int,
     stop: Callable[[], bool] = never,
     on_progress: Callable[[str, int], None] | None = None,
     fault: Fault = no_fault,
+    repeats: Repeats | None = None,
 ) -> Landed:
     """Land the backlog of all tables; ends when it is empty or ``stop`` says so between two bites.
 
     ``file_rows`` bounds a file's rows; only a single entry that is larger makes a larger file.
     ``on_progress`` is told the table and the lines landed by each bite. ``fault`` is for tests: it is called
     at the points "read", "tail read", "temporary written", "renamed", "before commit" and "committed".
-    Raises LakeLockedError if another process lands, LakeError for a damaged file, OSError for a full disk;
-    after any of them the next call carries on.
+    ``repeats`` is what landings of the same log before have remembered. A partition that another process lands is left
+    to it. Raises LakeError for a damaged file or a lake that cannot be reached, LogUnavailable, OSError for a full
+    disk; after any of them the next call carries on.
     """
     if file_rows < 1:
         raise ValueError(f"file_rows is {file_rows}; it must be at least 1")
-    landing = _Landing(log, lake, file_rows, fault)
-    with lake.lock():
-        lake.prepare()
-        for table in TABLES:
-            for partition in log.partitions(table):
-                for rows in landing.land(table, partition):
-                    if on_progress:
-                        on_progress(table, rows)
-                    if stop():
-                        return landing.result(complete=False)
-        lake.settle(time.time())
+    landing = _Landing(log, lake, file_rows, fault, repeats or Repeats(log))
+    lake.prepare()
+    for table in TABLES:
+        for partition in log.partitions(table):
+            for rows in landing.land_as_owner(table, partition):
+                if on_progress:
+                    on_progress(table, rows)
+                if stop():
+                    return landing.result(complete=False)
     return landing.result(complete=True)
 
 
@@ -121,19 +129,31 @@ class _Landing:
     """One run: the log, the lake, and what has been done so far."""
 
     log: EventLog
-    lake: LocalLake
+    lake: Lake
     file_rows: int
     fault: Fault
+    repeats: Repeats
     rows: Counter[str] = field(default_factory=Counter)
     files: int = 0
     notices: list[str] = field(default_factory=list)
+    busy: list[str] = field(default_factory=list)
 
     def result(self, *, complete: bool) -> Landed:
-        return Landed({table: self.rows[table] for table in TABLES}, self.files, tuple(self.notices), complete)
+        counts = {table: self.rows[table] for table in TABLES}
+        return Landed(counts, self.files, tuple(self.notices), complete, tuple(self.busy))
+
+    def land_as_owner(self, table: str, partition: str) -> Iterator[int]:
+        """Land one (table, partition) unless another process is its owner, or becomes it meanwhile."""
+        try:
+            with self.lake.own(table, partition):
+                yield from self.land(table, partition)
+                self.lake.settle(table, partition, time.time())
+        except (LakeLockedError, StaleOwnerError, OwnershipLost):
+            self.busy.append(f"{table} {partition}")
 
     def land(self, table: str, partition: str) -> Iterator[int]:
         """Steps 1 to 5 for one (table, partition); gives the lines landed after each committed bite."""
-        name = f"{self.log.identity} {partition}"
+        name = f"{self.log.identity(table)} {partition}"
         position = self.log.position(table, partition)
         known = name in self.lake.landed_logs(table)
         if not known and position > 0:
@@ -145,9 +165,10 @@ class _Landing:
         more = True
         while more and (bite := next_bite(self.log, table, partition, after)):
             self.fault("read")
-            rows = sum(self._land_date(table, date, partition, group) for date, group in split_by_date(bite.rows))
+            new = self.repeats.first_only(table, partition, after, bite)
+            rows = sum(self._land_date(table, date, partition, group) for date, group in split_by_date(new))
             after, more = bite.last, bite.more
-            del bite  # the next one must not find it still in memory
+            del bite, new  # the next one must not find it still in memory
             self._commit(table, partition, after, position)
             self.rows[table] += rows
             yield rows
@@ -164,11 +185,14 @@ class _Landing:
         tail = self._tail(table, date, partition)
         new = rows.filter(pl.col(OFFSET) > tail.offset) if tail.offset >= rows[OFFSET][0] else rows
         file, footer = tail.file, tail.footer
-        for piece in split_by_entry(new, self.file_rows):
+        pieces = list(split_by_entry(new, self.file_rows))
+        for number, piece in enumerate(pieces, 1):
             fits = footer is not None and self._fits(footer, piece)
             if not fits:
-                file = next_file(file)
-            self._write(file, piece, with_tail=fits)
+                if footer is not None:
+                    self.lake.seal(file)
+                file = file.next()
+            self._write(file, piece, with_tail=fits, sealed=number < len(pieces))
             footer = None  # only the newest file before this bite is ever rewritten: pieces are full files
         return new.height
 
@@ -178,9 +202,9 @@ class _Landing:
         footer = None
         for file in files:
             found = self.lake.footer(file)
-            if found.origin is None or found.origin.identity != self.log.identity:
+            if found.origin is None or found.origin.identity != self.log.identity(table):
                 continue
-            if file == newest and found.schema == SCHEMAS[table]:
+            if file == newest and found.schema == SCHEMAS[table] and not found.origin.sealed:
                 footer = found
             return _Tail(newest, footer, found.origin.offset)
         return _Tail(newest, None, BEFORE_FIRST)
@@ -189,11 +213,11 @@ class _Landing:
         held = tail.origin.memory_bytes if tail.origin else 0
         return tail.rows + count_rows(piece) <= self.file_rows and held + memory_bytes(piece) <= FILE_MEMORY_BYTES
 
-    def _write(self, file: LakeFile, piece: pl.DataFrame, *, with_tail: bool) -> None:
+    def _write(self, file: LakeFile, piece: pl.DataFrame, *, with_tail: bool, sealed: bool) -> None:
         tail = self.lake.read(file) if with_tail else None
         self.fault("tail read")
         rows = shape(tail, piece.drop(OFFSET))
-        origin = Origin(self.log.identity, piece[OFFSET][-1], memory_bytes(rows))
+        origin = Origin(self.log.identity(file.table), piece[OFFSET][-1], memory_bytes(rows), sealed=sealed)
         del tail, piece
         self.lake.publish(file, rows, origin, self.fault)
         self.files += 1
@@ -242,8 +266,3 @@ def split_by_entry(rows: pl.DataFrame, rows_max: int) -> Iterator[pl.DataFrame]:
 def count_rows(piece: pl.DataFrame) -> int:
     """Rows a piece will add to a file: continuation lines join a head and are none."""
     return piece.height - int(piece[CONTINUES].sum()) if CONTINUES in piece.columns else piece.height
-
-
-def next_file(file: LakeFile) -> LakeFile:
-    """The next sequence of the same (table, date, partition)."""
-    return LakeFile(file.table, file.date, file.partition, file.sequence + 1)

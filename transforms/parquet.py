@@ -33,12 +33,14 @@ class TornFileError(Exception):
 class Origin:
     """Where a file's rows come from: the rows of its date up to ``offset`` of the log ``identity``.
 
-    ``memory_bytes`` is what the rows took in memory when written: landing asks it before it opens a tail.
+    ``memory_bytes`` is what the rows took in memory when written: landing asks it before it opens a tail. A
+    ``sealed`` file is never written again.
     """
 
     identity: str
     offset: int
     memory_bytes: int
+    sealed: bool = False
 
     def metadata(self) -> dict[str, str]:
         """As key-values of a Parquet footer."""
@@ -47,6 +49,7 @@ class Origin:
             "drainlake.offset": str(self.offset),
             "drainlake.version": SCHEMA_VERSION,
             "drainlake.bytes": str(self.memory_bytes),
+            **({"drainlake.sealed": "1"} if self.sealed else {}),
         }
 
 
@@ -64,7 +67,10 @@ class Footer:
         found = self.metadata
         try:
             return Origin(
-                found["drainlake.log"], int(found["drainlake.offset"]), int(found.get("drainlake.bytes", "0"))
+                found["drainlake.log"],
+                int(found["drainlake.offset"]),
+                int(found.get("drainlake.bytes", "0")),
+                sealed="drainlake.sealed" in found,
             )
         except (KeyError, ValueError):
             return None

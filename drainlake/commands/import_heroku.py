@@ -48,10 +48,10 @@ def command(settings: Settings, files: tuple[Path, ...], app: str) -> None:
             found = import_file(log, path, app)
             new = found.lines - found.held
             click.echo(f"{path.name}: {found.lines} lines read, {new} new, {found.held} held already.")
-    if _someone_lands(settings):
-        click.echo("Another process lands this lake; it takes the lines in with its next landing.", err=True)
-        return
-    click.echo(summary(land_backlog(settings)), err=True)
+    landed = land_backlog(settings)
+    click.echo(summary(landed), err=True)
+    if landed.busy:
+        click.echo("Another process is landing; it takes in what is left.", err=True)
 
 
 def import_file(log: EventLog, path: Path, app: str) -> Imported:
@@ -93,13 +93,3 @@ def _frame_ids(app: str, path: Path) -> Iterator[str]:
         for body in some:
             whole.update(body)
     return (f"import:{whole.hexdigest()}:{number}" for number in itertools.count())
-
-
-def _someone_lands(settings: Settings) -> bool:
-    from transforms.lake import LakeLockedError, LocalLake  # noqa: PLC0415
-
-    try:
-        with LocalLake(settings.lake).lock():
-            return False
-    except LakeLockedError:
-        return True

@@ -14,8 +14,8 @@ from drainlake.supervisor import stop_with_parent
 
 if TYPE_CHECKING:
     from drainlake.settings import Settings
-    from transforms.lake import LocalLake
     from transforms.landing import Landed
+    from transforms.locallake import LocalLake
 
 
 @click.command("land", epilog="Example: drainlake land --once")
@@ -39,13 +39,14 @@ def land_backlog(settings: Settings) -> Landed:
     """Land all that waits, with progress on a terminal; raises :class:`Failure` when the lake refuses."""
     from drainlake.log import open_log  # noqa: PLC0415 - polars is slow to import
     from drainlake.progress import progress  # noqa: PLC0415
-    from transforms.lake import LakeError, LocalLake  # noqa: PLC0415
+    from transforms.lake import LakeError  # noqa: PLC0415
     from transforms.landing import land_once  # noqa: PLC0415
+    from transforms.locallake import LocalLake  # noqa: PLC0415
 
     done = 0
     with (
         open_log(settings, make=True) as log,
-        progress("rows landed", sum(log.backlog().rows.values())) as show,
+        progress("rows landed", sum(lag.rows or 0 for lag in log.backlog())) as show,
     ):
 
         def count(table: str, rows: int) -> None:  # noqa: ARG001 - landing's signature
@@ -83,8 +84,8 @@ def _make_catalog(settings: Settings, lake: LocalLake) -> None:
 def _land_on(settings: Settings) -> None:
     """Land again and again. A signal ends it between two files; nothing is lost by a kill either."""
     from drainlake.log import open_log  # noqa: PLC0415 - polars is slow to import
-    from transforms.lake import LocalLake  # noqa: PLC0415
     from transforms.lander import run  # noqa: PLC0415
+    from transforms.locallake import LocalLake  # noqa: PLC0415
 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from drainlake.settings import Settings
-    from ingest.eventlog.contract import Entry
-    from ingest.eventlog.embedded import EmbeddedLog
+    from ingest.eventlog.contract import Entry, EventLog
 
 # By hand, since ingest.schema imports pyarrow; a test holds them equal.
 TABLES: Final = ("router", "access", "php", "platform", "samples", "releases", "lines", "deliveries")
 POLL_SECONDS: Final = 0.5
 ROWS_MAX: Final = 10_000
 BYTES_MAX: Final = 1 << 22
+BEFORE_FIRST: Final = -1
 
 
 @click.command("tail", epilog="Example: drainlake tail --app shop --table router | jq .service_ms")
@@ -38,7 +38,8 @@ def command(settings: Settings, app: str | None, tables: tuple[str, ...], from_s
     from drainlake.log import open_log  # noqa: PLC0415 - polars is slow to import
 
     with open_log(settings) as log:
-        after = {table: 0 if from_start else log.end(table) for table in tables or TABLES}
+        places = [(table, partition) for table in tables or TABLES for partition in log.partitions(table)]
+        after = {place: BEFORE_FIRST if from_start else log.end(*place) for place in places}
         while True:
             count = 0
             for entry in _next_entries(log, after):
@@ -50,19 +51,20 @@ def command(settings: Settings, app: str | None, tables: tuple[str, ...], from_s
                 time.sleep(POLL_SECONDS)
 
 
-def _next_entries(log: EmbeddedLog, after: dict[str, int]) -> Iterator[Entry]:
-    """A bounded number of entries of each table; ``after`` moves along."""
-    for table, offset in list(after.items()):
-        for partition in log.partitions(table):
-            for entry in log.read(table, partition, offset, rows_max=ROWS_MAX, bytes_max=BYTES_MAX):
-                yield entry
-                after[table] = entry.offset
+def _next_entries(log: EventLog, after: dict[tuple[str, str], int]) -> Iterator[Entry]:
+    """A bounded number of entries of each table and partition; ``after`` moves along."""
+    for place, offset in list(after.items()):
+        for entry in log.read(*place, offset, rows_max=ROWS_MAX, bytes_max=BYTES_MAX):
+            yield entry
+            after[place] = entry.offset
 
 
 def _print(entry: Entry) -> None:
     from drainlake.output import Rows, json_lines  # noqa: PLC0415
     from ingest.eventlog.entry import decode  # noqa: PLC0415
+    from ingest.schema import PIECE, PIECES  # noqa: PLC0415
 
     head = f'{{"table": {json.dumps(entry.table)}, '
-    for line in json_lines(Rows.of(decode(entry.payload).to_arrow().to_reader())):
+    rows = decode(entry.payload).drop(PIECE, PIECES, strict=False)
+    for line in json_lines(Rows.of(rows.to_arrow().to_reader())):
         sys.stdout.buffer.write((head + line[1:]).encode())

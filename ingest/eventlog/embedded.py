@@ -1,4 +1,4 @@
-"""The embedded event log: one SQLite file in WAL mode, for a host with a lasting disk.
+"""The embedded event log: one SQLite file in WAL mode, for a host with a lasting disk. Also the spool before Kafka.
 
 ``synchronous=FULL`` makes every commit wait for the disk, and one append is one transaction: after ``kill -9``
 or a power cut the log holds all of an append or nothing of it (SQLite's checksums drop a torn WAL page). Several
@@ -18,10 +18,10 @@ import sqlite3
 import threading
 import time
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from ingest.eventlog.contract import AlreadyHeld, Backlog, Entry, LogFull
+from ingest.eventlog.contract import AlreadyHeld, Entry, Lag, LogFull
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,7 +41,7 @@ _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS log (identity TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS entries (
   "offset" INTEGER PRIMARY KEY, "table" TEXT NOT NULL, app TEXT NOT NULL, rows INTEGER NOT NULL,
-  appended_at REAL NOT NULL, payload BLOB NOT NULL);
+  appended_at REAL NOT NULL, payload BLOB NOT NULL, tried_at REAL);
 CREATE INDEX IF NOT EXISTS entries_by_table ON entries ("table", "offset");
 CREATE TABLE IF NOT EXISTS positions ("table" TEXT PRIMARY KEY, "offset" INTEGER NOT NULL, landed_at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS marks (digest BLOB PRIMARY KEY, expires_at REAL) WITHOUT ROWID;
@@ -62,7 +62,15 @@ def connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_size_limit=67108864")
     if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'credentials'").fetchone():
         _create(connection)
+    if not connection.execute("SELECT 1 FROM pragma_table_info('entries') WHERE name = 'tried_at'").fetchone():
+        _upgrade(connection)
     return connection
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    """Give a file of version 0.1 what it lacks; of several processes one does, the others find it done."""
+    with suppress(sqlite3.OperationalError):  # duplicate column name
+        connection.execute("ALTER TABLE entries ADD COLUMN tried_at REAL")
 
 
 def _create(connection: sqlite3.Connection) -> None:
@@ -79,9 +87,19 @@ class EmbeddedLog:
         self._size_max_bytes = size_max_bytes
         self._lock = threading.Lock()
         self._connection = connect(path)
-        self.identity: str = self._connection.execute("SELECT identity FROM log").fetchone()[0]
+        self._identity: str = self._connection.execute("SELECT identity FROM log").fetchone()[0]
         self._floor = time.time_ns() // 1000
         self._trim_at = 0.0
+
+    @property
+    def may_repeat(self) -> bool:
+        """Never: marks and entries are stored in one transaction."""
+        return False
+
+    def identity(self, table: str) -> str:
+        """The file's own id, the same for all tables."""
+        del table
+        return self._identity
 
     def append(self, entries: Sequence[NewEntry], marks: Sequence[Mark] = ()) -> None:
         """Store all of it in one transaction; durable at return."""
@@ -91,9 +109,9 @@ class EmbeddedLog:
             self._make_room(connection, now, sum(len(entry.payload) for entry in entries))
             self._floor = max(self._floor, _last_offset(connection) + 1)
             connection.executemany(
-                "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [
-                    (self._floor + n, entry.table, entry.app, entry.rows, now, entry.payload)
+                    (self._floor + n, entry.table, entry.app, entry.rows, now, entry.payload, entry.tried_at)
                     for n, entry in enumerate(entries)
                 ],
             )
@@ -130,38 +148,57 @@ class EmbeddedLog:
         rows = octets = 0
         with self._lock:
             cursor = self._connection.execute(
-                'SELECT app, rows, payload, "offset" FROM entries WHERE "table" = ? AND "offset" > ? ORDER BY "offset"',
+                'SELECT app, rows, payload, "offset", appended_at, tried_at FROM entries'
+                ' WHERE "table" = ? AND "offset" > ? ORDER BY "offset"',
                 (table, after),
             )
-            for app, height, payload, offset in cursor:
+            for app, height, payload, offset, appended_at, tried_at in cursor:
                 rows, octets = rows + height, octets + len(payload)
                 if entries and (rows > rows_max or octets > bytes_max):
                     break
-                entries.append(Entry(table, app, height, payload, partition, offset))
+                entries.append(Entry(table, app, height, payload, partition, offset, appended_at, tried_at))
             cursor.close()
         return entries
 
-    def backlog(self) -> Backlog:
+    def mark_tried(self, table: str, upto: int, tried_at: float) -> None:
+        """Note that a copy of the entries above the low watermark up to an offset may be written elsewhere from now on.
+
+        Entries that were noted before keep their earlier time.
+        """
+        after = self.position(table, PARTITION)
+        with self._transaction() as connection:
+            connection.execute(
+                'UPDATE entries SET tried_at = ? WHERE "table" = ? AND "offset" > ? AND "offset" <= ?'
+                " AND tried_at IS NULL",
+                (tried_at, table, after, upto),
+            )
+
+    def backlog(self) -> Sequence[Lag]:
         """What lies above the low watermarks."""
         found = self._rows(
-            'SELECT e."table", sum(e.rows), sum(length(e.payload)), min(e.appended_at) FROM entries e'
+            'SELECT e."table", count(*), sum(e.rows), sum(length(e.payload)), min(e.appended_at) FROM entries e'
             ' LEFT JOIN positions p ON p."table" = e."table" WHERE e."offset" > coalesce(p."offset", 0)'
             ' GROUP BY e."table"',
         )
-        return Backlog(
-            {table: rows for table, rows, _, _ in found},
-            sum(octets for _, _, octets, _ in found),
-            min((oldest for *_, oldest in found), default=None),
-        )
+        return [Lag(table, PARTITION, *counts) for table, *counts in found]
 
     def last_landed_at(self) -> float | None:
         """When the low watermark last moved (seconds since 1970); None before the first landing."""
         landed_at: float | None = self._rows("SELECT max(landed_at) FROM positions")[0][0]
         return landed_at
 
-    def end(self, table: str) -> int:
-        """The last offset of a table, 0 when it has no entry: where ``tail`` begins."""
+    def end(self, table: str, partition: str) -> int:
+        """The last offset of a table, 0 when it has no entry."""
+        del partition
         return int(self._rows('SELECT max("offset") FROM entries WHERE "table" = ?', (table,))[0][0] or 0)
+
+    def before(self, table: str, partition: str, appended_at: float) -> int:
+        """The last offset of what was appended before, 0 when nothing was."""
+        del partition
+        row = self._rows(
+            'SELECT max("offset") FROM entries WHERE "table" = ? AND appended_at < ?', (table, appended_at)
+        )
+        return int(row[0][0] or 0)
 
     def close(self) -> None:
         """Close the file."""

@@ -21,8 +21,8 @@ from ingest.eventlog.contract import NewEntry
 from ingest.eventlog.embedded import EmbeddedLog
 from tests.transforms.backlog import DISTINCT_ROWS, append_backlog, router_rows
 from transforms import parquet
-from transforms.lake import LocalLake
 from transforms.landing import land_once
+from transforms.locallake import LocalLake
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +97,7 @@ def main() -> None:
         tail_log = EmbeddedLog(home / "tail.db")
         append_backlog(tail_log, TAIL_ROWS, entry_rows=1_000)
         tail_log.close()
-        appended = log.backlog().rows["router"]
+        appended = sum(lag.rows for lag in log.backlog())
         log.close()
         print(f"{'':6}{'rows':>12}{'CPU s':>8}{'wall s':>8}{'rows/CPU s':>12}{'peak MB':>9}")
         for task in TASKS:

@@ -160,7 +160,7 @@ def test_a_part_alone_ends_on_sigterm_with_0(cli: Cli, name: str) -> None:
     port = _free_port()
     process = cli.start(name, PORT=str(port))
     try:
-        sign = cli.folder / "drainlake-data" / ("lake/.lock" if name == "land" else "log.db")
+        sign = cli.folder / "drainlake-data" / ("lake/.locks" if name == "land" else "log.db")
         _until(sign.exists, "it runs")
         _until(lambda: name == "land" or _answers(port), "it answers")
         process.terminate()

@@ -330,7 +330,7 @@ def test_a_full_budget_refuses_and_recovers(tmp_path: Path) -> None:
             assert accepted < 1000
         log = EmbeddedLog(tmp_path / "log.db")
         for table in TABLES:
-            log.commit(table, "e0", log.end(table))
+            log.commit(table, "e0", log.end(table, "e0"))
         log.close()
         assert running.post(body) == 204
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from ingest.eventlog.contract import NewEntry
 from ingest.eventlog.entry import encode
+from ingest.schema import DIGEST_BYTES
 from transforms.bites import entry_schema
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def payload(rows: pl.DataFrame) -> bytes:
 def entry(table: str, rows: Sequence[Mapping[str, object]], app: str = "shop") -> NewEntry:
     """An entry of rows given as dicts; absent columns are NULL, `timestamp` defaults to noon."""
     full = [{"timestamp": NOON, "app": app, **row} for row in rows]
-    frame = pl.DataFrame(full, schema=entry_schema(table))
+    frame = pl.DataFrame(full, schema=entry_schema(table, with_pieces=True))
     return NewEntry(table, app, frame.height, payload(frame))
 
 
@@ -44,6 +45,17 @@ def requests(ids: Sequence[int], *, day: int = 0, app: str = "shop") -> NewEntry
         {"timestamp": start + timedelta(seconds=i % 3600), "request_id": str(i), "path": f"/users/{i}"} for i in ids
     ]
     return entry("router", rows, app)
+
+
+def part(name: str) -> bytes:
+    """The digest of a part of a delivery, as entries name it."""
+    return name.encode().ljust(DIGEST_BYTES, b"\0")
+
+
+def parts_of(name: str, ids: Sequence[int], *, day: int = 0) -> NewEntry:
+    """An entry of router rows that all come from one part."""
+    start = NOON + timedelta(days=day)
+    return entry("router", [{"timestamp": start, "request_id": str(i), "piece": part(name)} for i in ids])
 
 
 def append_requests(log: EventLog, ids: Sequence[int], *, day: int = 0, app: str = "shop") -> None:

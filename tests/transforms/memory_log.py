@@ -10,7 +10,7 @@ import uuid
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from ingest.eventlog.contract import AlreadyHeld, Backlog, Entry, Mark, NewEntry
+from ingest.eventlog.contract import AlreadyHeld, Entry, Lag, Mark, NewEntry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,8 @@ class LogFailureError(Exception):
 class MemoryLog:
     """An :class:`ingest.eventlog.contract.EventLog` without durability."""
 
+    may_repeat = False
+
     def __init__(self, identity: str | None = None, partition: str = "e0", first_offset: int = 1) -> None:
         self._identity = identity or uuid.uuid4().hex
         self.partition = partition
@@ -32,9 +34,9 @@ class MemoryLog:
         self.positions: dict[tuple[str, str], int] = {}
         self.digests: set[bytes] = set()
         self._failures: set[str] = set()
+        self.clock = 1_795_000_000.0
 
-    @property
-    def identity(self) -> str:
+    def identity(self, table: str) -> str:
         """Names this log."""
         return self._identity
 
@@ -48,10 +50,10 @@ class MemoryLog:
         digests = {mark.digest for mark in marks}
         if held := digests & self.digests:
             raise AlreadyHeld(held)
-        self.digests |= digests
+        self.digests |= set() if self.may_repeat else digests
         for entry in entries:
             self.entries[entry.table].append(
-                Entry(entry.table, entry.app, entry.rows, entry.payload, self.partition, self._next)
+                Entry(**vars(entry), partition=self.partition, offset=self._next, appended_at=self.clock)
             )
             self._next += 1
 
@@ -89,18 +91,28 @@ class MemoryLog:
         """Drop the entries up to an offset, as a log does some time after they were landed."""
         self.entries[table] = [entry for entry in self.entries[table] if entry.offset > offset]
 
-    def backlog(self) -> Backlog:
+    def backlog(self) -> list[Lag]:
         """What is not landed yet."""
-        open_entries = [
-            entry
-            for table, entries in self.entries.items()
-            for entry in entries
-            if entry.offset > self.position(table, self.partition)
-        ]
-        rows: dict[str, int] = defaultdict(int)
-        for entry in open_entries:
-            rows[entry.table] += entry.rows
-        return Backlog(rows, sum(len(entry.payload) for entry in open_entries), None)
+        found = []
+        for table, entries in self.entries.items():
+            waiting = [entry for entry in entries if entry.offset > self.position(table, self.partition)]
+            if waiting:
+                rows, size = (sum(x) for x in zip(*((e.rows, len(e.payload)) for e in waiting), strict=True))
+                found.append(Lag(table, self.partition, len(waiting), rows, size, waiting[0].appended_at))
+        return found
+
+    def end(self, table: str, partition: str) -> int:
+        """The last offset."""
+        return self.entries[table][-1].offset if self.entries[table] else self._first - 1
+
+    def before(self, table: str, partition: str, appended_at: float) -> int:
+        """An offset that all entries appended since lie above."""
+        earlier = [entry.offset for entry in self.entries[table] if entry.appended_at < appended_at]
+        return max(earlier, default=self._first - 1)
+
+    def last_landed_at(self) -> float | None:
+        """Not kept."""
+        return None
 
     def close(self) -> None:
         """Nothing to release."""

@@ -11,8 +11,9 @@ from ingest.schema import TABLES
 from tests.transforms.lines import append_requests
 from tests.transforms.memory_log import MemoryLog
 from transforms import landing, parquet
-from transforms.lake import LakeError, LakeFile, LakeLockedError, LocalLake
+from transforms.lake import LakeError, LakeFile
 from transforms.landing import land_once
+from transforms.locallake import LocalLake
 
 
 @pytest.fixture
@@ -40,11 +41,26 @@ def test_empty_lake_answers_with_no_rows(lake: LocalLake) -> None:
             assert connection.execute(f"SELECT count(*) FROM {files}").fetchall() == [(0,)]
 
 
-def test_second_lander_is_refused(lake: LocalLake, log: MemoryLog) -> None:
-    """Two processes never land into one lake at a time."""
-    with lake.lock(), pytest.raises(LakeLockedError, match="another lander owns this lake"):
+def test_a_partition_has_one_owner_at_a_time(lake: LocalLake, log: MemoryLog) -> None:
+    """What another process lands is left to it and named; the next landing finds it done or does it."""
+    append_requests(log, [1])
+    with lake.own("router", "e0"):
+        landed = land_once(log, LocalLake(lake.path), file_rows=10)
+        assert (landed.busy, landed.rows["router"]) == (("router e0",), 0)
+    assert land_once(log, LocalLake(lake.path), file_rows=10).rows["router"] == 1
+
+
+def test_an_owner_leaves_the_temporaries_of_others_alone(lake: LocalLake, log: MemoryLog) -> None:
+    """Sweeping away what a killed owner left must not take what another one is writing just now."""
+    append_requests(log, [1])
+    busy = lake.path / ".tmp/access-e0/being-written.tmp"
+    with lake.own("access", "e0"):
+        busy.parent.mkdir(parents=True)
+        busy.write_bytes(b"half")
         land_once(log, LocalLake(lake.path), file_rows=10)
-    land_once(log, LocalLake(lake.path), file_rows=10)
+        assert busy.exists()
+    with lake.own("access", "e0"):
+        assert not busy.exists()
 
 
 def test_owner_of_a_removed_lock_cannot_write(lake: LocalLake, log: MemoryLog) -> None:
@@ -53,7 +69,7 @@ def test_owner_of_a_removed_lock_cannot_write(lake: LocalLake, log: MemoryLog) -
 
     def remove_lock(point: str) -> None:
         if point == "tail read":
-            (lake.path / ".lock").unlink()
+            (lake.path / ".locks/router-e0").unlink()
 
     with pytest.raises(LakeError, match="lock"):
         land_once(log, lake, file_rows=10, fault=remove_lock)

@@ -10,9 +10,10 @@ import pytest
 
 from tests.transforms.lines import append_requests, landed_ids
 from tests.transforms.memory_log import MemoryLog
-from transforms.lake import LakeLockedError, LocalLake
+from transforms.lake import LakeLockedError
 from transforms.lander import run
 from transforms.landing import land_once
+from transforms.locallake import LocalLake
 from transforms.retention import remove_old
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def test_old_days_go_and_sentinels_stay(lake: LocalLake) -> None:
     assert landed_ids(lake.path) == [9, 10]
     assert remove_old(lake, 1, date(2027, 1, 1)) == ["router/2026-11-19", "router/2026-11-20"]
     assert landed_ids(lake.path) == []
-    assert list((lake.path / ".tmp").iterdir()) == []
+    assert list((lake.path / ".tmp").rglob("*.tmp")) == []
 
 
 def test_rows_that_retention_removed_do_not_come_back(lake: LocalLake) -> None:
@@ -51,10 +52,14 @@ def test_rows_that_retention_removed_do_not_come_back(lake: LocalLake) -> None:
     assert landed_ids(lake.path) == [2]
 
 
-def test_retention_needs_the_lock(lake: LocalLake) -> None:
-    """Retention never runs beside a landing of another process."""
-    with lake.lock(), pytest.raises(LakeLockedError):
-        remove_old(LocalLake(lake.path), 1, date(2026, 11, 20))
+def test_one_process_at_a_time_removes(lake: LocalLake) -> None:
+    """A second one that would sweep away what the first is removing is told to wait."""
+    log = MemoryLog()
+    append_requests(log, [1])
+    land_once(log, lake, file_rows=10)
+    with lake._lock("retention"), pytest.raises(LakeLockedError):
+        remove_old(LocalLake(lake.path), 1, date(2027, 1, 1))
+    assert landed_ids(lake.path) == [1]
 
 
 def test_senseless_keep_days_is_refused(lake: LocalLake) -> None:

@@ -17,8 +17,9 @@ from tests.transforms.lines import NOON, append_requests, entry, landed_ids, pay
 from tests.transforms.memory_log import LogFailureError, MemoryLog
 from transforms import landing, parquet
 from transforms.bites import EntryError
-from transforms.lake import LakeError, LakeFile, LocalLake
+from transforms.lake import LakeError, LakeFile
 from transforms.landing import land_once
+from transforms.locallake import LocalLake
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +84,7 @@ def test_footer_carries_log_offset_and_version(log: MemoryLog, lake: LocalLake) 
     append_requests(log, [2])
     land_once(log, lake, file_rows=100)
     metadata = parquet.read_footer(lake.path / "router/date=2026-11-20/e0-000001.parquet").metadata
-    assert metadata["drainlake.log"] == log.identity
+    assert metadata["drainlake.log"] == log.identity("router")
     assert metadata["drainlake.offset"] == "2"
     assert metadata["drainlake.version"] == "1"
 
@@ -152,7 +153,7 @@ def test_failure_at_any_point_then_landing_again_gives_each_row_once(
     held = {int(i) for e in log.entries["router"] for i in decode(e.payload)["request_id"]}
     land_once(log, lake, file_rows=4)
     assert landed_ids(lake.path) == sorted(held)
-    assert list((lake.path / ".tmp").iterdir()) == []
+    assert list((lake.path / ".tmp").rglob("*.tmp")) == []
 
 
 @pytest.mark.parametrize("call", ["position", "partitions", "read", "commit"])

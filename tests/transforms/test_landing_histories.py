@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from tests.transforms.lines import landed_ids, requests
 from tests.transforms.memory_log import MemoryLog
-from transforms.lake import LocalLake
 from transforms.landing import land_once
+from transforms.locallake import LocalLake
 
 if TYPE_CHECKING:
     import pytest
@@ -115,4 +115,4 @@ def test_the_model_notices_a_row_that_is_skipped(monkeypatch: pytest.MonkeyPatch
 def _boastful_origin() -> object:
     from transforms.parquet import Origin
 
-    return lambda identity, offset, memory_bytes: Origin(identity, offset + 1, memory_bytes)
+    return lambda identity, offset, memory_bytes, sealed: Origin(identity, offset + 1, memory_bytes, sealed)

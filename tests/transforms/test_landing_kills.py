@@ -10,8 +10,8 @@ import pytest
 
 from ingest.eventlog.embedded import EmbeddedLog
 from tests.transforms.lines import append_requests, landed_ids
-from transforms.lake import LocalLake
 from transforms.landing import land_once
+from transforms.locallake import LocalLake
 
 POINTS = ("read", "tail read", "temporary written", "renamed", "before commit", "committed")
 
@@ -19,7 +19,7 @@ LANDER = """
 import os, sys
 from pathlib import Path
 from ingest.eventlog.embedded import EmbeddedLog
-from transforms.lake import LocalLake
+from transforms.locallake import LocalLake
 from transforms.landing import land_once
 home, deadly, nth = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 visits = 0
@@ -54,7 +54,7 @@ def test_kill_at_any_point_then_landing_again_gives_each_row_once(tmp_path: Path
     assert land_and_die(tmp_path, point, 1) == -9
     land_once(log, lake, file_rows=3)
     assert landed_ids(lake.path) == list(range(14))
-    assert list((lake.path / ".tmp").iterdir()) == []
+    assert list((lake.path / ".tmp").rglob("*.tmp")) == []
     log.close()
 
 
@@ -74,7 +74,7 @@ def test_lock_of_a_killed_lander_blocks_nobody(tmp_path: Path) -> None:
     log = EmbeddedLog(tmp_path / "log.db")
     append_requests(log, [0])
     assert land_and_die(tmp_path, "temporary written", 1) == -9
-    assert len(list((tmp_path / "lake/.tmp").iterdir())) == 1
+    assert len(list((tmp_path / "lake/.tmp").rglob("*.tmp"))) == 1
     land_once(log, LocalLake(tmp_path / "lake"), file_rows=3)
-    assert list((tmp_path / "lake/.tmp").iterdir()) == []
+    assert list((tmp_path / "lake/.tmp").rglob("*.tmp")) == []
     log.close()

@@ -15,8 +15,8 @@ from tests.transforms.backlog import append_backlog
 from tests.transforms.lines import append_requests, landed_ids
 from tests.transforms.memory_log import MemoryLog
 from transforms import parquet
-from transforms.lake import LocalLake
 from transforms.landing import land_once
+from transforms.locallake import LocalLake
 
 if TYPE_CHECKING:
     import polars as pl
@@ -29,7 +29,7 @@ LANDER = """
 import sys
 from pathlib import Path
 from ingest.eventlog.embedded import EmbeddedLog
-from transforms.lake import LocalLake
+from transforms.locallake import LocalLake
 from transforms.landing import land_once
 landed = land_once(EmbeddedLog(Path(sys.argv[1])), LocalLake(sys.argv[2]), file_rows=250_000)
 peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
@@ -68,7 +68,7 @@ def test_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: pyte
         with pytest.raises(OSError, match="No space left"):
             land_once(log, lake, file_rows=10)
     assert landed_ids(lake.path) == [1]
-    assert list((lake.path / ".tmp").iterdir()) == []
+    assert list((lake.path / ".tmp").rglob("*.tmp")) == []
     land_once(log, lake, file_rows=10)
     assert landed_ids(lake.path) == [1, 2]
 
@@ -77,7 +77,7 @@ LIMITED = """
 import resource, sys
 from tests.transforms.lines import append_requests
 from tests.transforms.memory_log import MemoryLog
-from transforms.lake import LocalLake
+from transforms.locallake import LocalLake
 from transforms.landing import land_once
 log = MemoryLog(identity="one")
 append_requests(log, list(range(20_000)))
@@ -90,7 +90,7 @@ except Exception as error:
     print("failed:", error)
 assert log.position("router", "e0") == 0
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-assert not list((lake.path / ".tmp").iterdir())
+assert not list((lake.path / ".tmp").rglob("*.tmp"))
 assert not lake.files("router", "2026-11-20", "e0")
 print(land_once(log, lake, file_rows=50_000).rows["router"])
 """

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from tests.transforms.lines import append_requests, landed_ids
 from tests.transforms.memory_log import MemoryLog
-from transforms.lake import LocalLake
 from transforms.landing import land_once
+from transforms.locallake import LocalLake
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,8 +13,8 @@ from tests.transforms.lines import NOON, entry
 from tests.transforms.memory_log import MemoryLog
 from transforms import parquet
 from transforms.bites import entry_schema
-from transforms.lake import LocalLake
 from transforms.landing import land_once
+from transforms.locallake import LocalLake
 from transforms.php_events import join_continuations
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from ingest.eventlog.entry import encode
 from ingest.schema import LINES
 from tests.transforms.memory_log import MemoryLog
 from transforms import rewriting, settling
-from transforms.lake import LocalLake
 from transforms.landing import land_once
+from transforms.locallake import LocalLake
 
 if TYPE_CHECKING:
     from pathlib import Path
