@@ -38,7 +38,7 @@ def command(settings: Settings, app: str | None, tables: tuple[str, ...], from_s
     from drainlake.log import open_log  # noqa: PLC0415 - polars is slow to import
 
     with open_log(settings) as log:
-        places = [(table, partition) for table in tables or TABLES for partition in log.partitions(table)]
+        places = [(table, partition) for table in tables or TABLES for partition in log.all_partitions(table)]
         after = {place: BEFORE_FIRST if from_start else log.end(*place) for place in places}
         while True:
             count = 0

@@ -93,7 +93,8 @@ class OwnershipLost(Exception):  # noqa: N818 - a rebalance is no failure
 class Lag:
     """How far landing is behind in one (table, partition): what was appended and is not in the lake yet.
 
-    ``rows`` and ``payload_bytes`` are None where the log does not know them without reading the entries.
+    ``rows`` and ``payload_bytes`` are None where the log does not know them without reading the entries. ``lost``
+    entries were removed from the log before they were landed.
     """
 
     table: str
@@ -102,6 +103,7 @@ class Lag:
     rows: int | None
     payload_bytes: int | None
     oldest_appended_at: float | None
+    lost: int = 0
 
 
 class Appender(Protocol):
@@ -126,6 +128,9 @@ class EventLog(Appender, Protocol):
 
     def partitions(self, table: str) -> Sequence[str]:
         """The partitions of a table that this process may land, as file name stems such as ``e0``."""
+
+    def all_partitions(self, table: str) -> Sequence[str]:
+        """The partitions of a table, whoever lands them."""
 
     def position(self, table: str, partition: str) -> int:
         """The committed low watermark: every row at or below this offset is in the lake. At first below all entries."""

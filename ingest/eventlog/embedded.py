@@ -126,6 +126,10 @@ class EmbeddedLog:
         del table
         return (PARTITION,)
 
+    def all_partitions(self, table: str) -> Sequence[str]:
+        """The one partition."""
+        return self.partitions(table)
+
     def position(self, table: str, partition: str) -> int:
         """The committed low watermark, 0 before the first landing."""
         del partition

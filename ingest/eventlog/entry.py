@@ -26,6 +26,13 @@ def encode(rows: pa.RecordBatch) -> bytes:
     return octets
 
 
+def decode_batch(payload: bytes) -> pa.RecordBatch:
+    """The rows of one payload as Arrow has them."""
+    with pa.CompressedInputStream(pa.BufferReader(payload), "zstd") as stream:
+        table = pa.ipc.open_stream(stream.read()).read_all()
+    return table.combine_chunks().to_batches()[0]
+
+
 def decode(payload: bytes) -> pl.DataFrame:
     """The rows of one payload."""
     import polars as pl  # noqa: PLC0415 - the receiver, which only encodes, does without it

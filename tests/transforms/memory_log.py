@@ -62,6 +62,10 @@ class MemoryLog:
         self._maybe_fail("partitions")
         return [self.partition]
 
+    def all_partitions(self, table: str) -> Sequence[str]:
+        """The one partition."""
+        return self.partitions(table)
+
     def position(self, table: str, partition: str) -> int:
         """The low watermark."""
         self._maybe_fail("position")
