@@ -1,0 +1,136 @@
+"""Fixtures and factories of Kafka brokers, for the tests of any folder.
+
+``kafka`` is one plain broker for all tests of a process, which keep apart by ``kafka_prefix``. A test that stops, pauses or
+secures its broker makes one of its own: ``with broker(tmp_path) as b``, ``with cluster(tmp_path, 3) as c``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import secrets
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from kafka import KafkaAdminClient
+
+from tests.kafka.access import PASSWORD, SECURITY, USER, Access, SecurityName, certificates
+from tests.kafka.broker import Broker, Cluster
+from tests.kafka.installation import Installation, alone, installed, what_is_missing
+from tests.kafka.properties import Options, free_place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+ANONYMOUS = "ANONYMOUS"
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Access]:
+    """One plain broker for all tests of this process; ``DRAINLAKE_TEST_KAFKA=host:port`` names another one."""
+    if elsewhere := os.environ.get("DRAINLAKE_TEST_KAFKA"):
+        yield Access(elsewhere)
+        return
+    with broker(tmp_path_factory.mktemp("kafka")) as running:
+        yield running.access
+
+
+@pytest.fixture
+def kafka_prefix(kafka: Access) -> Iterator[str]:
+    """A prefix for the topics and groups of one test, whose topics are deleted after it."""
+    prefix = f"test-{secrets.token_hex(6)}."
+    yield prefix
+    with contextlib.closing(KafkaAdminClient(**kafka.options())) as admin:
+        if mine := [topic for topic in admin.list_topics() if topic.startswith(prefix)]:
+            admin.delete_topics(mine)
+
+
+@contextlib.contextmanager
+def broker(
+    folder: Path,
+    security: SecurityName = "plaintext",
+    properties: Mapping[str, str] | None = None,
+    users: Mapping[str, str] | None = None,
+    *,
+    authorised: bool = False,
+) -> Iterator[Broker]:
+    """Run a broker until the block ends. With ``authorised`` nobody may do what ``Broker.allow`` did not allow."""
+    home = Path(tempfile.mkdtemp(prefix="broker-", dir=folder))
+    options = _options(home, security, properties, users, authorised=authorised)
+    place = free_place(1)
+    made = Broker(_quick_installation(), home / "node-1", place, [place], options)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.kill()
+
+
+@contextlib.contextmanager
+def restricted_broker(folder: Path, prefix: str, *operations: str) -> Iterator[Broker]:
+    """Run a broker without passwords where clients may use topics and groups of a prefix but create none."""
+    with broker(folder, authorised=True) as running:
+        running.allow(ANONYMOUS, prefix, *(operations or ("DESCRIBE", "READ", "WRITE")))
+        yield running
+
+
+@contextlib.contextmanager
+def cluster(
+    folder: Path,
+    nodes: int = 3,
+    security: SecurityName = "plaintext",
+    properties: Mapping[str, str] | None = None,
+    users: Mapping[str, str] | None = None,
+) -> Iterator[Cluster]:
+    """Run a cluster until the block ends."""
+    home = Path(tempfile.mkdtemp(prefix="cluster-", dir=folder))
+    made = Cluster(_quick_installation(), home, nodes, _options(home, security, properties, users))
+    try:
+        made.start()
+        yield made
+    finally:
+        made.kill()
+
+
+def _options(
+    home: Path,
+    security: SecurityName,
+    properties: Mapping[str, str] | None,
+    users: Mapping[str, str] | None,
+    *,
+    authorised: bool = False,
+) -> Options:
+    """The options of a broker, with certificates made for it where its kind of security has some."""
+    kind = SECURITY[security]
+    files = certificates(home / "certificates", kind.certificate_host) if kind.encrypted else None
+    return Options(kind, files, users or {USER: PASSWORD}, authorised=authorised, properties=properties or {})
+
+
+@functools.cache
+def _quick_installation() -> Installation:
+    """The installation; on its first use one broker records the classes that it loads, and all later ones start fast."""
+    if reason := what_is_missing():
+        pytest.skip(reason)
+    installation = installed()
+    with alone():
+        if not installation.shared_classes.exists():
+            _record_classes(installation)
+    return installation
+
+
+def _record_classes(installation: Installation) -> None:
+    """Run a broker whose JVM writes the archive when it ends, beside its final place: a kill must not leave half of it."""
+    with tempfile.TemporaryDirectory(dir=installation.folder.parent, prefix="recording-") as temporary:
+        archive = Path(temporary) / "classes.jsa"
+        place = free_place(1)
+        recorder = Broker(installation, Path(temporary) / "node-1", place, [place], Options(SECURITY["plaintext"]))
+        try:
+            recorder.start(f"-XX:ArchiveClassesAtExit={archive}")
+            recorder.create_topic("recorded")
+            recorder.stop()
+        finally:
+            recorder.kill()
+        archive.rename(installation.shared_classes)
