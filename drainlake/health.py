@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Final
 from drainlake.errors import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from drainlake.settings import Settings
+    from ingest.eventlog.contract import Lag
     from queries.trust import Trust
     from transforms.lake import Totals
 
@@ -34,42 +35,87 @@ class Part:
 
 
 @dataclass(frozen=True)
-class LogState:
-    """What the event log says. Times in seconds since 1970, None for never."""
+class FileState:
+    """A file on this host that holds entries: the embedded log, or the spool before Kafka."""
 
     size_bytes: int
     budget_bytes: int
-    waiting_rows: int
-    waiting_bytes: int
-    oldest_at: float | None
-    landed_at: float | None
+    lags: Sequence[Lag]
 
 
-def judge(
-    log: LogState | None, lake: Totals | None, seen: Trust | None, *, now: float, land_seconds: float
-) -> list[Part]:
+@dataclass(frozen=True)
+class LogState:
+    """What the log says. ``file`` is None where there is none yet, ``kafka`` names Kafka's servers if it is the log.
+
+    ``landed_at`` in seconds since 1970, None for never.
+    """
+
+    file: FileState | None
+    lags: Sequence[Lag] = ()
+    landed_at: float | None = None
+    kafka: str | None = None
+
+
+def judge(log: LogState, lake: Totals | None, seen: Trust | None, *, now: float, land_seconds: float) -> list[Part]:
     """The parts in the order of the way of a line. None stands for what is not there."""
-    if log is None:
-        parts = [Part("log", "nothing yet")]
+    patience_seconds = LATE_LANDINGS * land_seconds
+    if log.kafka is not None:
+        parts = [Part("log", f"Kafka at {log.kafka}"), *_spool(log.file, now, patience_seconds)]
+    elif log.file is not None:
+        parts = [_file(log.file)]
     else:
-        parts = [_log(log), _waiting(log, now, land_seconds), _landed(log, now)]
-    parts.append(_lake(lake, was_landed=log is not None and log.landed_at is not None))
+        return [Part("log", "nothing yet"), _lake(lake, was_landed=False)]
+    parts += [*_behind(log.lags, now, patience_seconds), _landed(log, now)]
+    parts.append(_lake(lake, was_landed=log.landed_at is not None))
     return parts + (_seen_parts(seen) if seen is not None else [])
 
 
-def _log(log: LogState) -> Part:
+def _file(file: FileState) -> Part:
     # The file never shrinks and its free pages are used again, so what waits is what fills the budget.
-    share = log.waiting_bytes / log.budget_bytes
-    state = f"{log.size_bytes / 2**20:,.1f} MiB on disk, {share:.1%} of its budget waits to be landed"
+    share = sum(lag.payload_bytes or 0 for lag in file.lags) / file.budget_bytes
+    state = f"{file.size_bytes / 2**20:,.1f} MiB on disk, {share:.1%} of its budget waits to be landed"
     return Part("log", state, well=share < FULL_SHARE)
 
 
-def _waiting(log: LogState, now: float, land_seconds: float) -> Part:
-    if not log.waiting_rows or log.oldest_at is None:
-        return Part("behind", "nothing waits to be landed")
-    age = max(0.0, now - log.oldest_at)
-    well = age <= LATE_LANDINGS * land_seconds
-    return Part("behind", f"{log.waiting_rows:,} rows wait to be landed, the oldest for {_span(age)}", well)
+def _spool(file: FileState | None, now: float, patience_seconds: float) -> list[Part]:
+    if file is None:
+        return []
+    if not file.lags:
+        return [Part("spool", "nothing waits for Kafka on this host")]
+    entries, octets = (
+        sum(counts) for counts in zip(*((x.entries, x.payload_bytes or 0) for x in file.lags), strict=True)
+    )
+    age = _age(file.lags, now)
+    state = f"{entries:,} entries of {octets / 2**20:,.1f} MiB wait for Kafka on this host, the oldest for {_span(age)}"
+    return [Part("spool", state, well=age <= patience_seconds and octets < FULL_SHARE * file.budget_bytes)]
+
+
+def _behind(lags: Sequence[Lag], now: float, patience_seconds: float) -> list[Part]:
+    if not lags:
+        return [Part("behind", "nothing waits to be landed")]
+    age = _age(lags, now)
+    if all(lag.rows is not None for lag in lags):
+        what = f"{sum(lag.rows or 0 for lag in lags):,} rows wait"
+    else:
+        what = f"{sum(lag.entries for lag in lags):,} entries in {len(lags)} partitions wait"
+    parts = [Part("behind", f"{what} to be landed, the oldest for {_span(age)}", well=age <= patience_seconds)]
+    if len(lags) > 1 and any(lag.rows is None for lag in lags):
+        parts += [_lag(lag, now, patience_seconds) for lag in lags]
+    if lost := sum(lag.lost for lag in lags):
+        gone = f"{lost:,} entries, removed from the log before they were landed: land more often, or keep them longer"
+        parts.append(Part("gone", gone, well=False))
+    return parts
+
+
+def _lag(lag: Lag, now: float, patience_seconds: float) -> Part:
+    age = _age([lag], now)
+    state = f"{lag.entries:,} entries wait, the oldest for {_span(age)}"
+    return Part(f"{lag.table} {lag.partition}", state, well=age <= patience_seconds)
+
+
+def _age(lags: Sequence[Lag], now: float) -> float:
+    """How long the oldest entry waits, in seconds."""
+    return max((now - lag.oldest_appended_at for lag in lags if lag.oldest_appended_at is not None), default=0.0)
 
 
 def _landed(log: LogState, now: float) -> Part:
@@ -106,34 +152,31 @@ def examine(settings: Settings) -> list[Part]:
     from transforms.locallake import LocalLake  # noqa: PLC0415 - polars is slow to import
 
     problem: Part | None = None
-    log = None
+    log = LogState(None)
     try:
         log = _log_state(settings)
     except Failure as failure:
-        problem = Part("log", failure.sentence, well=False)
+        problem = Part("log", failure.sentence.rstrip("."), well=False)
     lake = LocalLake(settings.lake).totals()
     seen = _seen(settings) if lake is not None else None
     parts = judge(log, lake, seen, now=time.time(), land_seconds=settings.land_seconds)
     return [problem, *parts[1:]] if problem is not None else parts
 
 
-def _log_state(settings: Settings) -> LogState | None:
-    from drainlake.log import open_log  # noqa: PLC0415 - polars is slow to import
+def _log_state(settings: Settings) -> LogState:
+    from drainlake.log import open_local_log, open_log  # noqa: PLC0415 - polars is slow to import
 
-    if not settings.log.is_file():
-        return None
+    file = None
+    landed_at = None
+    if settings.log.is_file():
+        with open_local_log(settings) as local:
+            size = sum(path.stat().st_size for path in settings.log.parent.glob(f"{settings.log.name}*"))
+            file = FileState(size, settings.spool_max_bytes, local.backlog())
+            landed_at = local.last_landed_at()
+    if settings.kafka is None:
+        return LogState(file, file.lags if file else (), landed_at)
     with open_log(settings) as log:
-        lags = log.backlog()
-        landed_at = log.last_landed_at()
-    size = sum(path.stat().st_size for path in settings.log.parent.glob(f"{settings.log.name}*"))
-    return LogState(
-        size,
-        settings.spool_max_bytes,
-        sum(lag.rows or 0 for lag in lags),
-        sum(lag.payload_bytes or 0 for lag in lags),
-        min((lag.oldest_appended_at for lag in lags if lag.oldest_appended_at is not None), default=None),
-        landed_at,
-    )
+        return LogState(file, log.backlog(), log.last_landed_at(), ", ".join(settings.kafka.servers))
 
 
 def _seen(settings: Settings) -> Trust:

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from drainlake import values
+from drainlake import kafka_url, values
 from drainlake.errors import WrongUse
+from drainlake.kafka_url import KafkaUrl
 from drainlake.values import Secret
 
 if TYPE_CHECKING:
@@ -41,6 +42,12 @@ class Settings:
     tls_key: Path | None = None
     drains: Mapping[str, tuple[Secret, ...]] = field(default_factory=dict)
     notify: Secret | None = None
+    kafka: KafkaUrl | None = None
+    kafka_prefix: str = ""
+    kafka_ca: str | None = None
+    kafka_cert: str | None = None
+    kafka_key: Secret | None = None
+    kafka_is_heroku: bool = False
 
     @property
     def catalog(self) -> Path:
@@ -65,15 +72,18 @@ class Setting:
 
 
 def _local(text: str, scheme: str, later: str) -> Path:
-    if text.startswith(scheme):
+    if scheme and text.startswith(scheme):
         raise ValueError(f"not yet: {later} comes with a later version, this one keeps it on the local disk")
     if "://" in text:
         raise ValueError("must be a path on the local disk")
     return values.path(text)
 
 
-def _log(text: str) -> Path | None:
-    return None if text == "embedded" else _local(text, "kafka", "Kafka")
+def _log(text: str) -> Path | KafkaUrl | None:
+    """A path, an address of Kafka, or None for ``embedded``."""
+    if text == "embedded":
+        return None
+    return kafka_url.parse(text) if text.startswith("kafka") and "://" in text else _local(text, "", "")
 
 
 def _lake(text: str) -> Path:
@@ -93,8 +103,9 @@ TABLE: Final = (
         "DRAINLAKE_LOG",
         "log",
         "<log.db in the home>",
-        "file",
-        "The event log; `kafka://host:9092,…` comes later and is refused until then.",
+        "file or URL",
+        "The event log: a file; or `kafka://host:9092,…`, `kafka+ssl://user:password@host:9092?mechanism=SCRAM-SHA-512`."
+        " `embedded` is the file in the home whatever `KAFKA_URL` says.",
         _log,
     ),
     Setting(
@@ -180,6 +191,41 @@ TABLE: Final = (
         values.size_bytes,
     ),
     Setting(
+        "KAFKA_URL",
+        "kafka_url",
+        "<none>",
+        "URL",
+        "Kafka as Heroku's add-on names it; it counts where `DRAINLAKE_LOG` says nothing.",
+        kafka_url.parse,
+        is_secret=True,
+    ),
+    Setting("KAFKA_PREFIX", "kafka_prefix", "<none>", "text", "Stands before the names of topics and group.", str),
+    Setting(
+        "KAFKA_TRUSTED_CERT",
+        "kafka_ca",
+        "<none>",
+        "PEM",
+        "Authority that Kafka's certificates are checked against: the PEM text or its file.",
+        values.pem,
+    ),
+    Setting(
+        "KAFKA_CLIENT_CERT",
+        "kafka_cert",
+        "<none>",
+        "PEM",
+        "Certificate to show to Kafka: the PEM text or its file; goes with the key.",
+        values.pem,
+    ),
+    Setting(
+        "KAFKA_CLIENT_CERT_KEY",
+        "kafka_key",
+        "<none>",
+        "PEM",
+        "Private key of that certificate: the PEM text or its file.",
+        lambda text: Secret(values.pem(text)),
+        is_secret=True,
+    ),
+    Setting(
         "DRAINLAKE_NOTIFY",
         "notify",
         "<none>",
@@ -196,7 +242,12 @@ NAMES: Final = tuple(setting.name for setting in TABLE)
 def parse(texts: Mapping[str, str]) -> Settings:
     """Settings from names and texts; raises :class:`WrongUse` naming the first setting that cannot be."""
     found = {setting.field: _value(setting, texts.get(setting.name, "").strip()) for setting in TABLE}
-    found["log"] = found["log"] or found["home"] / "log.db"
+    heroku = found.pop("kafka_url")
+    chosen = found["log"] if texts.get("DRAINLAKE_LOG", "").strip() else heroku
+    found["kafka"] = chosen if isinstance(chosen, KafkaUrl) else None
+    found["kafka_is_heroku"] = found["kafka"] is not None and chosen is heroku
+    found["kafka_prefix"] = found["kafka_prefix"] or ""
+    found["log"] = found["log"] if isinstance(found["log"], Path) else found["home"] / "log.db"
     found["lake"] = found["lake"] or found["home"] / "lake"
     found["drains"] = found["drains"] or {}
     settings = Settings(**found)
@@ -221,6 +272,8 @@ def _refuse_contradictions(settings: Settings) -> None:
         raise WrongUse(f"DRAINLAKE_TLS_CERT={settings.tls_cert} needs DRAINLAKE_TLS_KEY.", "set both, or neither")
     if settings.tls_key is not None and settings.tls_cert is None:
         raise WrongUse(f"DRAINLAKE_TLS_KEY={settings.tls_key} needs DRAINLAKE_TLS_CERT.", "set both, or neither")
+    if (settings.kafka_cert is None) != (settings.kafka_key is None):
+        raise WrongUse("KAFKA_CLIENT_CERT and KAFKA_CLIENT_CERT_KEY go together.", "set both, or neither")
     if settings.body_max_bytes > settings.spool_max_bytes:
         raise WrongUse(
             f"DRAINLAKE_BODY_MAX_BYTES={settings.body_max_bytes} is more than"
@@ -236,8 +289,6 @@ def hints(texts: Mapping[str, str]) -> list[str]:
         if name.startswith("DRAINLAKE_") and name not in NAMES:
             near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.0)[0]
             said.append(f"{name} is no setting and does nothing; the nearest is {near}.")
-    if texts.get("KAFKA_URL") and not texts.get("DRAINLAKE_LOG"):
-        said.append("KAFKA_URL is set, but Kafka comes with a later version; the event log is a local file.")
     if texts.get("DRAINLAKE_NOTIFY"):
         said.append("DRAINLAKE_NOTIFY is set, but reports and alerts come with a later version.")
     return said

@@ -51,6 +51,16 @@ def path(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
 
+def pem(text: str) -> str:
+    """A PEM text, given itself or as the path of its file; the messages never quote it."""
+    if text.startswith("-----BEGIN "):
+        return text
+    file = Path(text).expanduser()
+    if "\n" in text or not file.is_file():
+        raise ValueError("must be a PEM text, which begins with -----BEGIN, or the path of its file")
+    return file.read_text("utf-8")
+
+
 def size_bytes(text: str) -> int:
     """Bytes from ``1048576``, ``16MiB`` (1,024 each) or ``10 GB`` (1,000 each)."""
     match = _SIZE.fullmatch(text.strip().upper())

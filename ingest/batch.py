@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import pyarrow.compute as pc
 
 from ingest.columns import fixed_bytes
-from ingest.eventlog.contract import AlreadyHeld, EventLog, Mark, NewEntry
+from ingest.eventlog.contract import AlreadyHeld, Appender, Mark, NewEntry
 from ingest.eventlog.entry import encode
 from ingest.ledger import account
 from ingest.parsing import Body, Parts, parse
@@ -74,7 +74,7 @@ def _digests(pieces: Sequence[bytes], parts: Parts) -> list[bytes]:
     ]
 
 
-def store(log: EventLog, deliveries: Sequence[Delivery]) -> Counts:
+def store(log: Appender, deliveries: Sequence[Delivery]) -> Counts:
     """Append a batch; pieces that the log holds already are taken out and counted as repeated.
 
     No two of the deliveries may share a mark. Raises ``LogFull``; nothing is stored then.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ingest.deliveries import Delivery
-    from ingest.eventlog.contract import EventLog
+    from ingest.eventlog.contract import Appender
 
 BATCH_MAX_BYTES: Final = 1 << 20
 WAITING_MAX_BYTES: Final = 48 << 20  # the receiver promises to stay under 400 MB
@@ -39,7 +39,7 @@ class _Waiting(NamedTuple):
 class GroupCommit:
     """Stores deliveries in batches. Use it from one event loop."""
 
-    def __init__(self, log: EventLog, observe: Callable[[Counts], None]) -> None:
+    def __init__(self, log: Appender, observe: Callable[[Counts], None]) -> None:
         self._log = log
         self._observe = observe
         self._waiting: deque[_Waiting] = deque()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from prometheus_client import (
@@ -12,11 +13,16 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from prometheus_client import Metric
 
     from ingest.batch import Counts
+    from ingest.eventlog.spooled import SpoolState
 
 _REPLY_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 
@@ -51,6 +57,10 @@ class Metrics:
         """Ask this function for the bytes that wait whenever the metrics are read."""
         self._waiting.set_function(waiting_bytes)
 
+    def watch_spool(self, state: Callable[[], SpoolState]) -> None:
+        """Ask this function how the spool before Kafka is whenever the metrics are read."""
+        self._registry.register(_SpoolCollector(state))
+
     def stored(self, counts: Counts) -> None:
         """A batch became durable."""
         self._lines.labels("received").inc(counts.lines)
@@ -70,3 +80,26 @@ class Metrics:
     def exposition(self) -> tuple[bytes, str]:
         """The metrics as text, and its content type."""
         return generate_latest(self._registry), CONTENT_TYPE_LATEST
+
+
+class _SpoolCollector(Collector):
+    """The spool's figures, all of one moment."""
+
+    def __init__(self, state: Callable[[], SpoolState]) -> None:
+        self._state = state
+
+    def collect(self) -> Iterator[Metric]:
+        """One sample of each figure."""
+        state = self._state()
+        age_seconds = max(0.0, time.time() - state.oldest_at) if state.oldest_at is not None else 0.0
+        gauges = (
+            ("drainlake_spool_direct", "1 while deliveries go to Kafka directly, 0 while they go to the spool.",
+             float(state.is_direct)),
+            ("drainlake_spool_entries", "Entries that wait in the spool before Kafka.", state.entries),
+            ("drainlake_spool_bytes", "Bytes of these entries.", state.payload_bytes),
+            ("drainlake_spool_age_seconds", "How long the oldest of them waits.", age_seconds),
+        )  # fmt: skip
+        for name, meaning, value in gauges:
+            yield GaugeMetricFamily(name, meaning, value)
+        forwarded = "Entries that were forwarded from the spool to Kafka."
+        yield CounterMetricFamily("drainlake_spool_forwarded", forwarded, state.forwarded)

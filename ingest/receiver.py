@@ -23,6 +23,7 @@ from starlette.routing import Route
 from ingest import requestbody
 from ingest.deliveries import LASTING_PREFIX, Delivery
 from ingest.eventlog.contract import LogFull
+from ingest.eventlog.spooled import SpooledLog
 from ingest.groupcommit import GroupCommit, Overloaded
 from ingest.metrics import Metrics
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from ingest.credentials import Doorkeeper
-    from ingest.eventlog.contract import EventLog
+    from ingest.eventlog.contract import Appender
 
 REPLY_MAX_SECONDS: Final = 4.0
 _REPLY_MARGIN_SECONDS: Final = 0.3  # for the answer itself to be written in time on a busy host
@@ -43,11 +44,13 @@ _CHALLENGE: Final = {"WWW-Authenticate": 'Basic realm="drainlake"'}
 class Receiver:
     """The ASGI application and what it holds on to while it runs."""
 
-    def __init__(self, log: EventLog, doorkeeper: Doorkeeper, *, body_max_bytes: int) -> None:
+    def __init__(self, log: Appender, doorkeeper: Doorkeeper, *, body_max_bytes: int) -> None:
         self._log = log
         self._doorkeeper = doorkeeper
         self._body_max_bytes = body_max_bytes
         self._metrics = Metrics()
+        if isinstance(log, SpooledLog):
+            self._metrics.watch_spool(log.state)
         self._stopping = False
         self._commit: GroupCommit
         self.app = Starlette(

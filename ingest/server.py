@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from ingest.eventlog.kafka.connection import KafkaConnection
+    from ingest.eventlog.spooled import SpooledLog
+
 KEEP_ALIVE_SECONDS: Final = 180  # above Logplex' idle close of at most 159 s: it closes, not we, so no race
 STOP_SECONDS: Final = 20  # Heroku kills 30 s after SIGTERM
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
@@ -35,7 +38,7 @@ _KEEP_FREED_BYTES: Final = 64 << 20
 
 @dataclass(frozen=True)
 class ReceiverOptions:
-    """Where to listen, what to keep, whom to let in."""
+    """Where to listen, what to keep, whom to let in. With ``kafka`` the file at ``log_path`` is the spool before it."""
 
     log_path: Path
     host: str = "127.0.0.1"
@@ -45,6 +48,7 @@ class ReceiverOptions:
     drains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     body_max_bytes: int = 16 << 20
     spool_max_bytes: int = 10 << 30
+    kafka: KafkaConnection | None = None
 
 
 class _Server(uvicorn.Server):
@@ -60,7 +64,7 @@ def serve(options: ReceiverOptions) -> int:
     keep_freed_memory()
     leave_pandas_out()
     listener = _listen(options)
-    log = EmbeddedLog(options.log_path, size_max_bytes=options.spool_max_bytes)
+    log = _log(options)
     doorkeeper = Doorkeeper(CredentialStore(options.log_path), options.drains)
     receiver = Receiver(log, doorkeeper, body_max_bytes=options.body_max_bytes)
     try:
@@ -68,6 +72,20 @@ def serve(options: ReceiverOptions) -> int:
     finally:
         log.close()
     return 0
+
+
+def _log(options: ReceiverOptions) -> EmbeddedLog | SpooledLog:
+    local = EmbeddedLog(options.log_path, size_max_bytes=options.spool_max_bytes)
+    if options.kafka is None:
+        return local
+    from ingest.eventlog.kafka.log import KafkaLog  # noqa: PLC0415 - 30 MB that the embedded log does without
+    from ingest.eventlog.spooled import DIRECT_SECONDS, SpooledLog  # noqa: PLC0415
+
+    return SpooledLog(local, KafkaLog(options.kafka, DIRECT_SECONDS), options.log_path, _say)
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)  # noqa: T201 - the process's own log
 
 
 async def _run(receiver: Receiver, options: ReceiverOptions, listener: socket.socket) -> None:
@@ -104,7 +122,7 @@ async def _run(receiver: Receiver, options: ReceiverOptions, listener: socket.so
 async def _announce(server: uvicorn.Server, sentence: str) -> None:
     while not (server.started or server.should_exit):
         await asyncio.sleep(0.01)
-    print(sentence, file=sys.stderr, flush=True)  # noqa: T201 - says that the address answers now
+    _say(sentence)  # the address answers now
 
 
 def _listen(options: ReceiverOptions) -> socket.socket:

@@ -53,11 +53,11 @@ class Bite:
 
 
 class Stamp(NamedTuple):
-    """Where an entry lies, and when it was appended and tried to be appended before (seconds since 1970)."""
+    """Where an entry lies, when it was appended, and since when it was on its way (seconds since 1970)."""
 
     offset: int
     appended_at: float
-    tried_at: float | None
+    since: float | None
 
 
 def next_bite(log: EventLog, table: str, partition: str, after: int) -> Bite | None:
@@ -74,7 +74,7 @@ def next_bite(log: EventLog, table: str, partition: str, after: int) -> Bite | N
             more = True
             break
         frames.append(frame)
-        stamps.append(Stamp(entry.offset, entry.appended_at, entry.tried_at))
+        stamps.append(Stamp(entry.offset, entry.appended_at, entry.since))
     if not frames:
         return None
     offset = np.repeat([stamp.offset for stamp in stamps], [frame.height for frame in frames])

@@ -40,7 +40,7 @@ import polars as pl
 
 from ingest.eventlog.contract import OwnershipLost
 from ingest.schema import CONTINUES, TABLES
-from transforms.bites import BITE_MEMORY_BYTES, OFFSET, memory_bytes, next_bite
+from transforms.bites import BITE_MEMORY_BYTES, OFFSET, EntryError, memory_bytes, next_bite
 from transforms.durable import no_fault
 from transforms.lake import SENTINEL_DATE, LakeFile, LakeLockedError, StaleOwnerError
 from transforms.parquet import SCHEMAS, Footer, Origin
@@ -108,7 +108,8 @@ def land_once(
     at the points "read", "tail read", "temporary written", "renamed", "before commit" and "committed".
     ``repeats`` is what landings of the same log before have remembered. A partition that another process lands is left
     to it. Raises LakeError for a damaged file or a lake that cannot be reached, LogUnavailable, OSError for a full
-    disk; after any of them the next call carries on.
+    disk; after any of them the next call carries on. Raises EntryError, once the other partitions are landed, for an
+    entry that cannot be decoded: nothing behind it in its partition is landed.
     """
     if file_rows < 1:
         raise ValueError(f"file_rows is {file_rows}; it must be at least 1")
@@ -121,6 +122,8 @@ def land_once(
                     on_progress(table, rows)
                 if stop():
                     return landing.result(complete=False)
+    if landing.broken:
+        raise landing.broken[0]
     return landing.result(complete=True)
 
 
@@ -137,6 +140,7 @@ class _Landing:
     files: int = 0
     notices: list[str] = field(default_factory=list)
     busy: list[str] = field(default_factory=list)
+    broken: list[EntryError] = field(default_factory=list)
 
     def result(self, *, complete: bool) -> Landed:
         counts = {table: self.rows[table] for table in TABLES}
@@ -150,6 +154,8 @@ class _Landing:
                 self.lake.settle(table, partition, time.time())
         except (LakeLockedError, StaleOwnerError, OwnershipLost):
             self.busy.append(f"{table} {partition}")
+        except EntryError as error:
+            self.broken.append(error)  # stays where it is and is not passed over; the other partitions go on
 
     def land(self, table: str, partition: str) -> Iterator[int]:
         """Steps 1 to 5 for one (table, partition); gives the lines landed after each committed bite."""

@@ -3,7 +3,7 @@
 A part can be there twice when Heroku's tries of a delivery reached two receivers, or when a receiver did not learn that
 its append came through and appended again. All tries lie in one partition of each table, so this is decided partition
 by partition, by the rule: a row is a repeat if an entry before its own has its part and was appended at most
-``WINDOW_SECONDS`` before it; an entry that says when it was tried first is compared back to then.
+``WINDOW_SECONDS`` before it. An entry that waited in a spool says since when; for it the time counts back from then.
 
 The rule looks at the log alone, not at who lands, when, or in what bites. So a lander that dies and another one that
 lands the same entries again drop the same rows; whoever begins in the middle reads back what it has to know.
@@ -11,7 +11,6 @@ lands the same entries again drop the same rows; whoever begins in the middle re
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
     from transforms.bites import Bite
 
 WINDOW_SECONDS: Final = 300.0  # Heroku repeats within seconds; the rest is for clocks that differ
+PARTS_MAX: Final = 400_000  # of one partition, some 50 MB: beyond it the oldest are forgotten
 NEVER: Final = float("-inf")
-PARTS_MAX: Final = 200_000  # of one partition, some 30 MB: beyond it the oldest are forgotten
 
 Pairs = set[tuple[int, bytes]]
 
@@ -44,52 +43,36 @@ class Repeats:
         """The rows of a bite that are no repeats. ``after`` is the offset that the bite was read after."""
         if not self._log.may_repeat:
             return bite.rows
-        memory = self._memory(table, partition, after, bite.stamps[0])
-        parts = _parts(table, bite.rows)
-        repeated = memory.repeated(bite.stamps, parts) | self._tried_before(table, partition, bite.stamps, parts)
+        memory = self._memory(table, partition, after, min(map(_reaches_back_to, bite.stamps)))
+        repeated = memory.repeated(bite.stamps, _parts(table, bite.rows))
         kept = _without(bite.rows, repeated)
         if table == DELIVERIES.name:
             kept = recount(kept, repeated)
         return kept.drop(PIECE, PIECES, strict=False)
 
-    def _memory(self, table: str, partition: str, after: int, first: Stamp) -> _Memory:
-        """The memory of a partition; filled from the log if this process did not land what lies before."""
+    def _memory(self, table: str, partition: str, after: int, since: float) -> _Memory:
+        """The memory of a partition up to an offset, as far back as needed; read from the log if it is not here."""
         memory = self._memories.get((table, partition))
-        if memory is None or memory.upto != after:
-            memory = self._memories[table, partition] = _Memory(after)
-            start = self._log.before(table, partition, first.appended_at - WINDOW_SECONDS)
+        if memory is None or memory.upto != after or memory.since > since:
+            memory = self._memories[table, partition] = _Memory(after, since)
+            start = self._log.before(table, partition, since)
             for stamp, parts in _read(self._log, table, partition, start, after):
                 memory.learn(stamp, parts)
+        memory.forget(since)
         return memory
 
-    def _tried_before(
-        self, table: str, partition: str, stamps: Iterable[Stamp], parts: Mapping[int, set[bytes]]
-    ) -> Pairs:
-        """Repeats of entries whose first try lies further back than the memory reaches: looked up in the log."""
-        tried = [(stamp, stamp.tried_at) for stamp in stamps if stamp.tried_at is not None]
-        if not tried:
-            return set()
-        wanted = set().union(*(parts.get(stamp.offset, set()) for stamp, _ in tried))
-        start = self._log.before(table, partition, min(since for _, since in tried) - WINDOW_SECONDS)
-        places: dict[bytes, list[Stamp]] = defaultdict(list)
-        for earlier, found in _read(self._log, table, partition, start, max(stamp.offset for stamp, _ in tried)):
-            for part in found & wanted:
-                places[part].append(earlier)
-        return {
-            (stamp.offset, part)
-            for stamp, since in tried
-            for part in parts.get(stamp.offset, ())
-            if any(
-                place.offset < stamp.offset and place.appended_at >= since - WINDOW_SECONDS for place in places[part]
-            )
-        }
+
+def _reaches_back_to(stamp: Stamp) -> float:
+    """How old an entry can be that this one repeats."""
+    return min(stamp.appended_at, stamp.appended_at if stamp.since is None else stamp.since) - WINDOW_SECONDS
 
 
 class _Memory:
-    """The parts of the last ``WINDOW_SECONDS`` of one partition, and when each was last appended."""
+    """The parts of the entries of one partition that were appended after a time, and when each was last."""
 
-    def __init__(self, upto: int) -> None:
+    def __init__(self, upto: int, since: float) -> None:
         self.upto = upto
+        self.since = since
         self._appended_at: dict[bytes, float] = {}  # in order of time
 
     def learn(self, stamp: Stamp, parts: Iterable[bytes]) -> None:
@@ -103,19 +86,20 @@ class _Memory:
         found: Pairs = set()
         for stamp in stamps:
             own = parts.get(stamp.offset, set())
-            since = stamp.appended_at - WINDOW_SECONDS
+            since = _reaches_back_to(stamp)
             found |= {(stamp.offset, part) for part in own if self._appended_at.get(part, NEVER) >= since}
             self.learn(stamp, own)
-            self._forget(since)
             self.upto = stamp.offset
         return found
 
-    def _forget(self, since: float) -> None:
+    def forget(self, since: float) -> None:
+        """Forget what no entry from now on can repeat, and the oldest of what is too much."""
         while self._appended_at:
             part, appended_at = next(iter(self._appended_at.items()))
             if appended_at >= since and len(self._appended_at) <= PARTS_MAX:
                 return
             del self._appended_at[part]
+        self.since = since
 
 
 def _read(log: EventLog, table: str, partition: str, start: int, upto: int) -> Iterator[tuple[Stamp, set[bytes]]]:
@@ -126,7 +110,7 @@ def _read(log: EventLog, table: str, partition: str, start: int, upto: int) -> I
         rows = decode(entry.payload)
         known = [name for name in (PIECE, PIECES) if name in rows.columns]
         found = _parts(table, rows.select(known).with_columns(pl.lit(entry.offset).alias(OFFSET))) if known else {}
-        yield Stamp(entry.offset, entry.appended_at, entry.tried_at), found.get(entry.offset, set())
+        yield Stamp(entry.offset, entry.appended_at, entry.since), found.get(entry.offset, set())
 
 
 def _parts(table: str, rows: pl.DataFrame) -> dict[int, set[bytes]]:

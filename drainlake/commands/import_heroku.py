@@ -38,16 +38,19 @@ class Imported:
 def command(settings: Settings, files: tuple[Path, ...], app: str) -> None:
     """Take in FILES with saved `heroku logs` output (also .gz), and land them.
 
-    A file is known by its content: taken in again, it adds nothing. Two files that overlap count twice.
+    A file is known by its content: taken in again in the same home, it adds nothing. Two files that overlap count
+    twice.
     """
     from drainlake.commands.land import land_backlog, summary  # noqa: PLC0415 - polars is slow to import
-    from drainlake.log import open_log  # noqa: PLC0415
+    from drainlake.log import forward_spool, open_local_log  # noqa: PLC0415
 
-    with open_log(settings, make=True) as log:
+    with open_local_log(settings, make=True) as log:
         for path in files:
             found = import_file(log, path, app)
             new = found.lines - found.held
             click.echo(f"{path.name}: {found.lines} lines read, {new} new, {found.held} held already.")
+        # With Kafka the file's marks are kept here, and its rows go the way of a spool.
+        forward_spool(settings, log)
     landed = land_backlog(settings)
     click.echo(summary(landed), err=True)
     if landed.busy:

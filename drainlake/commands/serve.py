@@ -23,11 +23,11 @@ def command(settings: Settings, ctx: click.Context) -> int:
 
     Answers POST /logs with 204 once the lines are durable; /healthz, /readyz and /metrics tell how it is.
     """
-    from drainlake.log import open_log  # noqa: PLC0415 - slow to import
+    from drainlake.log import open_local_log  # noqa: PLC0415 - slow to import
     from ingest.server import serve  # noqa: PLC0415
 
     listening.check(settings)
-    with open_log(settings, make=True):
+    with open_local_log(settings, make=True):
         pass  # a log that cannot be used is refused here, in a sentence
     if ctx.find_root().obj["supervised"]:
         stop_with_parent()
@@ -39,7 +39,8 @@ def command(settings: Settings, ctx: click.Context) -> int:
 
 def receiver_options(settings: Settings) -> ReceiverOptions:
     """The settings as the receiver takes them."""
-    from ingest.server import ReceiverOptions  # noqa: PLC0415 - slow to import
+    from drainlake.log import kafka_connection  # noqa: PLC0415 - slow to import
+    from ingest.server import ReceiverOptions  # noqa: PLC0415
 
     return ReceiverOptions(
         log_path=settings.log,
@@ -50,4 +51,5 @@ def receiver_options(settings: Settings) -> ReceiverOptions:
         drains={app: tuple(s.reveal() for s in secrets) for app, secrets in settings.drains.items()},
         body_max_bytes=settings.body_max_bytes,
         spool_max_bytes=settings.spool_max_bytes,
+        kafka=kafka_connection(settings),
     )

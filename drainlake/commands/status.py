@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def command(settings: Settings, output: Output) -> None:
     """Show what is received, landed, behind and lost; the exit code is 1 when not all is well.
 
-    Not well: rows that wait ten times DRAINLAKE_LAND_SECONDS, a log that cannot be used or is nearly full, a
-    lake that is gone.
+    Not well: rows that wait ten times DRAINLAKE_LAND_SECONDS, in the spool or for landing, a log that cannot be used or
+    is nearly full, entries that Kafka removed before they were landed, a lake that is gone.
     """
     import pyarrow as pa  # noqa: PLC0415 - slow to import
 

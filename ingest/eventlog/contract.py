@@ -34,14 +34,15 @@ if TYPE_CHECKING:
 class NewEntry:
     """Rows of one table for one app, encoded, not yet in the log.
 
-    ``tried_at`` (seconds since 1970) says when an append of this very entry began whose outcome is not known.
+    ``since`` (seconds since 1970) says how long it has been on its way, if it comes from a spool: what it repeats was
+    appended after that, or not long before.
     """
 
     table: str
     app: str
     rows: int
     payload: bytes
-    tried_at: float | None = None
+    since: float | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Entry:
     partition: str
     offset: int
     appended_at: float
-    tried_at: float | None = None
+    since: float | None = None
 
 
 class Mark(NamedTuple):

@@ -18,7 +18,7 @@ import sqlite3
 import threading
 import time
 import uuid
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from ingest.eventlog.contract import AlreadyHeld, Entry, Lag, LogFull
@@ -41,7 +41,7 @@ _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS log (identity TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS entries (
   "offset" INTEGER PRIMARY KEY, "table" TEXT NOT NULL, app TEXT NOT NULL, rows INTEGER NOT NULL,
-  appended_at REAL NOT NULL, payload BLOB NOT NULL, tried_at REAL);
+  appended_at REAL NOT NULL, payload BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS entries_by_table ON entries ("table", "offset");
 CREATE TABLE IF NOT EXISTS positions ("table" TEXT PRIMARY KEY, "offset" INTEGER NOT NULL, landed_at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS marks (digest BLOB PRIMARY KEY, expires_at REAL) WITHOUT ROWID;
@@ -62,15 +62,7 @@ def connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_size_limit=67108864")
     if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'credentials'").fetchone():
         _create(connection)
-    if not connection.execute("SELECT 1 FROM pragma_table_info('entries') WHERE name = 'tried_at'").fetchone():
-        _upgrade(connection)
     return connection
-
-
-def _upgrade(connection: sqlite3.Connection) -> None:
-    """Give a file of version 0.1 what it lacks; of several processes one does, the others find it done."""
-    with suppress(sqlite3.OperationalError):  # duplicate column name
-        connection.execute("ALTER TABLE entries ADD COLUMN tried_at REAL")
 
 
 def _create(connection: sqlite3.Connection) -> None:
@@ -104,14 +96,15 @@ class EmbeddedLog:
     def append(self, entries: Sequence[NewEntry], marks: Sequence[Mark] = ()) -> None:
         """Store all of it in one transaction; durable at return."""
         with self._transaction() as connection:
-            _refuse_held(connection, marks)
+            if held := _held(connection, marks):
+                raise AlreadyHeld(held)
             now = time.time()
             self._make_room(connection, now, sum(len(entry.payload) for entry in entries))
             self._floor = max(self._floor, _last_offset(connection) + 1)
             connection.executemany(
-                "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)",
                 [
-                    (self._floor + n, entry.table, entry.app, entry.rows, now, entry.payload, entry.tried_at)
+                    (self._floor + n, entry.table, entry.app, entry.rows, now, entry.payload)
                     for n, entry in enumerate(entries)
                 ],
             )
@@ -152,30 +145,28 @@ class EmbeddedLog:
         rows = octets = 0
         with self._lock:
             cursor = self._connection.execute(
-                'SELECT app, rows, payload, "offset", appended_at, tried_at FROM entries'
+                'SELECT app, rows, payload, "offset", appended_at FROM entries'
                 ' WHERE "table" = ? AND "offset" > ? ORDER BY "offset"',
                 (table, after),
             )
-            for app, height, payload, offset, appended_at, tried_at in cursor:
+            for app, height, payload, offset, appended_at in cursor:
                 rows, octets = rows + height, octets + len(payload)
                 if entries and (rows > rows_max or octets > bytes_max):
                     break
-                entries.append(Entry(table, app, height, payload, partition, offset, appended_at, tried_at))
+                entries.append(Entry(table, app, height, payload, partition, offset, appended_at))
             cursor.close()
         return entries
 
-    def mark_tried(self, table: str, upto: int, tried_at: float) -> None:
-        """Note that a copy of the entries above the low watermark up to an offset may be written elsewhere from now on.
+    def held(self, marks: Sequence[Mark]) -> list[bytes]:
+        """The digests among some marks that the log holds."""
+        with self._lock:
+            return _held(self._connection, marks)
 
-        Entries that were noted before keep their earlier time.
-        """
-        after = self.position(table, PARTITION)
-        with self._transaction() as connection:
-            connection.execute(
-                'UPDATE entries SET tried_at = ? WHERE "table" = ? AND "offset" > ? AND "offset" <= ?'
-                " AND tried_at IS NULL",
-                (tried_at, table, after, upto),
-            )
+    def is_landed(self) -> bool:
+        """Whether every table's low watermark has come to its end."""
+        ends = dict(self._rows('SELECT "table", max("offset") FROM entries GROUP BY "table"'))
+        landed = dict(self._rows('SELECT "table", "offset" FROM positions'))
+        return all(landed.get(table, -1) >= end for table, end in ends.items())
 
     def backlog(self) -> Sequence[Lag]:
         """What lies above the low watermarks."""
@@ -245,14 +236,12 @@ class EmbeddedLog:
             raise LogFull(f"the event log {self._path} has reached its budget of {self._size_max_bytes} bytes")
 
 
-def _refuse_held(connection: sqlite3.Connection, marks: Sequence[Mark]) -> None:
-    held = [
+def _held(connection: sqlite3.Connection, marks: Sequence[Mark]) -> list[bytes]:
+    return [
         mark.digest
         for mark in marks
         if connection.execute("SELECT 1 FROM marks WHERE digest = ?", (mark.digest,)).fetchone()
     ]
-    if held:
-        raise AlreadyHeld(held)
 
 
 def _last_offset(connection: sqlite3.Connection) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import sqlite3
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,18 +13,34 @@ import pytest
 from ingest.eventlog import embedded
 from ingest.eventlog.contract import AlreadyHeld, EventLog, LogFull, Mark, NewEntry
 from ingest.eventlog.embedded import EmbeddedLog
+from ingest.eventlog.kafka.connection import KafkaConnection
+from ingest.eventlog.kafka.log import KafkaLog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-Open = "Callable[[], EventLog]"
+OpenLog = "Callable[[], EventLog]"
 
 
-@pytest.fixture(params=["embedded"])
-def open_log(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], EventLog]:
-    """Opens the same log again and again."""
-    return {"embedded": lambda: EmbeddedLog(tmp_path / "log.db")}[request.param]
+@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.xdist_group("kafka"))])
+def open_log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], EventLog]]:
+    """Opens the same log again and again; what a test leaves open is closed behind it."""
+    opened: list[EventLog] = []
+
+    def made() -> EventLog:
+        if request.param == "embedded":
+            return EmbeddedLog(tmp_path / "log.db")
+        kafka = request.getfixturevalue("kafka")
+        return KafkaLog(KafkaConnection((kafka.bootstrap,), request.getfixturevalue("kafka_prefix")))
+
+    def open_one() -> EventLog:
+        opened.append(made())
+        return opened[-1]
+
+    yield open_one
+    for log in opened:
+        log.close()
 
 
 def entry(number: int, table: str = "router", rows: int = 10, size: int = 100) -> NewEntry:
@@ -31,11 +48,17 @@ def entry(number: int, table: str = "router", rows: int = 10, size: int = 100) -
     return NewEntry(table, "shop", rows, b"%06d" % number + bytes(size))
 
 
-def numbers(log: EventLog, table: str = "router", after: int = 0, **limits: int) -> list[int]:
+def place_of(log: EventLog, table: str = "router") -> str:
+    """The partition that the entries of ``entry`` lie in: all are of one app."""
+    filled = [name for name in log.all_partitions(table) if log.end(table, name) >= 0]
+    return filled[0] if filled else log.all_partitions(table)[0]
+
+
+def numbers(log: EventLog, table: str = "router", after: int = -1, **limits: int) -> list[int]:
     """The numbers of the entries that a read gives."""
-    (partition,) = log.partitions(table)
     limits = {"rows_max": 10**9, "bytes_max": 10**9, **limits}
-    return [int(found.payload[:6]) for found in log.read(table, partition, after, **limits)]
+    found = log.read(table, place_of(log, table), after, **limits)
+    return [int(each.payload[:6]) for each in found]
 
 
 def test_entries_come_back_in_order(open_log: Callable[[], EventLog]) -> None:
@@ -55,9 +78,7 @@ def test_offsets_grow_across_openings(open_log: Callable[[], EventLog]) -> None:
         log.append([entry(number)])
         log.close()
     log = open_log()
-    offsets = [
-        found.offset for found in log.read("router", log.partitions("router")[0], 0, rows_max=99, bytes_max=9999)
-    ]
+    offsets = [each.offset for each in log.read("router", place_of(log), -1, rows_max=99, bytes_max=9999)]
     assert offsets == sorted(set(offsets))
     assert numbers(log) == [0, 1, 2]
 
@@ -77,26 +98,80 @@ def test_a_read_keeps_its_limits_but_gives_at_least_one_entry(open_log: Callable
     assert numbers(log, rows_max=1) == [0]
 
 
-def test_the_low_watermark_is_remembered(open_log: Callable[[], EventLog]) -> None:
-    """A position is 0 at first and survives a restart; tables have their own."""
+def test_a_read_goes_on_where_one_before_ended(open_log: Callable[[], EventLog]) -> None:
+    """Portion by portion, also when entries arrive meanwhile, and from any offset again."""
     log = open_log()
-    assert log.position("router", log.partitions("router")[0]) == 0
-    log.commit("router", log.partitions("router")[0], 77)
+    for number in range(3):
+        log.append([entry(number)])
+    place = place_of(log)
+    first = log.read("router", place, -1, rows_max=20, bytes_max=10**9)
+    log.append([entry(3)])
+    rest = log.read("router", place, first[-1].offset, rows_max=10**9, bytes_max=10**9)
+    assert [int(each.payload[:6]) for each in first + rest] == [0, 1, 2, 3]
+    assert log.read("router", place, rest[-1].offset, rows_max=9, bytes_max=9) == []
+    assert numbers(log, after=first[0].offset) == [1, 2, 3]
+
+
+def test_an_entry_keeps_what_is_known_of_it(open_log: Callable[[], EventLog]) -> None:
+    """App, rows, and when it was appended."""
+    log = open_log()
+    begun = time.time()
+    log.append([NewEntry("php", "blog", 3, b"000007"), entry(8, "php")])
+    found = {
+        each.app: each
+        for name in log.all_partitions("php")
+        for each in log.read("php", name, -1, rows_max=99, bytes_max=999)
+    }
+    assert (found["blog"].rows, found["shop"].rows) == (3, 10)
+    assert begun - 5 < found["blog"].appended_at < time.time() + 5
+
+
+def test_entries_can_be_found_by_the_time_of_their_append(open_log: Callable[[], EventLog]) -> None:
+    """Whoever has to look back reads only what is young enough."""
+    log = open_log()
+    for number in range(3):
+        log.append([entry(number)])
+        time.sleep(0.02)
+    place = place_of(log)
+    second = log.read("router", place, -1, rows_max=10**9, bytes_max=10**9)[1]
+    assert numbers(log, after=log.before("router", place, second.appended_at)) == [1, 2]
+    assert numbers(log, after=log.before("router", place, time.time() + 60)) == []
+    assert numbers(log, after=log.before("router", place, 0)) == [0, 1, 2]
+
+
+def test_the_low_watermark_is_remembered(open_log: Callable[[], EventLog]) -> None:
+    """A position is below all entries at first and survives a restart; tables have their own."""
+    log = open_log()
+    log.append([entry(0), entry(1, "access")])
+    (found,) = log.read("router", place_of(log), -1, rows_max=1, bytes_max=1)
+    place = found.partition
+    assert place in log.partitions("router")
+    assert log.position("router", place) < found.offset
+    log.commit("router", place, found.offset)
+    begun = time.time()
     log.close()
-    assert open_log().position("router", log.partitions("router")[0]) == 77
-    assert open_log().position("access", log.partitions("access")[0]) == 0
+    log = open_log()
+    assert place in log.partitions("router")
+    assert log.position("router", place) == found.offset
+    assert log.position("access", place) < log.end("access", place_of(log, "access"))
+    landed_at = log.last_landed_at()
+    assert landed_at is not None
+    assert begun - 5 < landed_at < begun + 5
 
 
 def test_the_backlog_counts_what_is_not_landed(open_log: Callable[[], EventLog]) -> None:
-    """Rows above the low watermark, by table."""
+    """Entries above the low watermark, by table and partition."""
     log = open_log()
+    assert list(log.backlog()) == []
+    assert log.last_landed_at() is None
     log.append([entry(0), entry(1), entry(2, "php", rows=3)])
     assert {lag.table: lag.entries for lag in log.backlog()} == {"router": 2, "php": 1}
-    (partition,) = log.partitions("router")
-    first = log.read("router", partition, 0, rows_max=1, bytes_max=1)[0]
-    log.commit("router", partition, first.offset)
+    place = place_of(log)
+    assert place in log.partitions("router")
+    first = log.read("router", place, -1, rows_max=1, bytes_max=1)[0]
+    log.commit("router", place, first.offset)
     assert {lag.table: lag.entries for lag in log.backlog()} == {"router": 1, "php": 1}
-    assert all(lag.oldest_appended_at is not None for lag in log.backlog())
+    assert all(lag.oldest_appended_at is not None and lag.lost == 0 for lag in log.backlog())
 
 
 def test_a_marked_piece_is_held_once(open_log: Callable[[], EventLog]) -> None:

@@ -36,7 +36,7 @@ def dying(connection, now=None, **_):
     pass
 original = embedded.EmbeddedLog._make_room
 def inside(self, connection, now, more_bytes):
-    connection.execute("INSERT INTO entries VALUES (1, 'lines', 'shop', 1, 0, x'00', NULL)")
+    connection.execute("INSERT INTO entries VALUES (1, 'lines', 'shop', 1, 0, x'00')")
     os.kill(os.getpid(), signal.SIGKILL)
 embedded.EmbeddedLog._make_room = inside
 """

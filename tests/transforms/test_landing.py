@@ -303,6 +303,14 @@ def test_undecodable_entry_is_named(log: MemoryLog, lake: LocalLake) -> None:
         land_once(log, lake, file_rows=10)
 
 
+def test_an_undecodable_entry_holds_up_no_other_table(log: MemoryLog, lake: LocalLake) -> None:
+    """What lies in other partitions lands all the same, before the error is told."""
+    log.append([NewEntry("router", "shop", 1, b"not Arrow"), entry("lines", [{"message": "7"}])])
+    with pytest.raises(EntryError):
+        land_once(log, lake, file_rows=10)
+    assert landed_ids(lake.path, "lines", "message") == [7]
+
+
 def test_entry_of_an_older_version_lands(log: MemoryLog, lake: LocalLake) -> None:
     """Columns that an older entry lacks are NULL; their order in the entry does not matter."""
     old = parquet.pl.DataFrame({"app": ["shop"], "request_id": ["5"], "timestamp": [NOON]})

@@ -44,10 +44,10 @@ def lake(tmp_path: Path) -> LocalLake:
     return LocalLake(tmp_path / "lake")
 
 
-def append(log: SharedLog, *entries: NewEntry, at: float, tried_at: float | None = None) -> None:
+def append(log: SharedLog, *entries: NewEntry, at: float, since: float | None = None) -> None:
     """Append entries at a time in seconds."""
     log.clock = at
-    log.append([NewEntry(e.table, e.app, e.rows, e.payload, tried_at) for e in entries])
+    log.append([NewEntry(e.table, e.app, e.rows, e.payload, since) for e in entries])
 
 
 def test_the_first_of_two_tries_counts(log: SharedLog, lake: LocalLake) -> None:
@@ -80,14 +80,14 @@ def test_the_window_ends(log: SharedLog, lake: LocalLake) -> None:
     assert landed_ids(lake.path) == [1, 1]
 
 
-def test_an_append_that_was_tried_hours_ago_is_compared_back_to_then(log: SharedLog, lake: LocalLake) -> None:
+def test_an_entry_that_waited_in_a_spool_is_compared_back_to_then(log: SharedLog, lake: LocalLake) -> None:
     """A receiver whose append timed out, though it came through, appends the same again when the log is back."""
     append(log, parts_of("a", [1]), at=100)
     append(log, parts_of("b", [2]), at=101)
     land_once(log, lake, file_rows=10)
-    append(log, parts_of("a", [1]), parts_of("c", [3]), at=20_000, tried_at=99)
+    append(log, parts_of("a", [1]), parts_of("c", [3]), at=20_000, since=101)
     land_once(log, lake, file_rows=10)
-    append(log, parts_of("b", [9]), at=30_000, tried_at=25_000)  # tried first long after: another one
+    append(log, parts_of("b", [9]), at=30_000, since=25_000)  # on its way since long after: another one
     land_once(log, lake, file_rows=10)
     assert landed_ids(lake.path) == [1, 2, 3, 9]
 
@@ -109,6 +109,9 @@ def test_memory_is_bounded(log: SharedLog, lake: LocalLake, monkeypatch: pytest.
     memory = Repeats(log)
     land_once(log, lake, file_rows=10, repeats=memory)
     assert landed_ids(lake.path) == [0, 1, 2, 3]
+    append(log, parts_of("d", [3]), at=2)
+    land_once(log, lake, file_rows=10, repeats=memory)
+    assert landed_ids(lake.path) == [0, 1, 2, 3]
     assert len(memory._memories["router", "p0"]._appended_at) <= 2
 
 
@@ -121,7 +124,7 @@ def test_a_repeat_is_moved_in_the_ledger(log: SharedLog, lake: LocalLake) -> Non
         append(log, *prepare([Delivery("shop", body.encode(), RECEIVED_AT_US, frame_id="f")]).entries, at=0)
     again = prepare([Delivery("shop", bodies[0].encode(), RECEIVED_AT_US, frame_id="g")]).entries
     append(log, *again, at=0)
-    append(log, *again, at=1, tried_at=0)  # an append that came through and was made again
+    append(log, *again, at=1, since=0)  # an append that came through and was made again
     land_once(log, lake, file_rows=100)
     ledger = f"read_parquet('{lake.path}/deliveries/**/*.parquet')"
     counts = duckdb.sql(f"SELECT lines, parsed, defects, repeated FROM {ledger} ORDER BY frame_id, lines").fetchall()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from ingest.eventlog.kafka.splitting import split
+from ingest.schema import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ OVERHEAD_BYTES: Final = 1024  # of a record with its key and headers, and of the
 REQUEST_MAX_BYTES: Final = 8 << 20
 HALVINGS_MAX: Final = 10
 ROWS_HEADER: Final = "rows"
-TRIED_HEADER: Final = "tried-at"
+SINCE_HEADER: Final = "since"
 
 
 class Producer:
@@ -38,7 +38,7 @@ class Producer:
         self._connection = connection
         self._entry_max_bytes = entry_max_bytes
         try:
-            self._producer = KafkaProducer(
+            self._producer = _Producer(
                 **connection.options(),
                 acks="all",
                 enable_idempotence=True,
@@ -46,6 +46,8 @@ class Producer:
                 max_request_size=max(REQUEST_MAX_BYTES, entry_max_bytes + OVERHEAD_BYTES),
                 max_block_ms=1000,
             )
+            for table in TABLES:  # else the first batch would wait for the metadata of each topic
+                self._producer.partitions_for(connection.topic(table))
         except (KafkaError, OSError) as error:
             raise connection.unavailable(error) from error
 
@@ -65,8 +67,8 @@ class Producer:
 
     def close(self) -> None:
         """Give up what is not written."""
-        with suppress(KafkaError):
-            self._producer.close(timeout=0)
+        self._producer.is_given_up = True
+        self._producer.close(timeout=0)
 
     def _write(
         self, entries: Sequence[NewEntry], deadline: float
@@ -84,8 +86,8 @@ class Producer:
 
     def _send(self, entry: NewEntry) -> FutureRecordMetadata:
         headers = [(ROWS_HEADER, str(entry.rows).encode())]
-        if entry.tried_at is not None:
-            headers.append((TRIED_HEADER, f"{entry.tried_at:.6f}".encode()))
+        if entry.since is not None:
+            headers.append((SINCE_HEADER, f"{entry.since:.6f}".encode()))
         topic = self._connection.topic(entry.table)
         return self._producer.send(topic, entry.payload, key=entry.app.encode(), headers=headers)
 
@@ -94,3 +96,14 @@ class Producer:
         self._entry_max_bytes //= 2
         if self._entry_max_bytes <= 2 * OVERHEAD_BYTES:
             raise error
+
+
+class _Producer(KafkaProducer):  # type: ignore[misc] # kafka-python has no types
+    """A producer that can be closed although a broker does not answer: else closing waits for it, and then fails."""
+
+    is_given_up = False
+
+    def flush(self, timeout: float | None = None) -> None:
+        """Wait for what was sent, unless it is given up."""
+        if not self.is_given_up:
+            super().flush(timeout)

@@ -112,7 +112,6 @@ class KafkaConnection:
             "bootstrap_timeout_ms": int(CONNECT_SECONDS * 1000),
             "request_timeout_ms": int(REQUEST_SECONDS * 1000),
             "reconnect_backoff_max_ms": 1000,
-            "metrics_enabled": False,
         }
         if self.tls:
             options["ssl_context"] = self.tls.context()

@@ -10,6 +10,7 @@ that met an error is given up, and the next call makes another.
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from ingest.eventlog.kafka.connection import KafkaConnection
 
 APPEND_SECONDS: Final = 10.0
+TOPICS_SECONDS: Final = 20.0
 MARKS_MAX: Final = 200_000  # this process's latest: Heroku repeats within seconds, and landing knows the rest
 
 
@@ -45,6 +47,7 @@ class KafkaLog:
         self._lock = threading.Lock()
         self._marks: OrderedDict[bytes, None] = OrderedDict()
         self._topics: Topics | None = None
+        self._topics_at = 0.0
         self._producer: Producer | None = None
         self._reader: Reader | None = None
         self._membership: Membership | None = None
@@ -63,20 +66,30 @@ class KafkaLog:
         with self._lock:
             self._ready_producer()
 
+    def held(self, marks: Sequence[Mark]) -> list[bytes]:
+        """The digests among some marks that this process has appended of late."""
+        return [mark.digest for mark in marks if mark.digest in self._marks]
+
     def append(self, entries: Sequence[NewEntry], marks: Sequence[Mark] = ()) -> None:
         """Write all entries within ``append_seconds``."""
+        if held := self.held(marks):
+            raise AlreadyHeld(held)
+        self.write(entries, self._append_seconds)
+        self._remember(marks)
+
+    def write(self, entries: Sequence[NewEntry], seconds: float) -> None:
+        """Write all entries within a time, whatever was appended before."""
         with self._lock:
-            if held := [mark.digest for mark in marks if mark.digest in self._marks]:
-                raise AlreadyHeld(held)
             try:
-                self._ready_producer().write(entries, self._append_seconds)
+                self._ready_producer().write(entries, seconds)
             except LogUnavailable:
                 self._give_up_producer()
                 raise
-            self._remember(marks)
 
     def partitions(self, table: str) -> Sequence[str]:
         """The partitions that the landers' group gives to this process."""
+        if time.monotonic() - self._topics_at > TOPICS_SECONDS:
+            self._topics = None  # a topic that was made anew is another log: its offsets begin at 0 again
         return [f"p{number}" for number in self._member().partitions(self._connection.topic(table))]
 
     def all_partitions(self, table: str) -> Sequence[str]:
@@ -163,6 +176,7 @@ class KafkaLog:
     def _known_topics(self) -> Topics:
         if self._topics is None:
             self._topics = Topics(self._connection)
+            self._topics_at = time.monotonic()
         return self._topics
 
     def _ready_producer(self) -> Producer:

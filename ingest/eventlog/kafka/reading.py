@@ -10,7 +10,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from ingest.eventlog.contract import Entry, LogUnavailable
-from ingest.eventlog.kafka.appending import ROWS_HEADER, TRIED_HEADER
+from ingest.eventlog.kafka.appending import ROWS_HEADER, SINCE_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -131,7 +131,7 @@ class Reader:
 
 def _entry(table: str, record: ConsumerRecord) -> Entry:
     headers = dict(record.headers or ())
-    tried_at = headers.get(TRIED_HEADER)
+    since = headers.get(SINCE_HEADER)
     return Entry(
         table,
         (record.key or b"").decode("utf-8", "replace"),
@@ -140,5 +140,5 @@ def _entry(table: str, record: ConsumerRecord) -> Entry:
         f"p{record.partition}",
         record.offset,
         record.timestamp / 1000,
-        None if tried_at is None else float(tried_at),
+        None if since is None else float(since),
     )

@@ -40,7 +40,7 @@ def split(entry: NewEntry, max_bytes: int) -> Iterator[NewEntry]:
 
 
 def _entry(entry: NewEntry, table: str, rows: pa.RecordBatch) -> NewEntry:
-    return NewEntry(table, entry.app, rows.num_rows, encode(rows), entry.tried_at)
+    return NewEntry(table, entry.app, rows.num_rows, encode(rows), entry.since)
 
 
 def _halves(rows: pa.RecordBatch) -> list[pa.RecordBatch]:
