@@ -41,8 +41,8 @@ CLUSTER_ID = "ZHJhaW5sYWtlLXRlc3RzLTE"
 START_MAX_SECONDS = 60
 STOP_MAX_SECONDS = 20
 
-# The broker becomes the shell's successor under the same process id. Beside it waits a watcher for a word on a pipe that
-# only the test process holds: when that process dies of anything, `kill -9` too, the pipe ends and the broker is killed.
+# The broker takes the shell's place and process id. Beside it a watcher waits for a word on a pipe that only the test
+# process holds: when that process dies of anything, `kill -9` too, the pipe ends and the watcher kills the broker.
 UNDER_WATCH = """
 exec 3<&0
 { read -r released <&3 || kill -9 $$; } &
