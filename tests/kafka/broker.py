@@ -41,8 +41,8 @@ CLUSTER_ID = "ZHJhaW5sYWtlLXRlc3RzLTE"
 START_MAX_SECONDS = 60
 STOP_MAX_SECONDS = 20
 
-# The broker becomes the shell's successor under the same process id. Beside it waits a watcher for a word on a pipe that
-# only the test process holds: when that process dies of anything, `kill -9` too, the pipe ends and the broker is killed.
+# The broker takes the shell's place and process id. Beside it a watcher waits for a word on a pipe that only the test
+# process holds: when that process dies of anything, `kill -9` too, the pipe ends and the watcher kills the broker.
 UNDER_WATCH = """
 exec 3<&0
 { read -r released <&3 || kill -9 $$; } &
@@ -80,13 +80,13 @@ class Broker:
     def administrator(self) -> Access:
         """What somebody needs who may do everything, on a listener of their own."""
         bootstrap = f"127.0.0.1:{self.place.internal_port}"
-        login = {"mechanism": "PLAIN", "user": ADMINISTRATOR, "password": ADMINISTRATOR_PASSWORD}
-        return Access(bootstrap, "SASL_PLAINTEXT", **login)
+        access = Access(bootstrap, "SASL_PLAINTEXT")
+        return replace(access, mechanism="PLAIN", user=ADMINISTRATOR, password=ADMINISTRATOR_PASSWORD)
 
     @property
     def pid(self) -> int | None:
         """The process id while the broker is meant to run."""
-        return self._process and self._process.pid
+        return self._process.pid if self._process else None
 
     @property
     def log_path(self) -> Path:
@@ -100,16 +100,14 @@ class Broker:
     def access_of(self, user: str) -> Access:
         """What that user needs to come in."""
         security, files = self._options.security, self._options.certificates
-        login = {"mechanism": security.mechanism, "user": user, "password": self._options.users[user]}
-        own = {"certificate_path": files.client_path, "key_path": files.client_key_path} if files else {}
-        return Access(
-            self.bootstrap,
-            security.protocol,
-            ca_path=files and files.ca_path,
-            check_host=security.certificate_host == "127.0.0.1",
-            **(own if security.client_certificate else {}),
-            **(login if security.mechanism else {}),
-        )
+        access = Access(self.bootstrap, security.protocol, check_host=security.certificate_host == "127.0.0.1")
+        if files:
+            access = replace(access, ca_path=files.ca_path)
+        if files and security.client_certificate:
+            access = replace(access, certificate_path=files.client_path, key_path=files.client_key_path)
+        if security.mechanism:
+            access = replace(access, mechanism=security.mechanism, user=user, password=self._options.users[user])
+        return access
 
     def start(self, *jvm_options: str) -> None:
         """Start and wait until the broker answers."""

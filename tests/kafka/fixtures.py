@@ -1,7 +1,7 @@
 """Fixtures and factories of Kafka brokers, for the tests of any folder.
 
-``kafka`` is one plain broker for all tests of a process, which keep apart by ``kafka_prefix``. A test that stops, pauses or
-secures its broker makes one of its own: ``with broker(tmp_path) as b``, ``with cluster(tmp_path, 3) as c``.
+``kafka`` is one plain broker for all tests of a process, which keep apart by ``kafka_prefix``. A test that stops, kills
+or secures its broker makes one of its own: ``with broker(tmp_path) as b``, ``with cluster(tmp_path, 3) as c``.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def _options(
 
 @functools.cache
 def _quick_installation() -> Installation:
-    """The installation; on its first use one broker records the classes that it loads, and all later ones start fast."""
+    """The installation; on its first use a broker records the classes that it loads, and all later ones start fast."""
     if reason := what_is_missing():
         pytest.skip(reason)
     installation = installed()
@@ -122,7 +122,7 @@ def _quick_installation() -> Installation:
 
 
 def _record_classes(installation: Installation) -> None:
-    """Run a broker whose JVM writes the archive when it ends, beside its final place: a kill must not leave half of it."""
+    """Run a broker whose JVM writes the archive when it ends; the rename at last lets no kill leave half of it."""
     with tempfile.TemporaryDirectory(dir=installation.folder.parent, prefix="recording-") as temporary:
         archive = Path(temporary) / "classes.jsa"
         place = free_place(1)

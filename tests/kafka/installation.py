@@ -21,7 +21,7 @@ POM = ROOT / "deploy/kafka/pom.xml"
 CACHE = ROOT / ".cache"
 FETCH_MAX_SECONDS = 170
 
-# A broker of a test holds a few megabytes and lives for seconds: a small heap, and no time spent on optimising its code.
+# A broker of a test holds a few megabytes and lives for seconds: a small heap, and no time spent on optimising code.
 JVM_OPTIONS = (
     "-Xmx256m",
     "-XX:+UseSerialGC",

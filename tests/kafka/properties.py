@@ -47,8 +47,8 @@ def free_place(node_id: int) -> Place:
 def _free_port() -> int:
     """A free port that the system gives to no client.
 
-    A client that keeps calling a dead broker in the range of client ports would one day be given that very port, talk to
-    itself, and keep the broker from coming back.
+    A client that keeps calling a dead broker in the range of client ports would one day be given that very port, talk
+    to itself, and keep the broker from coming back.
     """
     while True:
         port = secrets.choice(PORTS)
@@ -109,10 +109,10 @@ def _storage(folder: Path, nodes: int) -> dict[str, str]:
 
 
 def _quick() -> dict[str, str]:
-    """A dead node is missed after three seconds instead of nine, and a group does not wait for more members."""
+    """A dead node is missed after two seconds instead of nine, and a group does not wait for more members."""
     return {
-        "broker.heartbeat.interval.ms": "500",
-        "broker.session.timeout.ms": "3000",
+        "broker.heartbeat.interval.ms": "250",
+        "broker.session.timeout.ms": "2000",
         "group.initial.rebalance.delay.ms": "0",
         "num.network.threads": "2",
         "num.io.threads": "4",
