@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 OVERHEAD_BYTES: Final = 1024  # of a record with its key and headers, and of the batch around it
 REQUEST_MAX_BYTES: Final = 8 << 20
-HALVINGS_MAX: Final = 10
+ENTRY_MIN_BYTES: Final = 8 << 10
 ROWS_HEADER: Final = "rows"
 SINCE_HEADER: Final = "since"
+_TOO_LARGE: Final = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
 class Producer:
@@ -37,19 +38,7 @@ class Producer:
         """Connect. Raises :class:`LogUnavailable`."""
         self._connection = connection
         self._entry_max_bytes = entry_max_bytes
-        try:
-            self._producer = _Producer(
-                **connection.options(),
-                acks="all",
-                enable_idempotence=True,
-                allow_auto_create_topics=False,
-                max_request_size=max(REQUEST_MAX_BYTES, entry_max_bytes + OVERHEAD_BYTES),
-                max_block_ms=1000,
-            )
-            for table in TABLES:  # else the first batch would wait for the metadata of each topic
-                self._producer.partitions_for(connection.topic(table))
-        except (KafkaError, OSError) as error:
-            raise connection.unavailable(error) from error
+        self._producer = self._connected()
 
     def write(self, entries: Sequence[NewEntry], seconds: float) -> None:
         """Return when all entries are kept by all replicas in sync. Raises :class:`LogUnavailable`.
@@ -57,32 +46,52 @@ class Producer:
         What was written then is not known, and some may still be written later.
         """
         deadline = time.monotonic() + seconds
-        try:
-            too_large = self._write(entries, deadline)
-            while too_large:
-                self._halve_limit(too_large[0][1])
-                too_large = self._write([entry for entry, _ in too_large], deadline)
-        except (KafkaError, OSError) as error:
-            raise self._connection.unavailable(error) from error
+        left = list(entries)
+        while left := self._write(left, deadline):
+            # One was too large, and the producer fails whatever comes after it. The broker takes less than it told,
+            # or would not tell: learn it by halving.
+            self._entry_max_bytes //= 2
+            self.close()
+            self._producer = self._connected()
 
     def close(self) -> None:
         """Give up what is not written."""
         self._producer.is_given_up = True
         self._producer.close(timeout=0)
 
-    def _write(
-        self, entries: Sequence[NewEntry], deadline: float
-    ) -> list[tuple[NewEntry, MessageSizeTooLargeError | RecordListTooLargeError]]:
-        """Write all entries, and give those that the broker finds too large."""
-        parts = [part for entry in entries for part in split(entry, self._entry_max_bytes - OVERHEAD_BYTES)]
-        sent = [(part, self._send(part)) for part in parts]
-        too_large = []
+    def _connected(self) -> _Producer:
+        try:
+            producer = self._connection.client(
+                _Producer,
+                acks="all",
+                enable_idempotence=True,
+                allow_auto_create_topics=False,
+                max_request_size=max(REQUEST_MAX_BYTES, self._entry_max_bytes + OVERHEAD_BYTES),
+                max_block_ms=1000,
+            )
+            for table in TABLES:  # else the first batch would wait for the metadata of each topic
+                producer.partitions_for(self._connection.topic(table))
+        except (KafkaError, OSError) as error:
+            raise self._connection.unavailable(error) from error
+        return producer
+
+    def _write(self, entries: Sequence[NewEntry], deadline: float) -> list[NewEntry]:
+        """Write the entries; gives those that are not written because one was too large."""
+        failed: list[tuple[NewEntry, Exception]] = []
+        try:
+            parts = [part for entry in entries for part in split(entry, self._entry_max_bytes - OVERHEAD_BYTES)]
+            sent = [(part, self._send(part)) for part in parts]
+        except (KafkaError, OSError) as error:
+            raise self._connection.unavailable(error) from error
         for part, future in sent:
             try:
                 future.get(max(0.0, deadline - time.monotonic()))
-            except (MessageSizeTooLargeError, RecordListTooLargeError) as error:
-                too_large.append((part, error))
-        return too_large
+            except (KafkaError, OSError) as error:
+                failed.append((part, error))
+        too_large = any(isinstance(error, _TOO_LARGE) for _, error in failed)
+        if failed and (not too_large or self._entry_max_bytes < ENTRY_MIN_BYTES or time.monotonic() > deadline):
+            raise self._connection.unavailable(failed[0][1]) from failed[0][1]
+        return [part for part, _ in failed]
 
     def _send(self, entry: NewEntry) -> FutureRecordMetadata:
         headers = [(ROWS_HEADER, str(entry.rows).encode())]
@@ -90,12 +99,6 @@ class Producer:
             headers.append((SINCE_HEADER, f"{entry.since:.6f}".encode()))
         topic = self._connection.topic(entry.table)
         return self._producer.send(topic, entry.payload, key=entry.app.encode(), headers=headers)
-
-    def _halve_limit(self, error: KafkaError) -> None:
-        """The broker takes less than it told, or would not tell: learn it by halving."""
-        self._entry_max_bytes //= 2
-        if self._entry_max_bytes <= 2 * OVERHEAD_BYTES:
-            raise error
 
 
 class _Producer(KafkaProducer):  # type: ignore[misc] # kafka-python has no types

@@ -5,17 +5,19 @@ from __future__ import annotations
 import ssl
 import tempfile
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import kafka.errors as refusals
+from kafka.net.compat import KafkaNetClient
 
 from ingest.eventlog.contract import LogUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 CONNECT_SECONDS: Final = 5.0
 REQUEST_SECONDS: Final = 10.0
+Client = TypeVar("Client")
 
 _MEANINGS: Final[Sequence[tuple[tuple[type[refusals.KafkaError], ...], str]]] = (
     (
@@ -121,8 +123,29 @@ class KafkaConnection:
             options["sasl_plain_password"] = self.sasl.password
         return options
 
+    def client(self, kind: Callable[..., Client], **options: Any) -> Client:
+        """A connected client of kafka-python. Raises :class:`LogUnavailable`.
+
+        One that does not come to be leaves nothing behind: kafka-python itself forgets the thread and the sockets of a
+        client whose first connection fails, and a receiver tries again for hours while a broker is away.
+        """
+        networks: list[KafkaNetClient] = []
+
+        def network(**given: Any) -> KafkaNetClient:
+            networks.append(KafkaNetClient(**given))
+            return networks[-1]
+
+        try:
+            return kind(**self.options(), **options, kafka_client=network)
+        except (refusals.KafkaError, OSError) as error:
+            for left in networks:
+                left.close()
+            raise self.unavailable(error) from error
+
     def unavailable(self, error: Exception) -> LogUnavailable:
         """What an error of kafka-python means: a sentence that says what to do."""
         meaning = next((text for kinds, text in _MEANINGS if isinstance(error, kinds)), None)
+        if meaning is None and "AuthorizationFailed" in str(error):  # kafka-python tells some in words only
+            meaning = _MEANINGS[0][1]
         said = meaning.format(prefix=self.prefix) if meaning else f"refuses ({error})"
         return LogUnavailable(f"Kafka at {','.join(self.servers)} {said}")

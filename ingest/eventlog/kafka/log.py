@@ -20,6 +20,7 @@ from kafka.errors import KafkaError
 
 from ingest.eventlog.contract import AlreadyHeld, Entry, Lag, LogUnavailable, OwnershipLost
 from ingest.eventlog.kafka.appending import Producer
+from ingest.eventlog.kafka.connection import REQUEST_SECONDS
 from ingest.eventlog.kafka.membership import Membership
 from ingest.eventlog.kafka.reading import Reader
 from ingest.eventlog.kafka.topics import Topics
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 APPEND_SECONDS: Final = 10.0
 TOPICS_SECONDS: Final = 20.0
+RETRY_SECONDS: Final = 0.2
 MARKS_MAX: Final = 200_000  # this process's latest: Heroku repeats within seconds, and landing knows the rest
 
 
@@ -162,16 +164,18 @@ class KafkaLog:
 
     def _committed(self) -> Mapping[TopicPartition, OffsetAndMetadata]:
         """The group's commits; none before there is a group."""
-        try:
-            admin = KafkaAdminClient(**self._connection.options())
+        deadline = time.monotonic() + REQUEST_SECONDS
+        while True:
             try:
-                return dict(admin.list_group_offsets(self._connection.group)[self._connection.group])
+                with self._connection.client(KafkaAdminClient) as admin:
+                    return dict(admin.list_group_offsets(self._connection.group)[self._connection.group])
             except refusals.GroupIdNotFoundError:
                 return {}
-            finally:
-                admin.close()
-        except (KafkaError, OSError) as error:
-            raise self._connection.unavailable(error) from error
+            except (KafkaError, OSError) as error:
+                # A broker that has just started finds its coordinator only after a while.
+                if not getattr(error, "retriable", False) or time.monotonic() > deadline:
+                    raise self._connection.unavailable(error) from error
+            time.sleep(RETRY_SECONDS)
 
     def _known_topics(self) -> Topics:
         if self._topics is None:

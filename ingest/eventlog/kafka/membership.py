@@ -42,19 +42,16 @@ class Membership:
         self._connection = connection
         self._committed: dict[TopicPartition, int] = {}
         self._joining_until: float | None = time.monotonic() + JOIN_SECONDS
-        try:
-            self._consumer = KafkaConsumer(
-                **connection.options(),
-                group_id=connection.group,
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                allow_auto_create_topics=False,
-                session_timeout_ms=SESSION_MS,
-                max_poll_interval_ms=LANDING_MAX_MS,
-            )
-            self._consumer.subscribe(list(topics), listener=_Pausing(self._consumer, self._committed))
-        except (KafkaError, OSError) as error:
-            raise connection.unavailable(error) from error
+        self._consumer = connection.client(
+            KafkaConsumer,
+            group_id=connection.group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            allow_auto_create_topics=False,
+            session_timeout_ms=SESSION_MS,
+            max_poll_interval_ms=LANDING_MAX_MS,
+        )
+        self._consumer.subscribe(list(topics), listener=_Pausing(self._consumer, self._committed))
 
     def partitions(self, topic: str) -> list[int]:
         """The partitions of a topic that this process may land now; the first call waits for the group."""

@@ -36,19 +36,16 @@ class Reader:
         self._waiting: deque[ConsumerRecord] = deque()
         self._last = _NONE  # offset of the last entry that was given out or passed over
         self._end = 0  # offset behind the last entry, as far as is known
-        try:
-            self._consumer = KafkaConsumer(
-                **connection.options(),
-                group_id=None,
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                allow_auto_create_topics=False,
-                max_partition_fetch_bytes=FETCH_BYTES,
-                fetch_max_bytes=FETCH_BYTES,
-                fetch_max_wait_ms=FETCH_WAIT_MS,
-            )
-        except (KafkaError, OSError) as error:
-            raise connection.unavailable(error) from error
+        self._consumer = connection.client(
+            KafkaConsumer,
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            allow_auto_create_topics=False,
+            max_partition_fetch_bytes=FETCH_BYTES,
+            fetch_max_bytes=FETCH_BYTES,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+        )
 
     def read(self, table: str, partition: int, after: int, rows_max: int, bytes_max: int) -> list[Entry]:
         """Entries above ``after`` within both limits, at least one if there is any. Raises :class:`LogUnavailable`."""

@@ -37,15 +37,12 @@ class Topics:
         """Ask for the topics and make those that are missing. Raises :class:`LogUnavailable`."""
         self._connection = connection
         try:
-            admin = KafkaAdminClient(**connection.options())
-            try:
+            with connection.client(KafkaAdminClient) as admin:
                 self._known = self._described(admin)
                 if missing := [table for table in TABLES if table not in self._known]:
                     self._make(admin, missing)
                     self._known = self._described(admin)
                 self.entry_max_bytes = self._limit(admin)
-            finally:
-                admin.close()
         except (KafkaError, OSError) as error:
             raise connection.unavailable(error) from error
 
