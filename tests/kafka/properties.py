@@ -114,6 +114,7 @@ def _quick() -> dict[str, str]:
         "broker.heartbeat.interval.ms": "250",
         "broker.session.timeout.ms": "2000",
         "group.initial.rebalance.delay.ms": "0",
+        "group.min.session.timeout.ms": "500",
         "num.network.threads": "2",
         "num.io.threads": "4",
         "log.cleaner.dedupe.buffer.size": "2097152",  # by default half of the small heap

@@ -14,29 +14,25 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
-import kafka.errors as refusals
-from kafka import KafkaAdminClient, TopicPartition
-from kafka.errors import KafkaError
+from kafka import TopicPartition
 
 from ingest.eventlog.contract import AlreadyHeld, Entry, Lag, LogUnavailable, OwnershipLost
 from ingest.eventlog.kafka.appending import Producer
-from ingest.eventlog.kafka.connection import REQUEST_SECONDS
 from ingest.eventlog.kafka.membership import Membership
 from ingest.eventlog.kafka.reading import Reader
+from ingest.eventlog.kafka.standing import standings
 from ingest.eventlog.kafka.topics import Topics
 from ingest.schema import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from kafka.structs import OffsetAndMetadata
+    from collections.abc import Sequence
 
     from ingest.eventlog.contract import Mark, NewEntry
     from ingest.eventlog.kafka.connection import KafkaConnection
+    from ingest.eventlog.kafka.standing import Standing
 
 APPEND_SECONDS: Final = 10.0
 TOPICS_SECONDS: Final = 20.0
-RETRY_SECONDS: Final = 0.2
 MARKS_MAX: Final = 200_000  # this process's latest: Heroku repeats within seconds, and landing knows the rest
 
 
@@ -118,31 +114,27 @@ class KafkaLog:
     def end(self, table: str, partition: str) -> int:
         """The last offset; -1 when there is none."""
         place = self._place(table, partition)
-        return self._reading().ends([place])[place] - 1
+        return self._reading().end(place) - 1
 
     def before(self, table: str, partition: str, appended_at: float) -> int:
         """The last offset before that time."""
         place = self._place(table, partition)
         since = self._reading().since(place, appended_at)
-        return (self._reading().ends([place])[place] if since is None else since) - 1
+        return (self._reading().end(place) if since is None else since) - 1
 
     def backlog(self) -> Sequence[Lag]:
         """What lies above the group's commits, by partition."""
-        places = [TopicPartition(self._connection.topic(table), n) for table, n in self._numbers()]
-        committed = self._committed()
-        starts, ends = self._reading().starts(places), self._reading().ends(places)
         lags = []
-        for (table, number), place in zip(self._numbers(), places, strict=True):
-            known = committed.get(place)
-            after = starts[place] if known is None else known.offset
-            if ends[place] > after:
-                lags.append(self._lag(table, number, after, ends[place] - after, max(0, starts[place] - after)))
+        for each in standings(self._connection, self._known_topics()):
+            after = each.start if each.next_offset is None else each.next_offset
+            if each.end > after:
+                lags.append(self._lag(each, after))
         return lags
 
     def last_landed_at(self) -> float | None:
         """The latest commit, as landers note it beside the offset."""
-        times = [float(known.metadata) for known in self._committed().values() if known.metadata]
-        return max(times, default=None)
+        found = standings(self._connection, self._known_topics())
+        return max((each.committed_at for each in found if each.committed_at is not None), default=None)
 
     def close(self) -> None:
         """Leave the group and close all connections."""
@@ -152,30 +144,20 @@ class KafkaLog:
             if client is not None:
                 client.close()
 
-    def _lag(self, table: str, number: int, after: int, entries: int, lost: int) -> Lag:
-        oldest = self._reading().read(table, number, after - 1, 1, 1)
-        return Lag(table, f"p{number}", entries, None, None, oldest[0].appended_at if oldest else None, lost)
-
-    def _numbers(self) -> list[tuple[str, int]]:
-        return [(table, number) for table in TABLES for number in self._known_topics().partitions(table)]
+    def _lag(self, standing: Standing, after: int) -> Lag:
+        oldest = self._reading().read(standing.table, standing.number, after - 1, 1, 1)
+        return Lag(
+            standing.table,
+            f"p{standing.number}",
+            standing.end - after,
+            None,
+            None,
+            oldest[0].appended_at if oldest else None,
+            max(0, standing.start - after),
+        )
 
     def _place(self, table: str, partition: str) -> TopicPartition:
         return TopicPartition(self._connection.topic(table), int(partition[1:]))
-
-    def _committed(self) -> Mapping[TopicPartition, OffsetAndMetadata]:
-        """The group's commits; none before there is a group."""
-        deadline = time.monotonic() + REQUEST_SECONDS
-        while True:
-            try:
-                with self._connection.client(KafkaAdminClient) as admin:
-                    return dict(admin.list_group_offsets(self._connection.group)[self._connection.group])
-            except refusals.GroupIdNotFoundError:
-                return {}
-            except (KafkaError, OSError) as error:
-                # A broker that has just started finds its coordinator only after a while.
-                if not getattr(error, "retriable", False) or time.monotonic() > deadline:
-                    raise self._connection.unavailable(error) from error
-            time.sleep(RETRY_SECONDS)
 
     def _known_topics(self) -> Topics:
         if self._topics is None:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 SESSION_MS: Final = 15_000  # after a sudden death the partitions wait this long for another lander
 LANDING_MAX_MS: Final = 300_000  # between two calls: longer, and others land what this process was to land
-JOIN_SECONDS: Final = 10.0
+JOIN_SECONDS: Final = 20.0  # longer than a session: a lander that died is waited for
+WAIT_EVERY_SECONDS: Final = 2.0
 POLL_MS: Final = 100
 _LOST: Final = (
     refusals.CommitFailedError,
@@ -41,6 +42,7 @@ class Membership:
         """Join. Raises :class:`LogUnavailable`."""
         self._connection = connection
         self._committed: dict[TopicPartition, int] = {}
+        self._waited_at = 0.0
         self._joining_until: float | None = time.monotonic() + JOIN_SECONDS
         self._consumer = connection.client(
             KafkaConsumer,
@@ -49,6 +51,7 @@ class Membership:
             auto_offset_reset="earliest",
             allow_auto_create_topics=False,
             session_timeout_ms=SESSION_MS,
+            heartbeat_interval_ms=SESSION_MS // 5,
             max_poll_interval_ms=LANDING_MAX_MS,
         )
         self._consumer.subscribe(list(topics), listener=_Pausing(self._consumer, self._committed))
@@ -65,6 +68,11 @@ class Membership:
 
     def keep_up(self, timeout_ms: int = 0) -> None:
         """Take part in the group: who is silent is taken for dead. Nothing is fetched."""
+        now = time.monotonic()
+        if now - self._waited_at > WAIT_EVERY_SECONDS:
+            # kafka-python joins in the background, but a poll without any time never sees that it has joined.
+            timeout_ms = max(timeout_ms, POLL_MS)
+            self._waited_at = now
         try:
             self._consumer.poll(timeout_ms=timeout_ms)
         except (KafkaError, OSError) as error:

@@ -13,7 +13,7 @@ from ingest.eventlog.contract import Entry, LogUnavailable
 from ingest.eventlog.kafka.appending import ROWS_HEADER, SINCE_HEADER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
     from kafka.consumer.fetcher import ConsumerRecord
 
@@ -58,13 +58,9 @@ class Reader:
             self._place = None
             raise self._connection.unavailable(error) from error
 
-    def starts(self, places: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """The first offset that each partition still holds."""
-        return self._ask(lambda: self._consumer.beginning_offsets(places))
-
-    def ends(self, places: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """The offset behind the last entry of each partition."""
-        return self._ask(lambda: self._consumer.end_offsets(places))
+    def end(self, place: TopicPartition) -> int:
+        """The offset behind the last entry of a partition."""
+        return int(self._ask(lambda: self._consumer.end_offsets([place]))[place])
 
     def since(self, place: TopicPartition, appended_at: float) -> int | None:
         """The offset of the first entry appended at or after that time; None if there is none."""
