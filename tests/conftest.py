@@ -12,6 +12,8 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+pytest_plugins = ("tests.s3.fixtures",)
+
 # A busy machine is no error: no example has a deadline, and generating one may take its time.
 # In CI the examples are the same each time: what a new one finds belongs to the developer who ran it.
 DERANDOMIZE = os.environ.get("CI") == "true"
