@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.s3.faults import FaultProxy
+from transforms.objects import S3Options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -149,3 +150,15 @@ def _answers(port: int, keeper: subprocess.Popen[bytes]) -> bool:
         else:
             return True
     return False
+
+
+def options_for(s3: S3Server, bucket: str, prefix: str = "lake", endpoint: str | None = None) -> S3Options:
+    """How to reach a prefix in a bucket of the server, or of a proxy before it."""
+    return S3Options(
+        bucket,
+        prefix,
+        endpoint=endpoint or s3.endpoint,
+        region=s3.region,
+        access_key=s3.access_key,
+        secret_key=s3.secret_key,
+    )
