@@ -294,7 +294,7 @@ class ObjectStore:
         if isinstance(error, PreconditionError | AlreadyExistsError) or status in {409, 412}:
             return ConditionError(f"{self.place}/{key} was written by another process; start again.")
         if isinstance(error, FileNotFoundError):
-            return NoObjectError(f"{self.place}/{key} is not there.")
+            return NoObjectError(f"{self.place}/{key} is not there; start again.")
         if status >= 500:
             return UnclearError(f"the store of {self.place} answers with {status} again and again; try later.")
         if not status and "HTTP error" in text:

@@ -90,6 +90,37 @@ def write_next(rows: pl.DataFrame, previous: Path, path: Path, metadata: Mapping
     _require_whole(rows, path)
 
 
+def encode(rows: pl.DataFrame, metadata: Mapping[str, str]) -> bytes:
+    """Rows as the bytes of a file."""
+    target = BytesIO()
+    write(rows, target, metadata)
+    return target.getvalue()
+
+
+def encode_next(
+    rows: pl.DataFrame, previous: bytes, metadata: Mapping[str, str], now: float, size_bytes: int | None = None
+) -> bytes:
+    """Rows as the bytes of the next version of a file (see rewriting.py)."""
+    target = BytesIO()
+    rewriting.write_next(
+        rows,
+        BytesIO(previous),
+        target,
+        metadata=metadata,
+        row_group_rows=ROW_GROUP_ROWS,
+        now=now,
+        size_bytes=size_bytes,
+    )
+    return target.getvalue()
+
+
+def encode_alone(rows: pl.DataFrame, metadata: Mapping[str, str]) -> bytes:
+    """Rows as the bytes of a file, in which they take the very bytes that :func:`encode_next` gives them."""
+    target = BytesIO()
+    rewriting.write_alone(rows, target, metadata=metadata, row_group_rows=ROW_GROUP_ROWS)
+    return target.getvalue()
+
+
 def _require_whole(rows: pl.DataFrame, file: Path | BytesIO) -> None:
     if read_footer(file).rows != rows.height:
         raise TornFileError(f"{_name(file)} was not written whole")

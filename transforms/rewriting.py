@@ -91,8 +91,14 @@ def kept_regions(file: Path | BinaryIO) -> list[Region]:
     return _kept(pq.read_metadata(file))
 
 
+def regions_in(metadata: Mapping[str, str]) -> list[Region]:
+    """The bytes of earlier versions that a footer with this metadata keeps."""
+    return [Region(*stored) for stored in json.loads(metadata.get(KEPT_KEY, "[]"))]
+
+
 def _kept(footer: pq.FileMetaData) -> list[Region]:
-    return [Region(*stored) for stored in json.loads((footer.metadata or {}).get(KEPT_KEY.encode(), b"[]"))]
+    stored = (footer.metadata or {}).get(KEPT_KEY.encode(), b"[]")
+    return regions_in({KEPT_KEY: stored.decode()})
 
 
 def first_gap(regions: Sequence[Region], size: int) -> int:
