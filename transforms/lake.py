@@ -18,7 +18,7 @@ import re
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -36,8 +36,8 @@ SENTINEL_DATE: Final = "1970-01-01"
 SENTINEL_NAME: Final = "empty-0.parquet"
 PREPARE_TRIES: Final = 3
 RECENT_DATES: Final = 2  # at start only these are looked through: older ones were settled by the process before
-_FILE: Final = re.compile(r"(.+)-(\d{6,})\.parquet")
-_DATE_FOLDER: Final = re.compile(r"date=(\d{4}-\d{2}-\d{2})")
+FILE: Final = re.compile(r"(.+)-(\d{6,})\.parquet")
+DATE_FOLDER: Final = re.compile(r"date=(\d{4}-\d{2}-\d{2})")
 
 
 class LakeError(Exception):
@@ -48,6 +48,10 @@ class LakeLockedError(LakeError):
     """Another process lands into this lake or cleans it up."""
 
 
+class StaleOwnerError(LakeError):
+    """Another lander has written meanwhile, so this one is not the owner any more; nothing was written."""
+
+
 @dataclass(frozen=True)
 class LakeFile:
     """The place of one landed file. ``sequence`` counts from 1 within (table, date, partition)."""
@@ -56,11 +60,21 @@ class LakeFile:
     date: str
     partition: str
     sequence: int
+    version: str | None = field(default=None, compare=False)
 
     @property
     def name(self) -> str:
         """The file's name in its date folder."""
         return f"{self.partition}-{self.sequence:06d}.parquet"
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What lies in the lake; sentinels do not count."""
+
+    files: int
+    size_bytes: int
+    days: int
 
 
 class LocalLake:
@@ -100,7 +114,7 @@ class LocalLake:
 
     def dates(self, table: str) -> list[str]:
         """The dates a table has folders for, in order; the sentinel's own folder does not count."""
-        found = (_DATE_FOLDER.fullmatch(folder.name) for folder in _entries(self.path / table))
+        found = (DATE_FOLDER.fullmatch(folder.name) for folder in _entries(self.path / table))
         return sorted(match[1] for match in found if match and match[1] != SENTINEL_DATE)
 
     def files(self, table: str, date: str, partition: str) -> list[LakeFile]:
@@ -155,7 +169,7 @@ class LocalLake:
                 for table in parquet.SCHEMAS
                 for date in self.dates(table)[-RECENT_DATES:]
                 for entry in _entries(self._folder(table, date))
-                if (match := _FILE.fullmatch(entry.name))
+                if (match := FILE.fullmatch(entry.name))
             }
         return self._unsettled
 

@@ -40,6 +40,7 @@ class Origin:
     identity: str
     offset: int
     memory_bytes: int
+    sealed: bool = False
 
     def metadata(self) -> dict[str, str]:
         """As key-values of a Parquet footer."""
@@ -48,6 +49,7 @@ class Origin:
             "drainlake.offset": str(self.offset),
             "drainlake.version": SCHEMA_VERSION,
             "drainlake.bytes": str(self.memory_bytes),
+            **({"drainlake.sealed": "1"} if self.sealed else {}),
         }
 
 
@@ -65,7 +67,10 @@ class Footer:
         found = self.metadata
         try:
             return Origin(
-                found["drainlake.log"], int(found["drainlake.offset"]), int(found.get("drainlake.bytes", "0"))
+                found["drainlake.log"],
+                int(found["drainlake.offset"]),
+                int(found.get("drainlake.bytes", "0")),
+                sealed="drainlake.sealed" in found,
             )
         except (KeyError, ValueError):
             return None
