@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -76,43 +77,85 @@ class Footer:
             return None
 
 
-def write(rows: pl.DataFrame, path: Path, metadata: Mapping[str, str]) -> None:
-    """Write rows to a path and read the footer back. Raises if a full disk or a fault left it not whole."""
+def write(rows: pl.DataFrame, file: Path | BytesIO, metadata: Mapping[str, str]) -> None:
+    """Write rows to a file and read the footer back. Raises if a full disk or a fault left it not whole."""
     rows.write_parquet(
-        path,
+        file,
         compression="zstd",
         compression_level=ZSTD_LEVEL,
         row_group_size=ROW_GROUP_ROWS,
         metadata=dict(metadata),
     )
-    if read_footer(path).rows != rows.height:
-        raise TornFileError(f"{path} was not written whole")
+    _require_whole(rows, file)
 
 
 def write_next(rows: pl.DataFrame, previous: Path, path: Path, metadata: Mapping[str, str], now: float) -> None:
     """Write rows to a path as the next version of ``previous`` (see rewriting.py); else as :func:`write`."""
-    rewriting.write_next(rows, previous, path, metadata=metadata, row_group_rows=ROW_GROUP_ROWS, now=now)
-    if read_footer(path).rows != rows.height:
-        raise TornFileError(f"{path} was not written whole")
+    with previous.open("rb") as source, path.open("wb") as target:
+        rewriting.write_next(rows, source, target, metadata=metadata, row_group_rows=ROW_GROUP_ROWS, now=now)
+    _require_whole(rows, path)
 
 
-def read(path: Path) -> pl.DataFrame:
-    """All rows of a file. ``path`` is taken literally: brackets and stars in it are no glob."""
-    return pl.read_parquet(path, glob=False, hive_partitioning=False)
+def encode(rows: pl.DataFrame, metadata: Mapping[str, str]) -> bytes:
+    """Rows as the bytes of a file."""
+    target = BytesIO()
+    write(rows, target, metadata)
+    return target.getvalue()
 
 
-def read_footer(path: Path) -> Footer:
-    """Read a footer. Raises :class:`TornFileError` if the file is not whole, FileNotFoundError if absent."""
+def encode_next(
+    rows: pl.DataFrame, previous: bytes, metadata: Mapping[str, str], now: float, size_bytes: int | None = None
+) -> bytes:
+    """Rows as the bytes of the next version of a file (see rewriting.py)."""
+    target = BytesIO()
+    rewriting.write_next(
+        rows,
+        BytesIO(previous),
+        target,
+        metadata=metadata,
+        row_group_rows=ROW_GROUP_ROWS,
+        now=now,
+        size_bytes=size_bytes,
+    )
+    return target.getvalue()
+
+
+def encode_alone(rows: pl.DataFrame, metadata: Mapping[str, str]) -> bytes:
+    """Rows as the bytes of a file, in which they take the very bytes that :func:`encode_next` gives them."""
+    target = BytesIO()
+    rewriting.write_alone(rows, target, metadata=metadata, row_group_rows=ROW_GROUP_ROWS)
+    return target.getvalue()
+
+
+def _require_whole(rows: pl.DataFrame, file: Path | BytesIO) -> None:
+    if read_footer(file).rows != rows.height:
+        raise TornFileError(f"{_name(file)} was not written whole")
+
+
+def read(file: Path | BytesIO) -> pl.DataFrame:
+    """All rows of a file. A path is taken literally: brackets and stars in it are no glob."""
+    return pl.read_parquet(file, glob=False, hive_partitioning=False)
+
+
+def read_footer(file: Path | BytesIO) -> Footer:
+    """Read a footer. Raises :class:`TornFileError` if the file is not whole, FileNotFoundError if absent.
+
+    Of a file in memory its end is enough, as long as the footer is in it.
+    """
     try:
-        with pq.ParquetFile(path) as file:
-            schema = pl.Schema(file.schema_arrow)
-            stored = file.metadata.metadata or {}
-            rows = file.metadata.num_rows
+        with pq.ParquetFile(file) as opened:
+            schema = pl.Schema(opened.schema_arrow)
+            stored = opened.metadata.metadata or {}
+            rows = opened.metadata.num_rows
     except FileNotFoundError:
         raise
     except (pa.ArrowInvalid, OSError, pl.exceptions.PolarsError) as error:
-        raise TornFileError(f"{path} is no whole Parquet file ({str(error).splitlines()[0]})") from error
+        raise TornFileError(f"{_name(file)} is no whole Parquet file ({str(error).splitlines()[0]})") from error
     return Footer(rows, schema, {_text(key): _text(value) for key, value in stored.items()})
+
+
+def _name(file: Path | BytesIO) -> str:
+    return "it" if isinstance(file, BytesIO) else str(file)
 
 
 def _text(value: bytes) -> str:

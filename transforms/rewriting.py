@@ -8,6 +8,9 @@ So a new version keeps the bytes of the version before at their old places, as d
 rows beside them; the footer, always last, names the new rows only. Whoever holds the old footer still finds
 the old rows, and whoever reads the new one finds the new. Bytes of still older versions are kept while they
 were replaced less than KEPT_SECONDS ago; then they are a hole, which takes no disk, for later rows to fill.
+
+The same holds on S3, where a file is one object: a reader asks for ranges of it, one after the other. Both lakes use
+this module, which works on open files; in one that cannot have holes, such as an object's bytes, there are zeros.
 """
 
 from __future__ import annotations
@@ -42,44 +45,60 @@ class Region(NamedTuple):
 
 def write_next(
     rows: pl.DataFrame,
-    previous: Path,
-    path: Path,
+    previous: BinaryIO,
+    target: BinaryIO,
     *,
     metadata: Mapping[str, str],
     row_group_rows: int,
     now: float,
+    size_bytes: int | None = None,
 ) -> None:
-    """Write ``rows`` to ``path`` as the next version of ``previous``, which stays as it is.
+    """Write ``rows`` to ``target`` as the next version of the file ``previous``, which stays as it is.
 
-    ``metadata`` is the new footer's; ``now`` is the time in seconds since 1970.
+    ``metadata`` is the new footer's; ``now`` is the time in seconds since 1970. ``size_bytes`` is what the rows are
+    expected to take; without it twice as much as those before.
     """
     regions = sorted(regions_to_keep(previous, now))
     stored = {**metadata, KEPT_KEY: json.dumps(regions)}
-    size = 2 * sum(region.end - region.start for region in regions if region.replaced_at == now)
+    size = size_bytes or 2 * sum(region.end - region.start for region in regions if region.replaced_at == now)
     for start in (first_gap(regions, size), max(region.end for region in regions)):
-        with previous.open("rb") as source, path.open("wb") as target:
-            if _write(rows, start, regions, source, target, stored, row_group_rows):
-                return
+        target.seek(0)
+        target.truncate()
+        if _write(rows, start, regions, previous, target, stored, row_group_rows):
+            return
 
 
-def regions_to_keep(previous: Path, now: float) -> list[Region]:
+def write_alone(rows: pl.DataFrame, target: BinaryIO, *, metadata: Mapping[str, str], row_group_rows: int) -> None:
+    """Write ``rows`` to ``target`` without anything of an earlier version, byte for byte as ``write_next`` does."""
+    _write(rows, len(MAGIC), (), target, target, metadata, row_group_rows)
+
+
+def regions_to_keep(previous: BinaryIO, now: float) -> list[Region]:
     """What a reader may still look up: the rows of ``previous``, and of versions replaced just before."""
     footer = pq.read_metadata(previous)
-    start, end = _live(footer)
+    start, end = live_extent(footer)
     kept = [Region(start, end, now)]
     budget = KEPT_MAX_BYTES
-    for stored in json.loads((footer.metadata or {}).get(KEPT_KEY.encode(), b"[]")):
-        region = Region(*stored)
+    for region in _kept(footer):
         budget -= region.end - region.start
         if now - region.replaced_at < KEPT_SECONDS and budget > 0:
             kept.append(region)
     return kept
 
 
-def kept_regions(path: Path) -> list[Region]:
+def kept_regions(file: Path | BinaryIO) -> list[Region]:
     """The bytes of earlier versions that a file still holds."""
-    metadata = pq.read_metadata(path).metadata or {}
-    return [Region(*stored) for stored in json.loads(metadata.get(KEPT_KEY.encode(), b"[]"))]
+    return _kept(pq.read_metadata(file))
+
+
+def regions_in(metadata: Mapping[str, str]) -> list[Region]:
+    """The bytes of earlier versions that a footer with this metadata keeps."""
+    return [Region(*stored) for stored in json.loads(metadata.get(KEPT_KEY, "[]"))]
+
+
+def _kept(footer: pq.FileMetaData) -> list[Region]:
+    stored = (footer.metadata or {}).get(KEPT_KEY.encode(), b"[]")
+    return regions_in({KEPT_KEY: stored.decode()})
 
 
 def first_gap(regions: Sequence[Region], size: int) -> int:
@@ -92,7 +111,7 @@ def first_gap(regions: Sequence[Region], size: int) -> int:
     return start
 
 
-def _live(footer: pq.FileMetaData) -> tuple[int, int]:
+def live_extent(footer: pq.FileMetaData) -> tuple[int, int]:
     """The extent of the rows that a footer names."""
     starts, ends = [len(MAGIC)], [len(MAGIC)]
     chunks = [
@@ -124,7 +143,8 @@ def _write(
         _copy(before, source, sink)
         _skip_to(start, sink)
         for piece in rows.iter_slices(row_group_rows):
-            writer.write_table(piece.to_arrow())
+            # Rechunked, so that equal rows give equal bytes: pages would end where chunks do.
+            writer.write_table(piece.rechunk().to_arrow())
         if behind and sink.tell() > behind[0].start:
             return False
         _copy(behind, source, sink)
