@@ -26,7 +26,7 @@ class Cli:
     def env(self, **more: str) -> dict[str, str]:
         """The environment a process gets: ours without settings, plus those given."""
         kept = {
-            k: v for k, v in os.environ.items() if not k.startswith("DRAINLAKE_") and k not in {"PORT", "KAFKA_URL"}
+            k: v for k, v in os.environ.items() if not k.startswith(("DRAINLAKE_", "KAFKA_", "AWS_")) and k != "PORT"
         }
         return kept | self.environment | more
 

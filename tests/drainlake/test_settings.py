@@ -12,6 +12,7 @@ import pytest
 
 from drainlake import settings, values
 from drainlake.errors import WrongUse
+from drainlake.kafka_url import KafkaUrl
 from drainlake.settings import NAMES, TABLE
 from drainlake.values import Secret
 
@@ -28,6 +29,9 @@ def _behaviour(case: dict[str, Any]) -> str:
 def _shown(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value).replace(str(Path.cwd()), "CWD")
+    if isinstance(value, KafkaUrl):
+        secured = f" as {value.user} with {value.password.reveal()} by {value.mechanism}" if value.password else ""
+        return str(value) + secured
     if isinstance(value, dict):
         return {name: [secret.reveal() for secret in secrets] for name, secrets in value.items()}
     return value
