@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from drainlake import values
+from drainlake import places, values
 from drainlake.errors import WrongUse
+from drainlake.places import S3Place
 from drainlake.values import Secret
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Settings:
 
     home: Path
     log: Path
-    lake: Path
+    lake: Path | S3Place
     host: str
     port: int
     land_seconds: float
@@ -76,10 +77,6 @@ def _log(text: str) -> Path | None:
     return None if text == "embedded" else _local(text, "kafka", "Kafka")
 
 
-def _lake(text: str) -> Path:
-    return _local(text, "s3", "S3")
-
-
 TABLE: Final = (
     Setting(
         "DRAINLAKE_HOME",
@@ -101,9 +98,9 @@ TABLE: Final = (
         "DRAINLAKE_LAKE",
         "lake",
         "<lake/ in the home>",
-        "folder",
-        "The Parquet lake; `s3://bucket/prefix` comes later and is refused until then.",
-        _lake,
+        "folder or S3",
+        "The Parquet lake: a folder, or `s3://bucket/prefix` with the usual `AWS_…` names.",
+        places.parse,
     ),
     Setting(
         "DRAINLAKE_DRAINS",
@@ -198,6 +195,8 @@ def parse(texts: Mapping[str, str]) -> Settings:
     found = {setting.field: _value(setting, texts.get(setting.name, "").strip()) for setting in TABLE}
     found["log"] = found["log"] or found["home"] / "log.db"
     found["lake"] = found["lake"] or found["home"] / "lake"
+    if isinstance(found["lake"], S3Place):
+        found["lake"] = places.with_access(found["lake"], texts)
     found["drains"] = found["drains"] or {}
     settings = Settings(**found)
     _refuse_contradictions(settings)
