@@ -149,7 +149,8 @@ def _span(seconds: float) -> str:
 
 def examine(settings: Settings) -> list[Part]:
     """Look at log and lake as they are now."""
-    from transforms.locallake import LocalLake  # noqa: PLC0415 - polars is slow to import
+    from drainlake.places import lake_at  # noqa: PLC0415 - polars is slow to import
+    from transforms.lake import LakeError  # noqa: PLC0415
 
     problem: Part | None = None
     log = LogState(None)
@@ -157,7 +158,10 @@ def examine(settings: Settings) -> list[Part]:
         log = _log_state(settings)
     except Failure as failure:
         problem = Part("log", failure.sentence.rstrip("."), well=False)
-    lake = LocalLake(settings.lake).totals()
+    try:
+        lake = lake_at(settings.lake).totals()
+    except LakeError as error:
+        return [problem or Part("log", "not looked at"), Part("lake", str(error).rstrip("."), well=False)]
     seen = _seen(settings) if lake is not None else None
     parts = judge(log, lake, seen, now=time.time(), land_seconds=settings.land_seconds)
     return [problem, *parts[1:]] if problem is not None else parts

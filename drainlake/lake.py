@@ -6,6 +6,7 @@ import queue
 import signal
 import threading
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
@@ -18,9 +19,9 @@ from queries.database import connect, ensure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from drainlake.settings import Settings
+    from transforms.objects import S3Options
 
 BATCH_ROWS: Final = 10_000
 INTERRUPT_SECONDS: Final = 0.05
@@ -30,10 +31,8 @@ Result = TypeVar("Result")
 @contextmanager
 def open_lake(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to the lake, closed at the end; a lake that is not there yet is an empty one."""
-    if not settings.lake.is_dir():
-        click.echo(f"Note: nothing has landed in {settings.lake} yet.", err=True)
     try:
-        connection = connect(str(settings.lake), settings.catalog)
+        connection = _connect(settings)
     except ValueError as error:
         raise WrongUse(str(error), "another DRAINLAKE_LAKE") from None
     except duckdb.Error as error:
@@ -42,10 +41,28 @@ def open_lake(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def make_catalog(lake: str, database: Path) -> None:
+def _connect(settings: Settings) -> duckdb.DuckDBPyConnection:
+    if isinstance(settings.lake, Path):
+        if not settings.lake.is_dir():
+            click.echo(f"Note: nothing has landed in {settings.lake} yet.", err=True)
+        return connect(str(settings.lake), settings.catalog)
+    from transforms.objects import StoreError  # noqa: PLC0415 - only a lake on S3 needs it
+
+    try:
+        store = settings.lake.store()
+        if not store.children("")[0]:
+            click.echo(f"Note: nothing has landed in {settings.lake} yet.", err=True)
+        return connect(str(settings.lake), settings.catalog, store)
+    except StoreError as error:
+        raise _failure(str(error)) from None
+
+
+def make_catalog(lake: str, database: Path, options: S3Options | None = None) -> None:
     """Make ``lake.duckdb`` for other clients, if that can be done; every question does, or does without."""
-    with suppress(OSError, ValueError, duckdb.Error):
-        ensure(lake, database)
+    from transforms.objects import ObjectStore, StoreError  # noqa: PLC0415
+
+    with suppress(OSError, ValueError, duckdb.Error, StoreError):
+        ensure(lake, database, ObjectStore(options) if options else None)
 
 
 def interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], Result]) -> Result:
@@ -108,5 +125,15 @@ def _stop(connection: duckdb.DuckDBPyConnection, ended: queue.SimpleQueue[None])
 
 def failure_of(error: duckdb.Error | pa.ArrowException) -> Failure:
     """DuckDB's error as one sentence; its excerpt of the statement is left out."""
-    sentence = clean_line(str(error).partition("\n\n")[0])
-    return Failure(sentence, 'drainlake sql ".tables", or `drainlake query` for the questions')
+    text = str(error).partition("\n\n")[0]
+    if text.startswith(
+        "Traceback"
+    ):  # an error of the file system that reads a lake on S3, with its sentence at the end
+        return _failure(text.splitlines()[-1].partition(": ")[2])
+    return Failure(clean_line(text), 'drainlake sql ".tables", or `drainlake query` for the questions')
+
+
+def _failure(told: str) -> Failure:
+    """What a store told, as a failure: "what is wrong; what to try."."""
+    sentence, _, remedy = clean_line(told).rstrip(".").partition("; ")
+    return Failure(f"{sentence[:1].upper()}{sentence[1:]}.", remedy or "try again")

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from drainlake import kafka_url, values
+from drainlake import kafka_url, places, values
 from drainlake.errors import WrongUse
 from drainlake.kafka_url import KafkaUrl
+from drainlake.places import S3Place
 from drainlake.values import Secret
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Settings:
 
     home: Path
     log: Path
-    lake: Path
+    lake: Path | S3Place
     host: str
     port: int
     land_seconds: float
@@ -71,23 +72,15 @@ class Setting:
     is_secret: bool = False
 
 
-def _local(text: str, scheme: str, later: str) -> Path:
-    if scheme and text.startswith(scheme):
-        raise ValueError(f"not yet: {later} comes with a later version, this one keeps it on the local disk")
-    if "://" in text:
-        raise ValueError("must be a path on the local disk")
-    return values.path(text)
-
-
 def _log(text: str) -> Path | KafkaUrl | None:
     """A path, an address of Kafka, or None for ``embedded``."""
     if text == "embedded":
         return None
-    return kafka_url.parse(text) if text.startswith("kafka") and "://" in text else _local(text, "", "")
-
-
-def _lake(text: str) -> Path:
-    return _local(text, "s3", "S3")
+    if text.startswith("kafka") and "://" in text:
+        return kafka_url.parse(text)
+    if "://" in text:
+        raise ValueError("must be a path on the local disk, or kafka://host:9092")
+    return values.path(text)
 
 
 TABLE: Final = (
@@ -112,9 +105,9 @@ TABLE: Final = (
         "DRAINLAKE_LAKE",
         "lake",
         "<lake/ in the home>",
-        "folder",
-        "The Parquet lake; `s3://bucket/prefix` comes later and is refused until then.",
-        _lake,
+        "folder or S3",
+        "The Parquet lake: a folder, or `s3://bucket/prefix` with the usual `AWS_…` names.",
+        places.parse,
     ),
     Setting(
         "DRAINLAKE_DRAINS",
@@ -249,6 +242,8 @@ def parse(texts: Mapping[str, str]) -> Settings:
     found["kafka_prefix"] = found["kafka_prefix"] or ""
     found["log"] = found["log"] if isinstance(found["log"], Path) else found["home"] / "log.db"
     found["lake"] = found["lake"] or found["home"] / "lake"
+    if isinstance(found["lake"], S3Place):
+        found["lake"] = places.with_access(found["lake"], texts)
     found["drains"] = found["drains"] or {}
     settings = Settings(**found)
     _refuse_contradictions(settings)
@@ -263,8 +258,7 @@ def _value(setting: Setting, text: str) -> Any:
         return setting.parse(text)
     except ValueError as error:
         said = setting.name if setting.is_secret else f"{setting.name}={_CREDENTIALS.sub('//…@', text)}"
-        remedy = "the settings table in the README" if "not yet" in str(error) else f"unset {setting.name}"
-        raise WrongUse(f"{said}: {error}.", remedy) from None
+        raise WrongUse(f"{said}: {error}.", f"unset {setting.name}") from None
 
 
 def _refuse_contradictions(settings: Settings) -> None:

@@ -5,6 +5,8 @@ step, so that readers hold either the old file or the new one and no lock is eve
 fingerprint of the statements that made it, and is built anew when these, the lake's place or DuckDB's version
 differ. Where it cannot be written or read, a connection in memory with the same views and macros takes its
 place.
+
+A lake on S3 is read through what ``remote`` makes of a connection; the file holds its paths, and no secret.
 """
 
 from __future__ import annotations
@@ -28,37 +30,50 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ingest.schema import Table
+    from queries.remote import Objects
 
 # Files of this version open in DuckDB 1.5 too; what 2.0 writes by default opens in 2.0 only.
 STORAGE_VERSION: Final = "v1.5.0"
 
 
-def ensure(lake: str, database: Path) -> None:
+def ensure(lake: str, database: Path, objects: Objects | None = None) -> None:
     """Make ``database`` fit this lake and this version of the catalog; does nothing when it does already.
 
-    ``lake`` is a local folder or an ``s3://`` prefix; a folder that is missing or empty is fine. Raises
-    OSError or duckdb.Error when the file cannot be written, ValueError when the lake's path cannot be
-    written as a pattern.
+    ``lake`` is a local folder, or the ``s3://`` prefix that ``objects`` reads; one that is missing or empty is fine.
+    Raises OSError or duckdb.Error when the file cannot be written, ValueError when the lake's path cannot be written
+    as a pattern, and what ``objects`` raises.
     """
-    wanted = statements(lake)
-    if _fingerprint_in(database) != fingerprint(wanted):
-        _build(wanted, database)
+    _ensure(statements(lake, objects), database, objects)
 
 
-def connect(lake: str, database: Path) -> duckdb.DuckDBPyConnection:
+def connect(lake: str, database: Path, objects: Objects | None = None) -> duckdb.DuckDBPyConnection:
     """A connection with all views and questions, its time zone UTC; cursors of it have the same.
 
     It is read-only on ``database``, or in memory where that file cannot be written or opened: a read-only
-    folder, or another process that holds it open for writing. Close it when done. Raises ValueError when the
-    lake's path cannot be written as a pattern, duckdb.Error when its files cannot be read.
+    folder, or another process that holds it open for writing. Close it when done. ``objects`` reads a lake on S3.
+    Raises ValueError when the lake's path cannot be written as a pattern, duckdb.Error when its files cannot be read,
+    and what ``objects`` raises.
     """
-    wanted = statements(lake)
+    wanted = statements(lake, objects)
     with suppress(OSError, duckdb.Error):
-        ensure(lake, database)
-    connection = _opened(wanted, database) or _in_memory(wanted)
+        _ensure(wanted, database, objects)
+    connection = _opened(wanted, database) or _in_memory(wanted, objects)
+    _make_readable(connection, objects)
     # Global, since a plain SET would not reach the connection's cursors.
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
     return connection
+
+
+def _ensure(wanted: list[str], database: Path, objects: Objects | None) -> None:
+    if _fingerprint_in(database) != fingerprint(wanted):
+        _build(wanted, database, objects)
+
+
+def _make_readable(connection: duckdb.DuckDBPyConnection, objects: Objects | None) -> None:
+    if objects is not None:
+        from queries.remote import make_readable  # noqa: PLC0415 - fsspec is slow to import
+
+        make_readable(connection, objects)
 
 
 def _opened(wanted: list[str], database: Path) -> duckdb.DuckDBPyConnection | None:
@@ -79,21 +94,23 @@ def _opened(wanted: list[str], database: Path) -> duckdb.DuckDBPyConnection | No
     return None
 
 
-def _in_memory(wanted: list[str]) -> duckdb.DuckDBPyConnection:
+def _in_memory(wanted: list[str], objects: Objects | None) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     # DuckDB's default would be a folder in the working directory, which may be anything.
     spill = Path(tempfile.gettempdir()) / f"drainlake-{secrets.token_hex(8)}"
     connection.execute(f"SET temp_directory = {_literal(str(spill))}")
+    _make_readable(connection, objects)
     _run(connection, wanted)
     return connection
 
 
-def _build(wanted: list[str], database: Path) -> None:
+def _build(wanted: list[str], database: Path, objects: Objects | None) -> None:
     """Write a new file beside ``database`` and put it in its place; a failure leaves the old one."""
     database.parent.mkdir(parents=True, exist_ok=True)
     fresh = database.with_name(f".{database.name}.{secrets.token_hex(8)}.new")
     try:
         with duckdb.connect(str(fresh), config={"storage_compatibility_version": STORAGE_VERSION}) as connection:
+            _make_readable(connection, objects)
             _run(connection, wanted)
         fresh.replace(database)
     finally:
@@ -132,12 +149,13 @@ def _fingerprint_of(connection: duckdb.DuckDBPyConnection) -> str | None:
     return None
 
 
-def statements(lake: str) -> list[str]:
+def statements(lake: str, objects: Objects | None = None) -> list[str]:
     """The statements that make the database, in order: views, the macros that questions share, questions."""
+    there = _tables_with_files(lake, objects)
     shared = resources.files("queries") / "shared"
     between = Template((shared / "between.sql").read_text("utf-8"))
     return [
-        *(_view(lake, table) for table in TABLES.values()),
+        *(_view(lake, table, has_files=table.name in there) for table in TABLES.values()),
         *((shared / name).read_text("utf-8") for name in ("instants.sql", "assets.sql")),
         *(between.substitute(table=name) for name in TABLES),
         *_documented_questions(),
@@ -150,7 +168,7 @@ def _documented_questions() -> Iterator[str]:
         yield f"COMMENT ON MACRO TABLE {item.name} IS {_literal(item.question)}"
 
 
-def _view(lake: str, table: Table) -> str:
+def _view(lake: str, table: Table, *, has_files: bool) -> str:
     """A view with exactly the table's columns and ``date``, whatever files there are.
 
     read_parquet fails on a pattern without files and on a column that no file has, so a typed empty SELECT
@@ -160,7 +178,7 @@ def _view(lake: str, table: Table) -> str:
     nothing = ", ".join(f'NULL::{column.type} AS "{column.name}"' for column in table.columns)
     parts = [f"SELECT {nothing}, NULL::DATE AS date WHERE false"]
     pattern = _pattern(lake, table.name)
-    if _has_files(lake, table.name):
+    if has_files:
         parts.append(f"FROM {_read(pattern)}")
     files = " UNION ALL BY NAME ".join(parts)
     # Names come from ingest.schema, and the path is a quoted literal.
@@ -174,8 +192,10 @@ def _read(pattern: str) -> str:
     )
 
 
-def _has_files(lake: str, table: str) -> bool:
-    return _is_remote(lake) or any(Path(lake).absolute().glob(f"{table}/*/*.parquet"))
+def _tables_with_files(lake: str, objects: Objects | None) -> frozenset[str]:
+    if objects is not None:
+        return frozenset(objects.children("")[0])
+    return frozenset(table for table in TABLES if any(Path(lake).absolute().glob(f"{table}/*/*.parquet")))
 
 
 def _pattern(lake: str, table: str) -> str:

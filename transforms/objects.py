@@ -183,6 +183,11 @@ class ObjectStore:
         return Credentials(found["access_key_id"], found["secret_access_key"], found.get("token"))
 
     @property
+    def endpoint(self) -> str | None:
+        """The address of the store; None is Amazon's."""
+        return self.options.endpoint
+
+    @property
     def region(self) -> str:
         """The region that requests are signed for."""
         found = self._provider.config.get("region") if self._provider and not self.options.region else None

@@ -51,10 +51,7 @@ def command(settings: Settings, files: tuple[Path, ...], app: str) -> None:
             click.echo(f"{path.name}: {found.lines} lines read, {new} new, {found.held} held already.")
         # With Kafka the file's marks are kept here, and its rows go the way of a spool.
         forward_spool(settings, log)
-    landed = land_backlog(settings)
-    click.echo(summary(landed), err=True)
-    if landed.busy:
-        click.echo("Another process is landing; it takes in what is left.", err=True)
+    click.echo(summary(land_backlog(settings)), err=True)
 
 
 def import_file(log: EventLog, path: Path, app: str) -> Imported:

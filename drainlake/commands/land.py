@@ -14,8 +14,8 @@ from drainlake.supervisor import stop_with_parent
 
 if TYPE_CHECKING:
     from drainlake.settings import Settings
+    from transforms.lake import Lake
     from transforms.landing import Landed
-    from transforms.locallake import LocalLake
 
 
 @click.command("land", epilog="Example: drainlake land --once")
@@ -38,10 +38,10 @@ def command(settings: Settings, ctx: click.Context, once: bool) -> None:
 def land_backlog(settings: Settings) -> Landed:
     """Land all that waits, with progress on a terminal; raises :class:`Failure` when the lake refuses."""
     from drainlake.log import open_log  # noqa: PLC0415 - polars is slow to import
+    from drainlake.places import lake_at  # noqa: PLC0415
     from drainlake.progress import progress  # noqa: PLC0415
     from transforms.lake import LakeError  # noqa: PLC0415
     from transforms.landing import land_once  # noqa: PLC0415
-    from transforms.locallake import LocalLake  # noqa: PLC0415
 
     done = 0
     with (
@@ -55,12 +55,14 @@ def land_backlog(settings: Settings) -> Landed:
             show(done)
 
         try:
-            landed = land_once(log, LocalLake(settings.lake), file_rows=settings.file_rows, on_progress=count)
+            landed = land_once(log, lake_at(settings.lake), file_rows=settings.file_rows, on_progress=count)
         except LakeError as error:
             sentence, _, remedy = str(error).partition("; ")
             raise Failure(f"{sentence[:1].upper()}{sentence[1:]}.", remedy or "land again") from None
     for notice in landed.notices:
         click.echo(f"Note: {notice}", err=True)
+    if landed.busy:
+        click.echo("Note: another process is landing; what it owns is left to it.", err=True)
     return landed
 
 
@@ -69,14 +71,21 @@ def summary(landed: Landed) -> str:
     return f"{sum(landed.rows.values()):,} rows landed, {landed.files} files written."
 
 
-def _make_catalog(settings: Settings, lake: LocalLake) -> None:
+def _make_catalog(settings: Settings, lake: Lake) -> None:
     """Make ``lake.duckdb`` in a process of its own: DuckDB would stay in our memory."""
     from multiprocessing import get_context  # noqa: PLC0415
 
     from drainlake.lake import make_catalog  # noqa: PLC0415
+    from drainlake.places import S3Place  # noqa: PLC0415
+    from transforms.lake import LakeError  # noqa: PLC0415
 
-    lake.prepare()
-    process = get_context("spawn").Process(target=make_catalog, args=(str(settings.lake), settings.catalog))
+    try:
+        lake.prepare()
+    except LakeError as error:
+        click.echo(f"land: {error}", err=True)  # landing tries again and again, and so does every question
+        return
+    options = settings.lake.store().options if isinstance(settings.lake, S3Place) else None
+    process = get_context("spawn").Process(target=make_catalog, args=(str(settings.lake), settings.catalog, options))
     process.start()
     process.join()
 
@@ -84,14 +93,14 @@ def _make_catalog(settings: Settings, lake: LocalLake) -> None:
 def _land_on(settings: Settings) -> None:
     """Land again and again. A signal ends it between two files; nothing is lost by a kill either."""
     from drainlake.log import open_log  # noqa: PLC0415 - polars is slow to import
+    from drainlake.places import lake_at  # noqa: PLC0415
     from transforms.lander import run  # noqa: PLC0415
-    from transforms.locallake import LocalLake  # noqa: PLC0415
 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with open_log(settings, make=True) as log:
-        lake = LocalLake(settings.lake)
+        lake = lake_at(settings.lake)
         _make_catalog(settings, lake)
         run(
             log,

@@ -13,6 +13,7 @@ import pytest
 from drainlake import settings, values
 from drainlake.errors import WrongUse
 from drainlake.kafka_url import KafkaUrl
+from drainlake.places import S3Place
 from drainlake.settings import NAMES, TABLE
 from drainlake.values import Secret
 
@@ -32,6 +33,8 @@ def _shown(value: Any) -> Any:
     if isinstance(value, KafkaUrl):
         secured = f" as {value.user} with {value.password.reveal()} by {value.mechanism}" if value.password else ""
         return str(value) + secured
+    if isinstance(value, S3Place):
+        return str(value)
     if isinstance(value, dict):
         return {name: [secret.reveal() for secret in secrets] for name, secrets in value.items()}
     return value
@@ -73,6 +76,30 @@ def test_secrets_never_show() -> None:
     assert parsed.drains["shop"] == (Secret("s3cr3t"),)
     with pytest.raises(TypeError):
         pickle.dumps(parsed.drains["shop"])
+
+
+def test_the_way_to_s3_comes_from_the_usual_names() -> None:
+    """Endpoint, region, keys and profile of a lake on S3; the names for S3 alone win, and secrets do not show."""
+    names = {
+        "DRAINLAKE_LAKE": "s3://bucket/a",
+        "AWS_ENDPOINT_URL": "http://other",
+        "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9000/",
+        "AWS_DEFAULT_REGION": "other",
+        "AWS_REGION": "eu-north-1",
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "s3cr3t",
+        "AWS_SESSION_TOKEN": "s3cr3t",
+        "AWS_PROFILE": "someone",
+    }
+    parsed = settings.parse(names)
+    secret = Secret("s3cr3t")
+    want = S3Place("bucket", "a", "http://127.0.0.1:9000", "eu-north-1", "key", secret, secret, "someone")
+    assert parsed.lake == want
+    assert "s3cr3t" not in f"{parsed!r} {parsed.lake} {want.store().options!r}"
+    assert want.store().options.secret_key == "s3cr3t"
+    assert settings.parse({"DRAINLAKE_LAKE": "s3://bucket", "AWS_DEFAULT_REGION": "x"}).lake == S3Place(
+        "bucket", region="x"
+    )
 
 
 def test_every_setting_has_a_sentence_and_a_default_that_parses() -> None:

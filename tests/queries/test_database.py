@@ -136,7 +136,7 @@ def test_a_failed_build_keeps_the_old_file(lake: Path, file: Path, monkeypatch: 
     """When the new file cannot be made, the old one stays whole and nothing is left beside it."""
     database.ensure(str(lake), file)
     before = file.read_bytes()
-    monkeypatch.setattr(database, "statements", lambda _: ["SELECT * FROM nowhere"])
+    monkeypatch.setattr(database, "statements", lambda *_: ["SELECT * FROM nowhere"])
     with pytest.raises(duckdb.Error):
         database.ensure(str(lake), file)
     assert file.read_bytes() == before
