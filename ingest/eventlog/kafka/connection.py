@@ -19,6 +19,11 @@ CONNECT_SECONDS: Final = 5.0
 REQUEST_SECONDS: Final = 10.0
 Client = TypeVar("Client")
 
+_NO_ANSWER: Final = "does not answer; check its address and whether it runs"
+# kafka-python does not tell a refused password or certificate from a broker that is away.
+_NO_ANSWER_OR_REFUSED: Final = (
+    "does not answer, or accepts neither user nor certificate; check its address, whether it runs, and the credentials"
+)
 _MEANINGS: Final[Sequence[tuple[tuple[type[refusals.KafkaError], ...], str]]] = (
     (
         (refusals.TopicAuthorizationFailedError, refusals.ClusterAuthorizationFailedError),
@@ -147,5 +152,7 @@ class KafkaConnection:
         meaning = next((text for kinds, text in _MEANINGS if isinstance(error, kinds)), None)
         if meaning is None and "AuthorizationFailed" in str(error):  # kafka-python tells some in words only
             meaning = _MEANINGS[0][1]
+        if meaning == _NO_ANSWER and (self.tls or self.sasl):
+            meaning = _NO_ANSWER_OR_REFUSED
         said = meaning.format(prefix=self.prefix) if meaning else f"refuses ({error})"
         return LogUnavailable(f"Kafka at {','.join(self.servers)} {said}")
