@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ingest.eventlog.contract import AlreadyHeld, LogUnavailable
+from ingest.eventlog.contract import AlreadyHeld, LogFull, LogUnavailable
 from ingest.eventlog.forwarding import forward, sole_forwarder
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 DIRECT_SECONDS: Final = 1.0
 SLOW_SECONDS: Final = 0.5
 HOLD_SECONDS: Final = 5.0  # in the spool at least, so that a slow Kafka does not delay every few batches
+CLOSE_SECONDS: Final = 10.0  # Heroku kills 30 s after it asks
 LOOK_SECONDS: Final = 1.0  # another process of this host may have filled the spool
 RETRY_MAX_SECONDS: Final = 10.0
 
@@ -89,12 +91,20 @@ class SpooledLog:
         )
 
     def close(self) -> None:
-        """Stop forwarding; what is left in the spool is forwarded after the next start."""
+        """Forward what is in the spool for a while; what is left is forwarded after the next start."""
         self._stopping.set()
         self._wake.set()
         self._forwarder.join()
+        self._forward_what_is_left()
         self._shared.close()
         self._spool.close()
+
+    def _forward_what_is_left(self) -> None:
+        """On a dyno the disk goes with the process: a stop that was asked for should leave nothing on it."""
+        deadline = time.monotonic() + CLOSE_SECONDS
+        with sole_forwarder(self._path) as is_ours, suppress(LogUnavailable, LogFull):
+            while is_ours and not self._spool.is_landed() and time.monotonic() < deadline:
+                self._forwarded += forward(self._spool, self._shared)
 
     def _appended_directly(self, entries: Sequence[NewEntry], marks: Sequence[Mark]) -> bool:
         begun = time.monotonic()

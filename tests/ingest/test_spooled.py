@@ -192,6 +192,17 @@ def test_a_full_spool_refuses_and_loses_nothing(tmp_path: Path, kafka: Access, k
     )
 
 
+def test_a_stop_that_is_asked_for_empties_the_spool(tmp_path: Path, kafka: Access, kafka_prefix: str) -> None:
+    """On a dyno the disk goes with the process: what Kafka would take now is not left on it."""
+    with spooled_log(tmp_path, "127.0.0.1:9") as log:
+        put(log, "a")
+    shared = KafkaLog(KafkaConnection((kafka.bootstrap,), kafka_prefix))
+    path = tmp_path / "log.db"
+    log = SpooledLog(EmbeddedLog(path), shared, path, lambda _: None)
+    log.close()
+    assert landed(tmp_path, kafka.bootstrap, kafka_prefix) == ["a"]
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path

@@ -49,10 +49,7 @@ _MEANINGS: Final[Sequence[tuple[tuple[type[refusals.KafkaError], ...], str]]] = 
         (refusals.MessageSizeTooLargeError, refusals.RecordListTooLargeError),
         "takes no entry this large; raise max.message.bytes of the topics {prefix}drainlake.*",
     ),
-    (
-        (refusals.KafkaTimeoutError, refusals.KafkaConnectionError),
-        "does not answer; check its address and whether it runs",
-    ),
+    ((refusals.KafkaTimeoutError, refusals.KafkaConnectionError), _NO_ANSWER),
 )
 
 
