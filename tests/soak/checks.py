@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import duckdb
 
@@ -21,8 +20,7 @@ _SINCE = re.compile(r"messages dropped since (\S+)\.$")
 _ELSEWHERE = ("router", "access", "php", "samples", "releases")
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """What the lake holds: how often each line and each notice, and the ledger's (rows, lines, new) by Frame-Id."""
 
     lines: Mapping[str, int]
