@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 
 STOP_MAX_SECONDS = 30.0  # Heroku kills what has not ended by then
 READY_MAX_SECONDS = 60.0
+SAID_CHARACTERS = 3000
+# The command of the package, which tells where all its threads are when it is asked by a signal.
+PROGRAM = """
+import faulthandler, signal, sys
+faulthandler.register(signal.SIGUSR1)
+from drainlake.cli import main
+sys.argv[0] = "drainlake"
+sys.exit(main())
+"""
 _FORWARDED = re.compile(r"^drainlake_spool_forwarded_total (\S+)$", re.MULTILINE)
 _WAITING = re.compile(r"^drainlake_spool_entries (\S+)$", re.MULTILINE)
 _PEAK = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
@@ -51,7 +60,7 @@ class Process:
         assert self.running is None, f"{self.name} runs already"
         with self.errors_path.open("ab") as log:
             self.running = subprocess.Popen(
-                [sys.executable, "-m", "drainlake", self.command],
+                [sys.executable, "-W", "ignore", "-c", PROGRAM, self.command],
                 env=self.full_environment,
                 cwd=self.folder,
                 stderr=log,
@@ -73,7 +82,9 @@ class Process:
             if code := ended.wait(STOP_MAX_SECONDS):
                 self.faults.append(f"{self.name} ended with {code} after SIGTERM")
         except subprocess.TimeoutExpired:
-            self.faults.append(f"{self.name} had not ended {STOP_MAX_SECONDS:.0f} s after SIGTERM")
+            ended.send_signal(signal.SIGUSR1)
+            time.sleep(0.5)
+            self.faults.append(f"{self.name} had not ended {STOP_MAX_SECONDS:.0f} s after SIGTERM; {self._last_said()}")
             ended.kill()
             ended.wait(STOP_MAX_SECONDS)
 
@@ -82,6 +93,9 @@ class Process:
         with contextlib.suppress(OSError):
             if self.running and (match := _PEAK.search(Path(f"/proc/{self.running.pid}/status").read_text())):
                 self.peak_mb = max(self.peak_mb, int(match[1]) / 1024)
+
+    def _last_said(self) -> str:
+        return f"at last it said: {self.errors_path.read_text('utf-8', 'replace')[-SAID_CHARACTERS:]}"
 
     def _left(self) -> subprocess.Popen[bytes] | None:
         self.note_peak()
