@@ -57,7 +57,9 @@ class Outcome:
 class Soak:
     """One run in a folder of its own."""
 
-    def __init__(self, folder: Path, brokers: Cluster, seed: int, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, folder: Path, brokers: Cluster, seed: int, session_ms: int | None, say: Callable[[str], None]
+    ) -> None:
         self._folder = folder
         self._say = say
         self._lake = folder / "lake"
@@ -70,6 +72,7 @@ class Soak:
             "DRAINLAKE_LAND_SECONDS": "1",
             "DRAINLAKE_FILE_ROWS": "2000",
         }
+        self._session = {} if session_ms is None else {"SOAK_SESSION_MS": str(session_ms)}
         self._processes: list[Process] = []
         self._lander_numbers = itertools.count(1)
         self._receivers = [self._receiver(number) for number in (1, 2)]
@@ -129,7 +132,7 @@ class Soak:
     def _lander(self) -> Process:
         number = next(self._lander_numbers)
         own = {"DRAINLAKE_HOME": str(self._folder / f"lander-home-{number}")}
-        made = Process(f"lander {number}", "land", self._environment | own, self._folder)
+        made = Process(f"lander {number}", "land", self._environment | self._session | own, self._folder)
         self._processes.append(made)
         made.start()
         return made
@@ -188,14 +191,19 @@ def _figures(deliveries: Sequence[Delivery]) -> dict[str, str]:
     }
 
 
-def soak(folder: Path, seconds: float, seed: int, say: Callable[[str], None] = print) -> Outcome:
-    """Run once in a folder and print schedule, course, figures and differences."""
+def soak(
+    folder: Path, seconds: float, seed: int, session_ms: int | None = None, say: Callable[[str], None] = print
+) -> Outcome:
+    """Run once in a folder and print schedule, course, figures and differences.
+
+    ``session_ms`` is how soon the landers' group misses a dead member, if not as late as it does by default.
+    """
     schedule = plan(seed, seconds)
     say(f"seed {seed}, {seconds:g} s:")
     for fault in schedule:
         say(str(fault))
     with cluster(folder, 3) as brokers:
-        outcome = Soak(folder, brokers, seed, say).run(schedule, seconds)
+        outcome = Soak(folder, brokers, seed, session_ms, say).run(schedule, seconds)
     for name, figure in outcome.figures.items():
         say(f"{name:42} {figure}")
     for difference in checks.shortened(outcome.differences):

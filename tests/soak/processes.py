@@ -20,10 +20,14 @@ if TYPE_CHECKING:
 STOP_MAX_SECONDS = 30.0  # Heroku kills what has not ended by then
 READY_MAX_SECONDS = 60.0
 SAID_CHARACTERS = 3000
-# The command of the package, which tells where all its threads are when it is asked by a signal.
+# The command of the package, which tells where all its threads are when it is asked by a signal. A short run cannot
+# wait for the group to miss its dead members as late as it does by default.
 PROGRAM = """
-import faulthandler, signal, sys
+import faulthandler, os, signal, sys
 faulthandler.register(signal.SIGUSR1)
+if session := os.environ.get("SOAK_SESSION_MS"):
+    from ingest.eventlog.kafka import membership
+    membership.SESSION_MS = int(session)
 from drainlake.cli import main
 sys.argv[0] = "drainlake"
 sys.exit(main())
