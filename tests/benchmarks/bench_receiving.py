@@ -67,9 +67,9 @@ def main(megabytes: int) -> None:
     lines = sum(body.count(b" host ") for body in bodies)
     with tempfile.TemporaryDirectory() as folder:
         with _keeper(Path(folder) / "kept") as running:
-            baseline = _measure(running, bodies, lines)
+            baseline = load_of(running, bodies, lines)
         with receiver(Path(folder) / "log.db") as running:
-            ours = _measure(running, bodies, lines)
+            ours = load_of(running, bodies, lines)
         with sqlite3.connect(Path(folder) / "log.db") as log:
             (kept,) = log.execute("SELECT sum(rows) FROM entries WHERE \"table\" <> 'deliveries'").fetchone()
     assert kept >= lines, (kept, lines)  # a line of measures gives several rows
@@ -92,7 +92,8 @@ def _keeper(path: Path) -> Iterator[Running]:
         process.wait()
 
 
-def _measure(running: Running, bodies: list[bytes], lines: int) -> Load:
+def load_of(running: Running, bodies: list[bytes], lines: int) -> Load:
+    """Let drains send the bodies after a warm-up, and tell what it took of the receiver."""
     small = mix.frames(1)[0]
     _drain(running, bodies[:8])  # warm
     at_rest = sorted(_drain(running, [small] * SMALL_POSTS))

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 import pytest
 from kafka import KafkaAdminClient, TopicPartition
 
-from ingest.eventlog.contract import OwnershipLost
+from ingest.eventlog.contract import LogUnavailable, OwnershipLost
 from ingest.eventlog.kafka import log as kafka_log
 from ingest.eventlog.kafka import membership
 from ingest.eventlog.kafka.connection import KafkaConnection
 from ingest.eventlog.kafka.log import KafkaLog
+from tests.kafka.fixtures import broker
 from tests.transforms.lines import append_requests, landed_ids
 from transforms.landing import land_once
 from transforms.locallake import LocalLake
@@ -220,6 +221,19 @@ def test_a_commit_for_others_partitions_is_refused(open_log: Callable[[], KafkaL
         one.commit("router", theirs, 0)
     with pytest.raises(OwnershipLost):
         one.read("router", theirs, -1, rows_max=1, bytes_max=1)
+
+
+def test_a_lander_does_not_wait_for_ever_for_a_broker_that_stands_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It could not be stopped then: asking for the low watermark fails after a time, and works again afterwards."""
+    monkeypatch.setattr(membership, "REQUEST_SECONDS", 1.0)
+    with broker(tmp_path) as running, closing(KafkaLog(KafkaConnection((running.bootstrap,)))) as log:
+        append_requests(log, [1])
+        assert log.partitions("router")
+        with running.paused(), pytest.raises(LogUnavailable):
+            log.position("router", "p0")
+        until(lambda: land_once(log, LocalLake(tmp_path / "lake"), file_rows=100).rows["router"], "landed")
 
 
 def test_topics_that_are_made_anew_are_another_log(

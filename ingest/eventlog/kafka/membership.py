@@ -15,6 +15,7 @@ from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
 from ingest.eventlog.contract import OwnershipLost
+from ingest.eventlog.kafka.connection import REQUEST_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,7 +87,8 @@ class Membership:
         """The committed offset, of the next entry to land; None before the first landing."""
         if place not in self._committed:
             try:
-                offset = self._consumer.committed(place)
+                # Without a limit it waits until a coordinator answers, and the lander could not even be stopped.
+                offset = self._consumer.committed(place, timeout_ms=int(REQUEST_SECONDS * 1000))
             except (KafkaError, OSError) as error:
                 raise self._connection.unavailable(error) from error
             if offset is None:
