@@ -104,6 +104,9 @@ class Objects(Protocol):
 
 def make_readable(connection: duckdb.DuckDBPyConnection, objects: Objects) -> None:
     """Let a connection and its cursors read ``s3://`` paths of the lake; the secret stays in memory."""
+    # DuckDB's cache keeps one size a path. Of two queries at once the older one would take the size of a version that
+    # the younger one has met, and look for its footer there.
+    connection.execute("SET GLOBAL enable_external_file_cache = false")
     if _loads_httpfs(connection):
         connection.execute(secret_statement(objects))
         # A replaced file keeps the bytes of the version before: reading on is right, failing is not.

@@ -27,6 +27,7 @@ LANDING_MAX_MS: Final = 300_000  # between two calls: longer, and others land wh
 JOIN_SECONDS: Final = 20.0  # longer than a session: a lander that died is waited for
 WAIT_EVERY_SECONDS: Final = 2.0
 POLL_MS: Final = 100
+_WAIT_MS: Final = int(REQUEST_SECONDS * 1000)
 _LOST: Final = (
     refusals.CommitFailedError,
     refusals.IllegalGenerationError,
@@ -88,7 +89,7 @@ class Membership:
         if place not in self._committed:
             try:
                 # Without a limit it waits until a coordinator answers, and the lander could not even be stopped.
-                offset = self._consumer.committed(place, timeout_ms=int(REQUEST_SECONDS * 1000))
+                offset = self._consumer.committed(place, timeout_ms=_WAIT_MS)
             except (KafkaError, OSError) as error:
                 raise self._connection.unavailable(error) from error
             if offset is None:
@@ -102,7 +103,7 @@ class Membership:
         if not self.owns(place):
             raise OwnershipLost
         try:
-            self._consumer.commit({place: OffsetAndMetadata(offset, f"{time.time():.3f}", -1)})
+            self._consumer.commit({place: OffsetAndMetadata(offset, f"{time.time():.3f}", -1)}, timeout_ms=_WAIT_MS)
         except _LOST as error:
             raise OwnershipLost from error
         except (KafkaError, OSError) as error:

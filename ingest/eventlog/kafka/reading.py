@@ -11,6 +11,7 @@ from kafka.errors import KafkaError
 
 from ingest.eventlog.contract import Entry, LogUnavailable
 from ingest.eventlog.kafka.appending import ROWS_HEADER, SINCE_HEADER
+from ingest.eventlog.kafka.connection import REQUEST_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,7 @@ FETCH_BYTES: Final = 4 << 20
 FETCH_WAIT_MS: Final = 100
 READ_SECONDS: Final = 15.0  # without a record although there are some: the broker is not well
 _NONE: Final = -1
+_WAIT_MS: Final = int(REQUEST_SECONDS * 1000)  # kafka-python waits for ever unless told
 Answer = TypeVar("Answer")
 
 
@@ -60,11 +62,11 @@ class Reader:
 
     def end(self, place: TopicPartition) -> int:
         """The offset behind the last entry of a partition."""
-        return int(self._ask(lambda: self._consumer.end_offsets([place]))[place])
+        return int(self._ask(lambda: self._consumer.end_offsets([place], timeout_ms=_WAIT_MS))[place])
 
     def since(self, place: TopicPartition, appended_at: float) -> int | None:
         """The offset of the first entry appended at or after that time; None if there is none."""
-        found = self._ask(lambda: self._consumer.offsets_for_times({place: int(appended_at * 1000)}))[place]
+        found = self._ask(lambda: self._consumer.offsets_for_times({place: int(appended_at * 1000)}, _WAIT_MS))[place]
         return None if found is None else found.offset
 
     def close(self) -> None:
@@ -118,7 +120,7 @@ class Reader:
         """Behind the last entry; asked again only where all that is known was read."""
         assert self._place is not None
         if self._consumer.position(self._place) >= self._end:
-            self._end = self._consumer.end_offsets([self._place])[self._place]
+            self._end = self._consumer.end_offsets([self._place], timeout_ms=_WAIT_MS)[self._place]
         return self._end
 
 
