@@ -229,7 +229,7 @@ def test_a_lander_does_not_wait_for_ever_for_a_broker_that_stands_still(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It could not be stopped then: asking for the low watermark fails after a time, and works again afterwards."""
-    monkeypatch.setattr(membership, "REQUEST_SECONDS", 1.0)
+    monkeypatch.setattr(membership, "ANSWER_SECONDS", 1.0)
     with broker(tmp_path) as running, closing(KafkaLog(KafkaConnection((running.bootstrap,)))) as log:
         append_requests(log, [1])
         assert log.partitions("router")

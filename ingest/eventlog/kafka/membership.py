@@ -27,7 +27,9 @@ LANDING_MAX_MS: Final = 300_000  # between two calls: longer, and others land wh
 JOIN_SECONDS: Final = 20.0  # longer than a session: a lander that died is waited for
 WAIT_EVERY_SECONDS: Final = 2.0
 POLL_MS: Final = 100
-_WAIT_MS: Final = int(REQUEST_SECONDS * 1000)
+# Without a limit it waits until a coordinator answers, and the lander could not even be stopped. Two requests long: the
+# first can wait behind joining the group on the same connection, the second has a connection of its own.
+ANSWER_SECONDS: Final = 2 * REQUEST_SECONDS
 _LOST: Final = (
     refusals.CommitFailedError,
     refusals.IllegalGenerationError,
@@ -88,8 +90,7 @@ class Membership:
         """The committed offset, of the next entry to land; None before the first landing."""
         if place not in self._committed:
             try:
-                # Without a limit it waits until a coordinator answers, and the lander could not even be stopped.
-                offset = self._consumer.committed(place, timeout_ms=_WAIT_MS)
+                offset = self._consumer.committed(place, timeout_ms=int(ANSWER_SECONDS * 1000))
             except (KafkaError, OSError) as error:
                 raise self._connection.unavailable(error) from error
             if offset is None:
@@ -103,7 +104,9 @@ class Membership:
         if not self.owns(place):
             raise OwnershipLost
         try:
-            self._consumer.commit({place: OffsetAndMetadata(offset, f"{time.time():.3f}", -1)}, timeout_ms=_WAIT_MS)
+            self._consumer.commit(
+                {place: OffsetAndMetadata(offset, f"{time.time():.3f}", -1)}, timeout_ms=int(ANSWER_SECONDS * 1000)
+            )
         except _LOST as error:
             raise OwnershipLost from error
         except (KafkaError, OSError) as error:
