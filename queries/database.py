@@ -152,14 +152,22 @@ def _fingerprint_of(connection: duckdb.DuckDBPyConnection) -> str | None:
 def statements(lake: str, objects: Objects | None = None) -> list[str]:
     """The statements that make the database, in order: views, the macros that questions share, questions."""
     there = _tables_with_files(lake, objects)
-    shared = resources.files("queries") / "shared"
-    between = Template((shared / "between.sql").read_text("utf-8"))
     return [
         *(_view(lake, table, has_files=table.name in there) for table in TABLES.values()),
-        *((shared / name).read_text("utf-8") for name in ("instants.sql", "assets.sql")),
-        *(between.substitute(table=name) for name in TABLES),
+        *_shared_macros(),
         *_documented_questions(),
     ]
+
+
+def _shared_macros() -> Iterator[str]:
+    """The macros that questions share; `between.sql` is one for each table. A file holds several statements."""
+    shared = resources.files("queries") / "shared"
+    for file in sorted(shared.iterdir(), key=lambda file: file.name):
+        text = file.read_text("utf-8")
+        if file.name == "between.sql":
+            yield from (Template(text).substitute(table=name) for name in TABLES)
+        else:
+            yield text
 
 
 def _documented_questions() -> Iterator[str]:

@@ -14,25 +14,16 @@
 -- cost: Sorts one start and one end for each request of the window, and of the 10 minutes after it.
 -- example: SELECT * FROM peak_concurrency(since := now() - INTERVAL 1 DAY, per := 'dyno')
 CREATE OR REPLACE MACRO peak_concurrency(since := NULL, until := NULL, app_name := NULL, per := 'app') AS TABLE
--- A line is written when its request ends, so what was in flight at `until` is logged after it. The CTEs that hold
--- a row per request are read again rather than materialized, which would cost more memory than the sort.
-WITH served AS NOT MATERIALIZED (
+-- The CTEs that hold a row per request are read again rather than materialized, which would cost more memory than the
+-- sort.
+WITH in_window AS NOT MATERIALIZED (
   SELECT
     app,
     CASE per WHEN 'app' THEN app WHEN 'dyno' THEN dyno WHEN 'route' THEN route END AS key,
     code,
-    epoch_us(timestamp) - 1000 * (service_ms::BIGINT + coalesce(connect_ms, 0)) AS logged_start_us,
-    greatest(epoch_us(timestamp), logged_start_us + 1) AS end_us,
-    greatest(logged_start_us, coalesce(epoch_us(instant(since)), logged_start_us)) AS start_us
-  FROM router_between(since, instant(until) + INTERVAL 10 MINUTE, app_name)
-  WHERE dyno IS NOT NULL AND service_ms IS NOT NULL AND status IS DISTINCT FROM 101
-),
--- Starts are cut at `since`: before it the requests that ended earlier are missing. For the same reason a request
--- that ended at `since` itself is out.
-in_window AS NOT MATERIALIZED (
-  SELECT app, key, code, start_us, end_us
-  FROM served
-  WHERE start_us < end_us AND (until IS NULL OR start_us < epoch_us(instant(until)))
+    start_us,
+    end_us
+  FROM served_between(since, until, app_name)
 ),
 -- Numbers in the place of names: sorting by them takes a third of the time.
 groups AS MATERIALIZED (

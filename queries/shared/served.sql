@@ -1,0 +1,34 @@
+-- The requests that a dyno (or a load balancer's target) had in flight in [since, until), as intervals [start_us, end_us)
+-- of microseconds since the epoch: from the line's time less service and connect time up to that time, and at least one
+-- microsecond long. WebSockets (status 101) are left out, and requests that reached no dyno.
+--
+-- A line is written when its request ends, so what was in flight at `until` is logged after it. Starts are cut at
+-- `since`: before it the requests that ended earlier are missing. For the same reason a request that ended at `since`
+-- itself is out. `logged_start_us` is not cut. Load balancers time in microseconds, which stand in `extra`.
+CREATE OR REPLACE MACRO served_between(since, until, app_name) AS TABLE
+  SELECT *
+  FROM (
+    SELECT
+      app,
+      source,
+      dyno,
+      method,
+      host,
+      path,
+      route,
+      code,
+      status,
+      bytes,
+      service_ms,
+      request_id,
+      timestamp,
+      epoch_us(timestamp) - coalesce(
+        CASE WHEN source <> 'heroku' THEN regexp_extract(extra, '"duration_us": ?"(\d+)"', 1)::BIGINT END,
+        1000 * (service_ms::BIGINT + coalesce(connect_ms, 0))
+      ) AS logged_start_us,
+      greatest(epoch_us(timestamp), logged_start_us + 1) AS end_us,
+      greatest(logged_start_us, coalesce(epoch_us(instant(since)), logged_start_us)) AS start_us
+    FROM router_between(since, instant(until) + INTERVAL 10 MINUTE, app_name)
+    WHERE dyno IS NOT NULL AND service_ms IS NOT NULL AND status IS DISTINCT FROM 101
+  )
+  WHERE start_us < end_us AND (until IS NULL OR start_us < epoch_us(instant(until)));
