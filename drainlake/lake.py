@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import signal
 import threading
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
 import click
 import duckdb
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 BATCH_ROWS: Final = 10_000
 INTERRUPT_SECONDS: Final = 0.05
+# How long a query may go on after it was told to end: some functions of DuckDB look up only when they are done.
+PATIENCE_SECONDS: Final = 2.0
 Result = TypeVar("Result")
 
 
@@ -65,11 +69,14 @@ def make_catalog(lake: str, database: Path, options: S3Options | None = None) ->
         ensure(lake, database, ObjectStore(options) if options else None)
 
 
-def interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], Result]) -> Result:
+def interruptible(
+    connection: duckdb.DuckDBPyConnection, work: Callable[[], Result], seconds: float | None = None
+) -> Result:
     """Run a query's work in a thread; Ctrl-C stops the query, waits for its end and raises.
 
     In the main thread DuckDB would make a RuntimeError of it, which could mean anything. Errors of the query
-    become :class:`Failure`.
+    become :class:`Failure`, and so does one that takes longer than ``seconds``; where it cannot be stopped then, the
+    process ends.
     """
     results: list[Result] = []
     errors: list[Exception] = []
@@ -89,7 +96,8 @@ def interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], Resu
 
     try:
         _start(threading.Thread(target=target, name="query"))
-        _wait(ended)
+        if not _wait(ended, seconds):
+            _stop_for_good(connection, ended, seconds)
     except KeyboardInterrupt:
         _stop(connection, ended)
         raise
@@ -107,11 +115,28 @@ def _start(thread: threading.Thread) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _wait(ended: queue.SimpleQueue[None]) -> None:
-    """Wait in short steps: the signal may meet another thread, and then nothing would wake this one up."""
-    while True:
+def _wait(ended: queue.SimpleQueue[None], seconds: float | None = None) -> bool:
+    """Whether it ended in time. In short steps: the signal may meet another thread, and nothing would wake this one."""
+    deadline = None if seconds is None else time.monotonic() + seconds
+    while deadline is None or time.monotonic() < deadline:
         with suppress(queue.Empty):
-            return ended.get(timeout=INTERRUPT_SECONDS)
+            ended.get(timeout=INTERRUPT_SECONDS)
+            return True
+    return False
+
+
+def _stop_for_good(
+    connection: duckdb.DuckDBPyConnection, ended: queue.SimpleQueue[None], seconds: float | None
+) -> NoReturn:
+    told = f"The statement took longer than {seconds:g} s and was stopped."
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        connection.interrupt()
+        if _wait(ended, INTERRUPT_SECONDS):
+            raise Failure(told, "a shorter window, or fewer columns")
+    # A thread cannot be killed, a process can: a limit that holds only for polite statements is none.
+    click.echo(f"drainlake: {told}\nTry: a shorter window, or fewer columns", err=True)
+    os._exit(1)
 
 
 def _stop(connection: duckdb.DuckDBPyConnection, ended: queue.SimpleQueue[None]) -> None:

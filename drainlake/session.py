@@ -8,14 +8,18 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+import pyarrow as pa
+
 from drainlake.errors import Failure
 from drainlake.lake import BATCH_ROWS, interruptible
+from queries.guarding import NotReadingError, refuse_unless_reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    import pyarrow as pa
     from duckdb import DuckDBPyConnection
+
+    from queries.guarding import Limits
 
 _HELP: Final = """\
 Statements end with a semicolon and may take several lines.
@@ -74,7 +78,8 @@ def is_whole(text: str) -> bool:
 class Session:
     """Runs statements on a lake's connection and hands each one's rows to ``show``, which returns a count.
 
-    With ``timing`` it says on stderr how many rows came and how long they took.
+    With ``timing`` it says on stderr how many rows came and how long they took. With ``limits`` it runs statements that
+    read, within them, and shows the rows of whole answers only.
     """
 
     def __init__(
@@ -83,8 +88,10 @@ class Session:
         show: Callable[[pa.RecordBatchReader], int],
         *,
         timing: bool = False,
+        limits: Limits | None = None,
     ) -> None:
         self._connection = connection
+        self._limits = limits
         self._show = show
         self._timing = timing
 
@@ -98,14 +105,32 @@ class Session:
 
     def _timed(self, query: str) -> None:
         started = time.monotonic()
-        rows = interruptible(self._connection, lambda: self._rows_of(query))
+        limit = self._limits.seconds if self._limits else None
+        rows = interruptible(self._connection, lambda: self._rows_of(query), limit)
         if rows is not None and self._timing:
             seconds = time.monotonic() - started
             sys.stderr.write(f"({rows} row{'' if rows == 1 else 's'}, {seconds:.3f} s)\n")
 
     def _rows_of(self, query: str) -> int | None:
+        if self._limits is not None:
+            return self._show(self._within(self._limits, query))
         relation = self._connection.sql(query)
         return None if relation is None else self._show(relation.to_arrow_reader(BATCH_ROWS))
+
+    def _within(self, limits: Limits, query: str) -> pa.RecordBatchReader:
+        """The whole answer, taken before a row is shown: one that is too large shows none."""
+        try:
+            refuse_unless_reading(self._connection, query)
+        except NotReadingError as error:
+            raise Failure(str(error), "SELECT, or `drainlake sql` without --read-only-safe") from None
+        reader = self._connection.sql(query).to_arrow_reader(BATCH_ROWS)
+        batches, rows = [], 0
+        for batch in reader:
+            rows += batch.num_rows
+            if rows > limits.rows:
+                raise Failure(f"The answer has more than {limits.rows:,} rows.", f"LIMIT {limits.rows}")
+            batches.append(batch)
+        return pa.RecordBatchReader.from_batches(reader.schema, batches)
 
     def _command(self, text: str) -> str:
         name, _, argument = text.partition(" ")

@@ -25,6 +25,7 @@ import duckdb
 
 from ingest.schema import TABLES
 from queries.catalog import questions
+from queries.literals import literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,7 +99,7 @@ def _in_memory(wanted: list[str], objects: Objects | None) -> duckdb.DuckDBPyCon
     connection = duckdb.connect()
     # DuckDB's default would be a folder in the working directory, which may be anything.
     spill = Path(tempfile.gettempdir()) / f"drainlake-{secrets.token_hex(8)}"
-    connection.execute(f"SET temp_directory = {_literal(str(spill))}")
+    connection.execute(f"SET temp_directory = {literal(str(spill))}")
     _make_readable(connection, objects)
     _run(connection, wanted)
     return connection
@@ -121,7 +122,7 @@ def _build(wanted: list[str], database: Path, objects: Objects | None) -> None:
 def _run(connection: duckdb.DuckDBPyConnection, wanted: list[str]) -> None:
     for statement in wanted:
         connection.execute(statement)
-    mark = f"CREATE VIEW drainlake_fingerprint AS SELECT {_literal(fingerprint(wanted))} AS fingerprint"
+    mark = f"CREATE VIEW drainlake_fingerprint AS SELECT {literal(fingerprint(wanted))} AS fingerprint"
     connection.execute(mark)
 
 
@@ -136,7 +137,7 @@ def _fingerprint_in(database: Path) -> str | None:
         return None
     with duckdb.connect() as connection, suppress(duckdb.Error):
         # Attached, because duckdb.connect(file) may hand out an older file that this process has open.
-        connection.execute(f"ATTACH {_literal(str(database))} AS current (READ_ONLY)")
+        connection.execute(f"ATTACH {literal(str(database))} AS current (READ_ONLY)")
         connection.execute("USE current")
         return _fingerprint_of(connection)
     return None
@@ -173,7 +174,7 @@ def _shared_macros() -> Iterator[str]:
 def _documented_questions() -> Iterator[str]:
     for item in questions():
         yield item.sql
-        yield f"COMMENT ON MACRO TABLE {item.name} IS {_literal(item.question)}"
+        yield f"COMMENT ON MACRO TABLE {item.name} IS {literal(item.question)}"
 
 
 def _view(lake: str, table: Table, *, has_files: bool) -> str:
@@ -195,7 +196,7 @@ def _view(lake: str, table: Table, *, has_files: bool) -> str:
 
 def _read(pattern: str) -> str:
     return (
-        f"read_parquet({_literal(pattern)}, hive_partitioning = true, union_by_name = true, "
+        f"read_parquet({literal(pattern)}, hive_partitioning = true, union_by_name = true, "
         "hive_types = {'date': DATE})"
     )
 
@@ -219,7 +220,3 @@ def _pattern(lake: str, table: str) -> str:
 
 def _is_remote(lake: str) -> bool:
     return "://" in lake
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

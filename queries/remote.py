@@ -28,6 +28,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 import duckdb
 from fsspec import AbstractFileSystem
 
+from queries.literals import literal
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -128,10 +130,10 @@ def secret_statement(objects: Objects) -> str:
     values = {"KEY_ID": key, "SECRET": secret, "REGION": objects.region, "SCOPE": objects.place}
     if token:
         values["SESSION_TOKEN"] = token
-    fields = [f"{name} {_literal(value)}" for name, value in values.items()]
+    fields = [f"{name} {literal(value)}" for name, value in values.items()]
     if objects.endpoint:
         scheme, _, host = objects.endpoint.partition("://")
-        fields += [f"ENDPOINT {_literal(host)}", "URL_STYLE 'path'", f"USE_SSL {str(scheme == 'https').lower()}"]
+        fields += [f"ENDPOINT {literal(host)}", "URL_STYLE 'path'", f"USE_SSL {str(scheme == 'https').lower()}"]
     return f"CREATE OR REPLACE SECRET drainlake (TYPE s3, {', '.join(fields)})"
 
 
@@ -292,7 +294,3 @@ def literal_folder(pattern: str) -> str:
             break
         found.append(plain)
     return "/".join(found)
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
