@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
 # Servers are wanted in several folders, and only the topmost conftest may name plugins.
 pytest_plugins = ("tests.kafka.fixtures", "tests.s3.fixtures")
@@ -26,9 +28,24 @@ settings.load_profile("drainlake")
 FAIL_ON_SKIP = os.environ.get("DRAINLAKE_FAIL_ON_SKIP") == "1"
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Make Ctrl-C work in the tests of it: a shell starts what runs in its background with SIGINT ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if config.getoption("numprocesses", None) and config.args_source is config.ArgsSource.TESTPATHS:
+        _fetch_servers_meanwhile()
+
+
+def _fetch_servers_meanwhile() -> None:
+    """On a new machine the servers take minutes to fetch and build; the first test of each would wait for it alone."""
+    from tests.kafka.installation import installed
+    from tests.s3.fixtures import build
+
+    def quietly(make: Callable[[], object]) -> None:
+        with suppress(Exception, pytest.skip.Exception):  # the tests themselves tell what is wrong
+            make()
+
+    for make in (installed, build):
+        threading.Thread(target=quietly, args=(make,), daemon=True).start()
 
 
 @pytest.hookimpl(wrapper=True)
