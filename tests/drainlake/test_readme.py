@@ -7,7 +7,7 @@ from pathlib import Path
 
 from drainlake import __version__
 from drainlake.cli import COMMANDS
-from drainlake.readme import renewed
+from drainlake.documents.readme import renewed
 from drainlake.settings import NAMES
 
 ROOT = Path(__file__).parents[2]
@@ -15,7 +15,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 
 
 def test_generated_tables_are_current() -> None:
-    """The tables stand as the program has them; else run ``python -m drainlake.readme``."""
+    """The tables stand as the program has them; else run ``python -m drainlake.documents``."""
     assert renewed(README) == README
     assert all(f"`{name}`" in README for name in NAMES)
     assert README.count("<!-- begin ") == 3

@@ -1,4 +1,4 @@
-"""The README's generated tables: commands, questions, settings. ``python -m drainlake.readme`` renews them.
+"""The README's generated tables: commands, questions, settings.
 
 Each stands between two markers, so that the page cannot drift from the program: a test compares.
 """
@@ -6,7 +6,6 @@ Each stands between two markers, so that the page cannot drift from the program:
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Final
 
 from drainlake.cli import COMMANDS
@@ -40,13 +39,3 @@ def renewed(page: str) -> str:
 
 def _questions() -> str:
     return readme_table(questions())
-
-
-def main() -> None:
-    """Renew README.md in the working folder."""
-    path = Path("README.md")
-    path.write_text(renewed(path.read_text("utf-8")), "utf-8")
-
-
-if __name__ == "__main__":
-    main()

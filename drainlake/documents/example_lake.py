@@ -1,0 +1,36 @@
+"""A small lake that is the same on every machine: the simulated shop's day, in this process."""
+
+from __future__ import annotations
+
+import calendar
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Final
+
+from drainlake import settings as settings_module
+from drainlake.log import open_local_log
+from drainlake.places import lake_at
+from ingest.batch import store
+from ingest.deliveries import Delivery
+from ingest.simulator.shop import ShopDay
+from transforms.landing import land_once
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from drainlake.settings import Settings
+
+APP: Final = "shop"
+DAY: Final = date(2026, 11, 23)
+LINES: Final = 60_000
+SEED: Final = 1
+
+
+def make(home: Path) -> Settings:
+    """Take in and land the day; gives the settings of a home that holds it."""
+    settings = settings_module.parse({"DRAINLAKE_HOME": str(home)})
+    received_at_us = calendar.timegm((DAY + timedelta(days=1)).timetuple()) * 1_000_000
+    with open_local_log(settings, make=True) as log:
+        for sent in ShopDay(SEED, DAY, LINES).deliveries():
+            store(log, [Delivery(APP, sent.body, received_at_us, frame_id=sent.frame_id)])
+        land_once(log, lake_at(settings.lake), file_rows=settings.file_rows)
+    return settings
