@@ -17,3 +17,14 @@ CREATE OR REPLACE MACRO compressible_type(mime_type) AS
     lower(mime_type),
     '^(text/|application/(x-)?(javascript|json|xml|manifest|font-ttf|vnd\.ms-fontobject)|font/(ttf|otf)|image/svg|[a-z]+/[^;]*\+(json|xml))'
   );
+
+-- Whether a client offers a content encoding; `gzip;q=0` declines it. Offering only deflate counts too: nobody gets it.
+CREATE OR REPLACE MACRO offers_encoding(offered) AS
+  regexp_matches(
+    regexp_replace(lower(offered), '[a-z*-]+\s*;\s*q=0(\.0*)?\s*(,|$)', '', 'g'),
+    'gzip|deflate|br|zstd|\*'
+  );
+
+-- What looks like a page or a call to an API, not like a file: no ending, or that of a script.
+CREATE OR REPLACE MACRO page_name(asset_path) AS
+  NOT regexp_matches(asset_path, '\.[A-Za-z0-9]+$') OR regexp_matches(lower(asset_path), '\.(php|aspx?|jsp|cgi)$');
