@@ -50,18 +50,18 @@ WITH spans AS MATERIALIZED (
 ),
 -- The extended access format: a response is a fault only if the client offered an encoding and got none.
 answered AS (
-  SELECT
-    app,
-    bare_path(path) AS path,
-    bytes,
-    timestamp,
-    coalesce(lower(content_encoding), 'identity') <> 'identity' AS compressed,
-    NOT compressed
-      AND bytes > 1400
+  SELECT app, bare_path(path) AS path, bytes, timestamp, compressed, NOT compressed AS plain
+  FROM (
+    SELECT *, coalesce(lower(content_encoding), 'identity') <> 'identity' AS compressed
+    FROM access_between(since, until, app_name)
+    WHERE request_ms IS NOT NULL AND method = 'GET' AND status = 200
+  )
+  WHERE compressed
+    OR (
+      bytes > 1400
+      AND coalesce(compressible_type(content_type), compressible_name(bare_path(path)))
       AND offers_encoding(accept_encoding)
-      AND coalesce(compressible_type(content_type), compressible_name(bare_path(path))) AS plain
-  FROM access_between(since, until, app_name)
-  WHERE request_ms IS NOT NULL AND method = 'GET' AND status = 200
+    )
 ),
 told AS (
   SELECT
@@ -77,37 +77,49 @@ told AS (
     max(timestamp) FILTER (WHERE plain) AS last_at
   FROM answered
   GROUP BY app, path
-  HAVING bool_or(compressed) OR bool_or(plain)
 ),
 -- The router knows sizes only. The older one (protocol http or https) counts the headers, which differ a little. The
 -- ordinary access format knows no more; it is read for apps of which there are no router lines.
 sizes AS (
   SELECT
     app,
-    path,
+    bare_path(logged_path) AS path,
     bytes,
     is_before,
-    count(*) AS responses,
-    count(*) FILTER (WHERE has_headers) AS with_headers,
-    min(timestamp) AS first_at,
-    max(timestamp) AS last_at
+    sum(responses) AS responses,
+    sum(with_headers) AS with_headers,
+    min(first_at) AS first_at,
+    max(last_at) AS last_at
   FROM (
     SELECT
       app,
-      bare_path(path) AS path,
+      path AS logged_path,
       bytes,
-      timestamp,
       coalesce(timestamp < instant(since), false) AS is_before,
-      coalesce(protocol, 'http') IN ('http', 'https') AS has_headers
+      count(*) AS responses,
+      count(*) FILTER (WHERE coalesce(protocol, 'http') IN ('http', 'https')) AS with_headers,
+      min(timestamp) AS first_at,
+      max(timestamp) AS last_at
     FROM router_between(instant(since) - INTERVAL 30 DAY, until, app_name)
     WHERE source = 'heroku' AND method = 'GET' AND status = 200 AND code IS NULL AND bytes > 0
+      AND perhaps_compressible(path)
+    GROUP BY ALL
     UNION ALL
-    SELECT app, bare_path(path), bytes, timestamp, coalesce(timestamp < instant(since), false), false
+    SELECT
+      app,
+      path,
+      bytes,
+      coalesce(timestamp < instant(since), false) AS is_before,
+      count(*),
+      0,
+      min(timestamp),
+      max(timestamp)
     FROM access_between(instant(since) - INTERVAL 30 DAY, until, app_name)
-    WHERE request_ms IS NULL AND method = 'GET' AND status = 200 AND bytes > 0
+    WHERE request_ms IS NULL AND method = 'GET' AND status = 200 AND bytes > 0 AND perhaps_compressible(path)
       AND app IN (SELECT app FROM spans WHERE NOT has_router)
+    GROUP BY ALL
   )
-  WHERE compressible_name(path)
+  WHERE compressible_name(bare_path(logged_path))
   GROUP BY ALL
 ),
 -- gzip leaves less than half, so sizes in the upper half are one way of sending it, and the others another.
