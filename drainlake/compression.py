@@ -82,7 +82,7 @@ def _names(folder: Path) -> list[dict[str, Any]]:
 def _measured(folder: Path, files: list[dict[str, Any]], wanted: set[str]) -> str:
     matched = [file for file in files if file["path"] in wanted]
     measured = site_files.compressed(folder, matched)
-    click.echo(f"Compressed {len(measured)} of the {len(files)} files in {folder}: those that paths match.", err=True)
+    click.echo(f"Compressed {len(measured)} of {len(matched)} files that paths match, in {folder}.", err=True)
     return json.dumps(measured)
 
 
