@@ -19,7 +19,7 @@ the documentation cannot drift from what runs. A header that lacks a part is ref
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -71,6 +71,7 @@ class Question:
     cost: str
     example: str
     sql: str
+    fix: str = ""  # what to do about the rows, whole; empty where that depends
 
 
 @dataclass(frozen=True)
@@ -188,8 +189,11 @@ def _refuse(file: str, number: int, reason: str) -> NoReturn:
 @cache
 def questions() -> tuple[Question, ...]:
     """All questions, by name. Raises CatalogError when a file of the catalog is malformed."""
-    files = (entry for entry in resources.files("queries").iterdir() if entry.name.endswith(".sql"))
-    return tuple(parse(file.name, file.read_text("utf-8")) for file in sorted(files, key=lambda file: file.name))
+    package = resources.files("queries")
+    files = sorted((entry for entry in package.iterdir() if entry.name.endswith(".sql")), key=lambda file: file.name)
+    fixes = {entry.name: entry.read_text("utf-8") for entry in (package / "fixes").iterdir()}
+    parsed = [parse(file.name, file.read_text("utf-8")) for file in files]
+    return tuple(replace(item, fix=fixes.get(f"{item.name}.txt", "")) for item in parsed)
 
 
 def question(name: str) -> Question:

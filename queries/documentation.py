@@ -30,7 +30,7 @@ def list_text(questions: Iterable[Question]) -> str:
 
 
 def help_text(question: Question, width: int = 100) -> str:
-    """All that the header says of one question, as plain text of at most ``width`` columns."""
+    """All that the header says of one question, in at most ``width`` columns, and its fix as it stands."""
     blocks = [
         f"{question.name}: {question.question}",
         f"One row per {question.one_row_per}.",
@@ -39,7 +39,8 @@ def help_text(question: Question, width: int = 100) -> str:
         f"Cost: {question.cost}",
         f"Example:\n  {question.example}",
     ]
-    return "\n\n".join(block if "\n" in block else fill(block, width) for block in blocks) + "\n"
+    text = "\n\n".join(block if "\n" in block else fill(block, width) for block in blocks) + "\n"
+    return f"{text}\n{question.fix}" if question.fix else text
 
 
 def _parameters(question: Question) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from drainlake import compression
 from drainlake.errors import WrongUse
 from drainlake.options import APP, MOMENT, Parsed, load_settings, rows_out
 
@@ -39,6 +40,7 @@ def _pair(text: str) -> tuple[str, str]:
     multiple=True,
     help="Another parameter of the question.",
 )
+@compression.options
 @rows_out
 @click.option("-h", "--help", "wants_help", is_flag=True, help="Show this message, or NAME's documentation.")
 @click.pass_context
@@ -50,7 +52,9 @@ def command(ctx: click.Context, /, name: str | None, output: Output, *, wants_he
     # The help flag is our own: click's would not see a NAME that stands behind it.
     if wants_help:
         click.echo(_documentation(name) if name is not None else ctx.get_help())
-    elif name is None:
+        return
+    compression.refuse_elsewhere(name, given)
+    if name is None:
         _list(output)
     else:
         _answer(ctx, _question(name), given, output)
@@ -97,6 +101,14 @@ def _answer(ctx: click.Context, question: Question, given: dict[str, Any], outpu
     bound = arguments(question, given)
     with open_lake(load_settings(ctx)) as connection:
 
+        def sought(more: dict[str, str]) -> list[tuple[str, str, str | None]]:
+            asked = bound | more
+            return interruptible(
+                connection, lambda: _rows(connection, question, asked).project("app, path, file").fetchall()
+            )
+
+        bound |= compression.parameters(sought, given["assets"], given["probe"])
+
         def ask() -> tuple[int, Trust]:
             seen = trust(connection, *(bound.get(name) for name in WINDOW))
             rows = _rows(connection, question, bound).to_arrow_reader(BATCH_ROWS)
@@ -105,6 +117,8 @@ def _answer(ctx: click.Context, question: Question, given: dict[str, Any], outpu
         count, seen = interruptible(connection, ask)
     if output.kind != "json":
         click.echo(("" if count else "No rows. ") + trust_line(seen), err=True)
+    if count and question.fix:
+        click.echo(f"\n{question.fix}", err=True, nl=False)
 
 
 def arguments(question: Question, given: dict[str, Any]) -> dict[str, Any]:

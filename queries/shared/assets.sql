@@ -12,8 +12,30 @@ CREATE OR REPLACE MACRO compressible_name(asset_path) AS
     '\.(css|js|mjs|json|map|svg|html?|xml|txt|csv|webmanifest|ttf|otf|eot|rss|atom)$'
   );
 
+-- True for every logged path whose bare_path is a compressible_name, and for few others: bare_path costs ten times this.
+CREATE OR REPLACE MACRO perhaps_compressible(logged_path) AS
+  contains(logged_path, '%')
+  OR regexp_matches(
+    lower(logged_path),
+    '\.(css|js|mjs|json|map|svg|html?|xml|txt|csv|webmanifest|ttf|otf|eot|rss|atom)([?#]|$)'
+  );
+
 CREATE OR REPLACE MACRO compressible_type(mime_type) AS
   regexp_matches(
     lower(mime_type),
     '^(text/|application/(x-)?(javascript|json|xml|manifest|font-ttf|vnd\.ms-fontobject)|font/(ttf|otf)|image/svg|[a-z]+/[^;]*\+(json|xml))'
   );
+
+-- Whether a client offers a content encoding; `gzip;q=0` declines it. Offering only deflate counts too: nobody gets it.
+CREATE OR REPLACE MACRO offers_encoding(offered) AS
+  regexp_matches(
+    CASE
+      WHEN contains(offered, '=0') THEN regexp_replace(lower(offered), '[a-z*-]+\s*;\s*q=0(\.0*)?\s*(,|$)', '', 'g')
+      ELSE lower(offered)
+    END,
+    'gzip|deflate|br|zstd|\*'
+  );
+
+-- What looks like a page or a call to an API, not like a file: no ending, or that of a script.
+CREATE OR REPLACE MACRO page_name(asset_path) AS
+  NOT regexp_matches(asset_path, '\.[A-Za-z0-9]+$') OR regexp_matches(lower(asset_path), '\.(php|aspx?|jsp|cgi)$');

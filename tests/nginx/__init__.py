@@ -1,0 +1,1 @@
+"""A real nginx for the tests of compression."""
