@@ -18,12 +18,12 @@
 --   requests_after BIGINT: Requests of the period asked about.
 --   p50_before_ms INTEGER: Half of the earlier period's requests took at most this; NULL where speed is not compared; WebSockets and requests that reached no dyno are left out.
 --   p50_after_ms INTEGER: The same in the period asked about.
---   p50_low_ms DOUBLE: The difference, later minus earlier, is at least this (99 % interval); NULL if nothing can be said.
---   p50_high_ms DOUBLE: The difference is at most this.
+--   p50_low_ms DOUBLE: The difference, later minus earlier, is at least this (99 % interval); NULL if there are too few requests to bound it.
+--   p50_high_ms DOUBLE: The difference is at most this; NULL if there are too few requests to bound it.
 --   p95_before_ms INTEGER: 95 % of the earlier period's requests took at most this.
 --   p95_after_ms INTEGER: The same in the period asked about.
---   p95_low_ms DOUBLE: The difference of these two is at least this (99 % interval); NULL if nothing can be said.
---   p95_high_ms DOUBLE: The difference of these two is at most this.
+--   p95_low_ms DOUBLE: The difference of these two is at least this (99 % interval); NULL if there are too few requests to bound it.
+--   p95_high_ms DOUBLE: The difference of these two is at most this; NULL if there are too few requests to bound it.
 --   error_before_share DOUBLE: Requests answered with a status of 500 or more, or never, by requests of the earlier period, from 0 to 1.
 --   error_after_share DOUBLE: The same in the period asked about.
 --   response_before_bytes BIGINT: Mean bytes of a response in the earlier period; lines of the older router count its headers too.
