@@ -136,15 +136,21 @@ CREATE OR REPLACE MACRO difference_high(before, before_low, after, after_high) A
 -- like a change of speed).
 --
 -- Requests of a minute depend on each other. So the spread of "how many took at most the median" is taken between blocks
--- of minutes, 48 a period, and turned into an interval of the median through the distribution itself (Woodruff). That is
+-- of minutes, 48 a period or, in a short one, fewer of 5 minutes each, and turned into an interval of the median through the distribution itself (Woodruff). That is
 -- what a bootstrap over these blocks tends to with many replicates, without its chance; a test compares the two.
 CREATE OR REPLACE MACRO compared_routes(since, until, app_name, before_since, before_until, moved, at_least) AS TABLE
 WITH requests AS NOT MATERIALIZED (
   FROM compared_requests(since, until, app_name, before_since, before_until, moved)
 ),
 minutes AS MATERIALIZED (
-  SELECT app, later, minute, ntile(48) OVER (PARTITION BY app, later ORDER BY minute) AS block
-  FROM (SELECT DISTINCT app, later, minute FROM requests)
+  SELECT app, later, minute, (number - 1) * greatest(10, least(48, minutes // 5)) // minutes AS block
+  FROM (
+    SELECT
+      *,
+      row_number() OVER (PARTITION BY app, later ORDER BY minute) AS number,
+      count(*) OVER (PARTITION BY app, later) AS minutes
+    FROM (SELECT DISTINCT app, later, minute FROM requests)
+  )
 ),
 histogram AS MATERIALIZED (
   SELECT

@@ -116,12 +116,10 @@ def side_of(requests: list[Request], mix: dict[str, float], later: bool) -> dict
 
 
 def blocks_of(requests: list[Request], later: bool) -> dict[int, int]:
-    """The 48 blocks of a period's minutes, the first ones longer by one minute if they cannot be equal."""
+    """The block of each of a period's minutes: 48 blocks, or fewer of 5 minutes each, but 10."""
     minutes = sorted({request.minute for request in requests if request.later is later})
-    size, longer = divmod(len(minutes), 48)
-    lengths = [size + (block < longer) for block in range(48)]
-    of_minutes = [block for block, length in enumerate(lengths) for _ in range(length)]
-    return dict(zip(minutes, of_minutes, strict=True))
+    blocks = max(10, min(48, len(minutes) // 5))
+    return {minute: number * blocks // len(minutes) for number, minute in enumerate(minutes)}
 
 
 def interval(
