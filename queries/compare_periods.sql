@@ -1,7 +1,7 @@
 -- question: What became slower, faster or less reliable than in an earlier period?
 -- one row per: app, method and route in either period; and, first, one per app for all its routes
 -- parameters:
---   since: First instant of the period asked about (TIMESTAMPTZ, DATE or text, UTC unless it names a zone); must be given.
+--   since: First instant of the period asked about (TIMESTAMPTZ, DATE or text, UTC unless it names a zone); NULL is 24 hours before its end.
 --   until: First instant no longer in it; NULL is now.
 --   app_name: The app asked about; NULL is all apps.
 --   before_since: First instant of the earlier period; NULL is the same hours a week before (as many weeks as the period needs), or, for an app with less than half as many requests there, the time just before.
@@ -14,7 +14,7 @@
 --   verdict VARCHAR: The time that half of the requests took at most, in words: 'slower' or 'faster' if the 99 % interval of the difference lies wholly on one side and off 1 ms, which may be rounding; else 'no difference shown', 'too few requests', 'new' or 'gone' (requests in one period only), or 'nothing to compare with'.
 --   p95_verdict VARCHAR: The same for the time that 95 % took at most: the slow requests.
 --   errors_verdict VARCHAR: The share of errors in words: 'more errors' or 'fewer errors' all through the period, 'more errors at times' if only some stretches had them, 'no difference shown' or 'too few requests'.
---   requests_before BIGINT: Requests of the earlier period.
+--   requests_before BIGINT: Requests of the earlier period at Heroku's router; migration_diff compares with a load balancer's.
 --   requests_after BIGINT: Requests of the period asked about.
 --   p50_before_ms INTEGER: Half of the earlier period's requests took at most this; NULL where speed is not compared; WebSockets and requests that reached no dyno are left out.
 --   p50_after_ms INTEGER: The same in the period asked about.
@@ -30,7 +30,7 @@
 --   response_after_bytes BIGINT: The same in the period asked about.
 --   before_at TIMESTAMPTZ: Where the earlier period begins that the app is compared with; NULL if it has no requests there.
 -- cost: Two passes and one over times alone, over the router files of both periods; without before_since over both candidates for the earlier one.
--- example: SELECT * FROM compare_periods(since := now() - INTERVAL 1 DAY) WHERE verdict <> 'too few requests'
+-- example: SELECT * FROM compare_periods(since := now() - INTERVAL 12 HOUR) WHERE verdict <> 'too few requests'
 CREATE OR REPLACE MACRO compare_periods(
   since := NULL, until := NULL, app_name := NULL, before_since := NULL, before_until := NULL, at_least := 100
 ) AS TABLE
@@ -44,19 +44,16 @@ WITH compared AS (
       ELSE speed_words(p50_low_ms, p50_high_ms)
     END AS verdict,
     speed_words(p95_low_ms, p95_high_ms) AS p95_verdict
-  FROM compared_routes(since, until, app_name, before_since, before_until, false, at_least)
+  FROM compared_routes(or_a_day(since, until), until, app_name, before_since, before_until, false, at_least)
 ),
 -- error() would not be reached from a row of an empty lake; a row of its own reaches it.
 refused AS (
-  SELECT error('compare_periods needs the beginning of the period asked about; try since := now() - INTERVAL 1 DAY.')
-    AS app
-  WHERE since IS NULL
-  UNION ALL
   SELECT error('before_until says where the earlier period ends; give before_since too, where it begins.')
+    AS app
   WHERE before_since IS NULL AND before_until IS NOT NULL
   UNION ALL
   SELECT error('The earlier period must end before the later one begins; try an earlier before_since or before_until.')
-  WHERE instant(before_since) >= instant(since) OR instant(before_until) > instant(since)
+  WHERE instant(before_since) >= or_a_day(since, until) OR instant(before_until) > or_a_day(since, until)
   UNION ALL
   SELECT error('Fewer than 10 requests say nothing about a route; try at_least := 100.')
   WHERE coalesce(at_least < 10, true)
@@ -84,8 +81,8 @@ SELECT
   round(bytes_after)::BIGINT AS response_after_bytes,
   CASE earlier
     WHEN 'given' THEN instant(before_since)
-    WHEN 'weeks' THEN weeks_before(since, since, until)
-    WHEN 'just' THEN instant(since) - to_microseconds(period_us(since, until))
+    WHEN 'weeks' THEN weeks_before(or_a_day(since, until), or_a_day(since, until), until)
+    WHEN 'just' THEN or_a_day(since, until) - to_microseconds(period_us(or_a_day(since, until), until))
   END AS before_at
 FROM (FROM compared UNION ALL BY NAME FROM refused)
 ORDER BY

@@ -2,6 +2,9 @@
 CREATE OR REPLACE MACRO period_us(since, until) AS
   epoch_us(coalesce(instant(until), now())) - epoch_us(instant(since));
 
+CREATE OR REPLACE MACRO or_a_day(since, until) AS
+  coalesce(instant(since), coalesce(instant(until), now()) - INTERVAL 24 HOUR);
+
 -- Whole weeks keep weekday and hour. Hours, because a day of the session's time zone may have 23 or 25 of them.
 CREATE OR REPLACE MACRO weeks_before(moment, since, until) AS
   coalesce(instant(moment), now()) - to_hours(168 * greatest(1, ceil(period_us(since, until) / 604800e6))::INTEGER);
