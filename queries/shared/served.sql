@@ -23,7 +23,7 @@ CREATE OR REPLACE MACRO served_between(since, until, app_name) AS TABLE
       request_id,
       timestamp,
       epoch_us(timestamp) - coalesce(
-        CASE WHEN source <> 'heroku' THEN regexp_extract(extra, '"duration_us": ?"(\d+)"', 1)::BIGINT END,
+        CASE WHEN source <> 'heroku' THEN TRY_CAST(regexp_extract(extra, '"duration_us": ?"(\d+)"', 1) AS BIGINT) END,
         1000 * (service_ms::BIGINT + coalesce(connect_ms, 0))
       ) AS logged_start_us,
       greatest(epoch_us(timestamp), logged_start_us + 1) AS end_us,

@@ -36,7 +36,7 @@ FACTS: dict[str, list[Row]] = {
     "deliveries": [{"lines": 1}],
 }
 # Files that a question reads of days it was not asked about, on purpose.
-FILES_BEYOND = {"uncompressed_assets": 26}
+FILES_BEYOND = {"uncompressed_assets": 26, "compare_periods": 12, "migration_diff": 86}
 HOURS = [f"2026-11-{day}T{hour:02d}:00:00Z" for day in range(10, 22) for hour in (0, 12, 23)]
 
 
