@@ -17,3 +17,10 @@ CREATE OR REPLACE MACRO compressible_type(mime_type) AS
     lower(mime_type),
     '^(text/|application/(x-)?(javascript|json|xml|manifest|font-ttf|vnd\.ms-fontobject)|font/(ttf|otf)|image/svg|[a-z]+/[^;]*\+(json|xml))'
   );
+
+-- What nginx serves itself, as far as a path tells: files that PHP hardly ever makes.
+CREATE OR REPLACE MACRO static_name(asset_path) AS
+  regexp_matches(
+    lower(split_part(asset_path, '?', 1)),
+    '\.(css|js|mjs|map|png|jpe?g|gif|svg|ico|webp|avif|bmp|woff2?|ttf|otf|eot|mp[34]|webm|ogg|webmanifest)$'
+  );

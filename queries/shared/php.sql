@@ -69,3 +69,8 @@ CREATE OR REPLACE MACRO own_frame(frames) AS
 -- The entry of a histogram with the highest count, of several the first by name.
 CREATE OR REPLACE MACRO most_frequent(counts) AS
   list_sort(list_transform(map_entries(counts), lambda entry: {'place': -entry.value::BIGINT, 'entry': entry}))[1].entry;
+
+-- Megabytes of a size as the PHP buildpack writes it: 128M, 1G, 65536K, 134217728; NULL for "unlimited".
+CREATE OR REPLACE MACRO megabytes_of(size) AS
+  TRY_CAST(regexp_extract(size, '^(\d+)[KMG]?$', 1) AS BIGINT)
+  / CASE right(size, 1) WHEN 'K' THEN 1024 WHEN 'M' THEN 1 WHEN 'G' THEN 1 / 1024 ELSE 1048576 END;
