@@ -16,7 +16,7 @@
 --   workers BIGINT: PHP requests that a dyno works on at once: by the buildpack's formula from memory, cores and limit, or for the type in use as its boot line says.
 --   peak BIGINT: Most PHP requests in flight at once in the app, those waiting for a worker included. Files that nginx serves itself are left out by their names (.css, .png ...); what else it serves counts as PHP.
 --   peak_at TIMESTAMPTZ: When that was first.
---   dynos_then BIGINT: Dynos that served PHP requests within 5 minutes of it.
+--   dynos_then BIGINT: Dynos that took PHP requests at about that time, 5 to 10 minutes before and after.
 --   busiest_dyno VARCHAR: The dyno that had most of them in flight at once.
 --   busiest_peak BIGINT: How many it had.
 --   busiest_at TIMESTAMPTZ: When that was first.
@@ -34,9 +34,15 @@ WITH dynamic AS NOT MATERIALIZED (
   FROM served_between(since, until, app_name)
   WHERE source = 'heroku' AND NOT coalesce(static_name(path), false)
 ),
+-- Who served in each five minutes: few rows that tell all that needs no exact order of the requests.
+served AS MATERIALIZED (
+  SELECT app, dyno, start_us // 300000000 AS five_minutes, coalesce(bool_or(code = 'H12'), false) AS timed_out
+  FROM dynamic
+  GROUP BY app, dyno, five_minutes
+),
 groups AS MATERIALIZED (
   SELECT app, dyno, row_number() OVER () AS id
-  FROM (SELECT DISTINCT app, dyno FROM dynamic UNION ALL SELECT DISTINCT app, NULL FROM dynamic)
+  FROM (SELECT DISTINCT app, dyno FROM served UNION ALL SELECT DISTINCT app, NULL FROM served)
 ),
 -- As in peak_concurrency: twice the microseconds, one more for a start; each request counts for its dyno and the app.
 levels AS NOT MATERIALIZED (
@@ -45,9 +51,8 @@ levels AS NOT MATERIALIZED (
     moment,
     sum(CASE WHEN moment % 2 = 1 THEN 1 ELSE -1 END) OVER (PARTITION BY id ORDER BY moment)::BIGINT AS level
   FROM (
-    SELECT app, dyno, 2 * start_us + 1 AS moment FROM dynamic
-    UNION ALL
-    SELECT app, dyno, 2 * end_us FROM dynamic
+    SELECT app, dyno, CASE WHEN is_start THEN 2 * start_us + 1 ELSE 2 * end_us END AS moment
+    FROM dynamic CROSS JOIN (VALUES (true), (false)) AS sides (is_start)
   ) AS ends
   JOIN groups ON groups.app = ends.app AND (groups.dyno = ends.dyno OR groups.dyno IS NULL)
 ),
@@ -66,8 +71,8 @@ demand AS (
 ),
 serving AS (
   SELECT app, count(DISTINCT dyno) AS dynos_then
-  FROM dynamic JOIN demand USING (app)
-  WHERE end_us >= epoch_us(demand.peak_at) - 300000000 AND start_us <= epoch_us(demand.peak_at) + 300000000
+  FROM served JOIN demand USING (app)
+  WHERE abs(five_minutes - epoch_us(demand.peak_at) // 300000000) <= 1
   GROUP BY app
 ),
 boots AS (
@@ -110,7 +115,7 @@ quotas AS (
   GROUP BY app
 ),
 troubles AS (
-  SELECT app FROM dynamic WHERE code = 'H12'
+  SELECT app FROM served WHERE timed_out
   UNION
   SELECT app FROM platform_between(since, until, app_name) WHERE lines_dropped > 0
 ),
