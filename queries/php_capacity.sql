@@ -40,25 +40,30 @@ served AS MATERIALIZED (
   FROM dynamic
   GROUP BY app, dyno, five_minutes
 ),
+-- Numbers for the names, as in peak_concurrency: each request counts for its dyno and for the app.
 groups AS MATERIALIZED (
-  SELECT app, dyno, row_number() OVER () AS id
-  FROM (SELECT DISTINCT app, dyno FROM served UNION ALL SELECT DISTINCT app, NULL FROM served)
+  SELECT app, dyno, row_number() OVER () AS dyno_id, -dense_rank() OVER (ORDER BY app) AS app_id
+  FROM (SELECT DISTINCT app, dyno FROM served)
 ),
--- As in peak_concurrency: twice the microseconds, one more for a start; each request counts for its dyno and the app.
+-- Twice the microseconds, and one more for a start: in this order requests end before others start at a tie.
 levels AS NOT MATERIALIZED (
   SELECT
     id,
     moment,
     sum(CASE WHEN moment % 2 = 1 THEN 1 ELSE -1 END) OVER (PARTITION BY id ORDER BY moment)::BIGINT AS level
   FROM (
-    SELECT app, dyno, CASE WHEN is_start THEN 2 * start_us + 1 ELSE 2 * end_us END AS moment
-    FROM dynamic CROSS JOIN (VALUES (true), (false)) AS sides (is_start)
-  ) AS ends
-  JOIN groups ON groups.app = ends.app AND (groups.dyno = ends.dyno OR groups.dyno IS NULL)
+    SELECT
+      CASE WHEN is_of_app THEN app_id ELSE dyno_id END AS id,
+      CASE WHEN is_start THEN 2 * start_us + 1 ELSE 2 * end_us END AS moment
+    FROM dynamic
+    JOIN groups USING (app, dyno)
+    CROSS JOIN (VALUES (true, true), (true, false), (false, true), (false, false)) AS sides (is_of_app, is_start)
+  )
 ),
 peaks AS MATERIALIZED (
   SELECT app, dyno, highest.level AS peak, make_timestamptz(-highest.before // 2) AS peak_at
-  FROM (SELECT id, max({'level': level, 'before': -moment}) AS highest FROM levels GROUP BY id) JOIN groups USING (id)
+  FROM (SELECT id, max({'level': level, 'before': -moment}) AS highest FROM levels GROUP BY id)
+  JOIN (SELECT app, dyno, dyno_id AS id FROM groups UNION ALL SELECT DISTINCT app, NULL, app_id FROM groups) USING (id)
 ),
 demand AS (
   SELECT
