@@ -32,7 +32,7 @@ CREATE OR REPLACE MACRO quota_of(used_mb, used_percent) AS
       [512.0, 1024, 2560, 14336, 30720, 63488, 129024],
       lambda size: abs(used_mb * 100 / nullif(used_percent, 0) / size - 1) < 0.02
     )[1]::DOUBLE,
-    used_mb * 100 / nullif(used_percent, 0)
+    nullif(used_mb * 100 / nullif(used_percent, 0), 0)
   );
 
 -- The memory quota of each dyno, the last one seen in [since, until): sampled, or else from Heroku's memory lines,

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pytest
 
+from queries import database
 from tests.queries.lakes import write_lake
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    import duckdb
+    from collections.abc import Callable, Iterator
 
     Opened = Callable[[Path], duckdb.DuckDBPyConnection]
 
@@ -28,10 +29,13 @@ PUBLISHED = {
 BUILDPACK = {16: 32, 24: 21, 32: 16, 128: 4, 1024: 1}
 
 
-@pytest.fixture
-def connection(tmp_path: Path, opened: Opened) -> duckdb.DuckDBPyConnection:
-    """An empty lake."""
-    return opened(write_lake(tmp_path / "lake", {}))
+@pytest.fixture(scope="module")
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    """The questions over an empty lake, in memory."""
+    with tempfile.TemporaryDirectory() as folder, duckdb.connect() as connection:
+        for statement in database.statements(str(write_lake(Path(folder) / "lake", {}))):
+            connection.execute(statement)
+        yield connection
 
 
 def test_workers_are_the_published_ones(connection: duckdb.DuckDBPyConnection) -> None:
@@ -39,6 +43,17 @@ def test_workers_are_the_published_ones(connection: duckdb.DuckDBPyConnection) -
     formula = ", ".join(f"php_workers(memory_mb, cores, {limit})" for limit in (128, 64, 32))
     answer = connection.execute(f"SELECT of_type, {formula} FROM dyno_types()").fetchall()
     assert {of_type: tuple(workers) for of_type, *workers in answer if of_type in PUBLISHED} == PUBLISHED
+
+
+@pytest.mark.parametrize(
+    ("megabytes", "percent", "quota"),
+    [(903, 176.1, 512), (1028, 100.4, 1024), (14500, 101.1, 14336), (600, 200, 300), (0, 5, None), (5, 0, None)],
+)
+def test_quotas_behind_memory_lines(
+    megabytes: float, percent: float, quota: float | None, connection: duckdb.DuckDBPyConnection
+) -> None:
+    """Rounded figures give the dyno type's memory where one is near, their own ratio where none is."""
+    assert connection.execute("SELECT quota_of(?, ?)", [megabytes, percent]).fetchall() == [(quota,)]
 
 
 @pytest.mark.parametrize("limit", BUILDPACK)
@@ -56,8 +71,7 @@ def test_sizes_of_the_boot_lines(size: str, megabytes: int | None, connection: d
     assert connection.execute("SELECT megabytes_of(?)", [size]).fetchall() == [(megabytes,)]
 
 
-@pytest.mark.parametrize("peak", [5, 36, 130])
-@pytest.mark.parametrize("headroom", [100, 160])
+@pytest.mark.parametrize(("peak", "headroom"), [(5, 100), (36, 160), (130, 100)])
 def test_dynos_needed_by_plain_probability(peak: int, headroom: int, tmp_path: Path, opened: Opened) -> None:
     """With one dyno less than `dynos_needed`, more than 5 % of the requests would meet a dyno that is all busy."""
     request = {"app": "shop", "source": "heroku", "dyno": "web.1", "timestamp": "2026-11-23T10:00:01Z", "path": "/"}
