@@ -39,3 +39,10 @@ CREATE OR REPLACE MACRO offers_encoding(offered) AS
 -- What looks like a page or a call to an API, not like a file: no ending, or that of a script.
 CREATE OR REPLACE MACRO page_name(asset_path) AS
   NOT regexp_matches(asset_path, '\.[A-Za-z0-9]+$') OR regexp_matches(lower(asset_path), '\.(php|aspx?|jsp|cgi)$');
+
+-- What nginx serves itself, as far as a path tells: files that PHP hardly ever makes.
+CREATE OR REPLACE MACRO static_name(asset_path) AS
+  regexp_matches(
+    lower(split_part(asset_path, '?', 1)),
+    '\.(css|js|mjs|map|png|jpe?g|gif|svg|ico|webp|avif|bmp|woff2?|ttf|otf|eot|mp[34]|webm|ogg|webmanifest)$'
+  );

@@ -32,7 +32,12 @@ FACTS: dict[str, list[Row]] = {
         {"source": "heroku", "code": "H12"},
     ],
     "access": [{"method": "GET", "path": "/b.css", "status": 200, "bytes": 9000, "request_ms": 1}],
-    "platform": [{"code": "R14"}, {"code": "L10", "lines_dropped": 1}],
+    "platform": [{"code": "R14"}, {"code": "L10", "lines_dropped": 1}, {"dyno": "web.1", "event": "start"}],
+    "php": [
+        {"component": "php", "level": "Fatal error", "message": "m", "memory_limit_bytes": 1, "memory_wanted_bytes": 1},
+        {"component": "php-fpm", "message": "child 1, executing too slow (3 sec)"},
+    ],
+    "samples": [{"source": "web.1", "kind": "dyno", "metric": "memory_total", "value": 1.0}],
     "deliveries": [{"lines": 1}],
 }
 # Files that a question reads of days it was not asked about, on purpose.

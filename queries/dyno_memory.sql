@@ -1,0 +1,88 @@
+-- question: How much memory do the dynos use over time, and how near do they come to their quota?
+-- one row per: app, dyno and step of time in which its memory was measured
+-- parameters:
+--   since: First instant looked at (TIMESTAMPTZ, DATE or text, UTC unless it names a zone); NULL is the beginning.
+--   until: First instant no longer looked at; NULL is the end.
+--   app_name: The app asked about; NULL is all apps.
+--   step_minutes: Length of a step in minutes, 1 or more; steps are counted from midnight UTC where they divide a day.
+-- columns:
+--   app VARCHAR: The app.
+--   dyno VARCHAR: The dyno.
+--   begins_at TIMESTAMPTZ: Begin of the step.
+--   measured BIGINT: Measurements of total memory in the step; 0 when the app does not have Heroku's log-runtime-metrics and only its lines about dynos over quota tell anything.
+--   total_mb DOUBLE: Memory in use (RSS, swap and page cache together), the median of the step; NULL if not measured.
+--   rss_mb DOUBLE: Of this, resident memory of the processes, its median.
+--   swap_mb DOUBLE: Of this, swapped out, its median; anything but 0 makes the dyno slow.
+--   cache_mb DOUBLE: Of this, page cache, its median.
+--   peak_mb DOUBLE: Most memory in use, by measurements and by Heroku's lines about dynos over quota.
+--   peak_at TIMESTAMPTZ: When that was first so.
+--   quota_mb DOUBLE: What the dyno's type allows; NULL when no line tells it.
+--   peak_percent DOUBLE: Peak by quota in percent; from 100 on Heroku logs R14 and the dyno swaps.
+--   r14_errors BIGINT: R14 errors in the step.
+-- cost: Two passes over the samples and two over the platform files of the days asked about.
+-- example: SELECT * FROM dyno_memory(since := now() - INTERVAL 1 DAY) WHERE peak_percent > 80
+CREATE OR REPLACE MACRO dyno_memory(since := NULL, until := NULL, app_name := NULL, step_minutes := 60) AS TABLE
+WITH measured AS (
+  SELECT
+    app,
+    source AS dyno,
+    timestamp,
+    metric,
+    value / 1048576 AS mb,
+    NULL AS quota_mb
+  FROM samples_between(since, until, app_name)
+  WHERE kind = 'dyno' AND metric IN ('memory_total', 'memory_rss', 'memory_swap', 'memory_cache', 'memory_quota')
+  UNION ALL
+  SELECT
+    app,
+    dyno,
+    timestamp,
+    CASE WHEN event = 'memory' THEN 'over_quota' ELSE 'r14' END,
+    memory_mb,
+    quota_of(memory_mb, memory_percent)
+  FROM platform_between(since, until, app_name)
+  WHERE event = 'memory' OR (code = 'R14' AND dyno IS NOT NULL)
+),
+steps AS (
+  SELECT
+    app,
+    dyno,
+    epoch_us(timestamp) // (60000000::BIGINT * greatest(step_minutes, 1)) AS step,
+    count(*) FILTER (WHERE metric = 'memory_total') AS measured,
+    quantile_disc(mb, 0.5) FILTER (WHERE metric = 'memory_total') AS total_mb,
+    quantile_disc(mb, 0.5) FILTER (WHERE metric = 'memory_rss') AS rss_mb,
+    quantile_disc(mb, 0.5) FILTER (WHERE metric = 'memory_swap') AS swap_mb,
+    quantile_disc(mb, 0.5) FILTER (WHERE metric = 'memory_cache') AS cache_mb,
+    max({'mb': mb, 'before': -epoch_us(timestamp)})
+      FILTER (WHERE metric IN ('memory_total', 'over_quota') AND mb IS NOT NULL) AS peak,
+    coalesce(
+      arg_max(mb, timestamp) FILTER (WHERE metric = 'memory_quota' AND mb > 0),
+      arg_max(quota_mb, timestamp) FILTER (WHERE metric = 'over_quota')
+    ) AS quota_mb,
+    count(*) FILTER (WHERE metric = 'r14') AS r14_errors
+  FROM measured
+  GROUP BY ALL
+)
+SELECT
+  app,
+  dyno,
+  make_timestamptz(step * 60000000 * step_minutes) AS begins_at,
+  measured,
+  total_mb,
+  rss_mb,
+  swap_mb,
+  cache_mb,
+  peak.mb AS peak_mb,
+  make_timestamptz(-peak.before) AS peak_at,
+  coalesce(steps.quota_mb, dyno_quotas.quota_mb) AS quota_mb,
+  peak.mb / coalesce(steps.quota_mb, dyno_quotas.quota_mb) * 100 AS peak_percent,
+  r14_errors
+FROM steps
+LEFT JOIN dyno_quotas(since, until, app_name) AS dyno_quotas USING (app, dyno)
+WHERE peak IS NOT NULL OR r14_errors > 0
+UNION ALL
+SELECT
+  error('The steps of dyno_memory have 1 minute at least; try step_minutes := 60.'),
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+WHERE coalesce(step_minutes < 1, true)
+ORDER BY app, dyno, begins_at;

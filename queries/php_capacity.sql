@@ -1,0 +1,205 @@
+-- question: How many PHP requests can the dynos work on at once, is that enough, and how many dynos of which type are needed?
+-- one row per: app that served requests and dyno type
+-- parameters:
+--   since: First instant looked at (TIMESTAMPTZ, DATE or text, UTC unless it names a zone); NULL is the beginning.
+--   until: First instant no longer looked at; NULL is the end.
+--   app_name: The app asked about; NULL is all apps.
+--   limit_mb: PHP's memory_limit in MB to compute with; NULL is the one in use, or 128 where no line tells it.
+--   headroom_percent: How many requests at once to plan for, in percent of the peak; 100 or more.
+-- columns:
+--   app VARCHAR: The app.
+--   of_type VARCHAR: The dyno type; Eco and Basic are as standard-1x, Private and Shield dynos as the performance dyno of their letter.
+--   is_now BOOLEAN: True for the type whose memory the web dynos have now; NULL when no line tells their memory.
+--   memory_mb BIGINT: Memory of a dyno of the type.
+--   memory_limit_mb DOUBLE: The memory_limit computed with.
+--   limit_from VARCHAR: Where it comes from: 'given', 'boot' (the buildpack's line at the start of a dyno), 'error' (the limit hit most often) or 'default'.
+--   workers BIGINT: PHP requests that a dyno works on at once: by the buildpack's formula from memory, cores and limit, or for the type in use as its boot line says.
+--   peak BIGINT: Most PHP requests in flight at once in the app, those waiting for a worker included. Files that nginx serves itself are left out by their names (.css, .png ...); what else it serves counts as PHP.
+--   peak_at TIMESTAMPTZ: When that was first.
+--   dynos_then BIGINT: Dynos that took PHP requests at about that time, 5 to 10 minutes before and after.
+--   busiest_dyno VARCHAR: The dyno that had most of them in flight at once.
+--   busiest_peak BIGINT: How many it had.
+--   busiest_at TIMESTAMPTZ: When that was first.
+--   verdict VARCHAR: Would as many dynos of this type as served then do? 'enough' (the busiest dyno with headroom has workers for all), 'no headroom' (just so) or 'too few' (requests wait for a worker on the busiest dyno).
+--   dynos_even BIGINT: Dynos that the peak with headroom needs if the requests were spread evenly, which they are not.
+--   dynos_needed BIGINT: Dynos with which, at the peak with headroom, at most 5 % of requests meet a dyno whose workers are all busy, as Heroku spreads requests at random; no more than served then where these are enough.
+--   is_lower_bound BOOLEAN: True when an H12 (its worker goes on unseen) or lost lines of the app fall into the window: then more is needed than this.
+-- cost: Sorts two starts and two ends for each PHP request of the window, and of the 10 minutes after it; one pass over the plain lines for the boot lines, and over php and samples.
+-- example: SELECT * FROM php_capacity(since := now() - INTERVAL 1 DAY, limit_mb := 64)
+CREATE OR REPLACE MACRO php_capacity(
+  since := NULL, until := NULL, app_name := NULL, limit_mb := NULL, headroom_percent := 125
+) AS TABLE
+WITH dynamic AS NOT MATERIALIZED (
+  SELECT app, dyno, start_us, end_us, code
+  FROM served_between(since, until, app_name)
+  WHERE source = 'heroku' AND NOT coalesce(static_name(path), false)
+),
+-- Who served in each five minutes: few rows that tell all that needs no exact order of the requests.
+served AS MATERIALIZED (
+  SELECT app, dyno, start_us // 300000000 AS five_minutes, coalesce(bool_or(code = 'H12'), false) AS timed_out
+  FROM dynamic
+  GROUP BY app, dyno, five_minutes
+),
+-- Numbers for the names, as in peak_concurrency: each request counts for its dyno and for the app.
+groups AS MATERIALIZED (
+  SELECT app, dyno, row_number() OVER () AS dyno_id, -dense_rank() OVER (ORDER BY app) AS app_id
+  FROM (SELECT DISTINCT app, dyno FROM served)
+),
+-- Twice the microseconds, and one more for a start: in this order requests end before others start at a tie.
+levels AS NOT MATERIALIZED (
+  SELECT
+    id,
+    moment,
+    sum(CASE WHEN moment % 2 = 1 THEN 1 ELSE -1 END) OVER (PARTITION BY id ORDER BY moment)::BIGINT AS level
+  FROM (
+    SELECT
+      CASE WHEN is_of_app THEN app_id ELSE dyno_id END AS id,
+      CASE WHEN is_start THEN 2 * start_us + 1 ELSE 2 * end_us END AS moment
+    FROM dynamic
+    JOIN groups USING (app, dyno)
+    CROSS JOIN (VALUES (true, true), (true, false), (false, true), (false, false)) AS sides (is_of_app, is_start)
+  )
+),
+peaks AS MATERIALIZED (
+  SELECT app, dyno, highest.level AS peak, make_timestamptz(-highest.before // 2) AS peak_at
+  FROM (SELECT id, max({'level': level, 'before': -moment}) AS highest FROM levels GROUP BY id)
+  JOIN (SELECT app, dyno, dyno_id AS id FROM groups UNION ALL SELECT DISTINCT app, NULL, app_id FROM groups) USING (id)
+),
+demand AS (
+  SELECT
+    app,
+    max(peak) FILTER (WHERE dyno IS NULL) AS peak,
+    any_value(peak_at) FILTER (WHERE dyno IS NULL) AS peak_at,
+    arg_min({'dyno': dyno, 'peak': peak, 'at': peak_at}, (-peak, peak_at, dyno)) FILTER (WHERE dyno IS NOT NULL) AS busiest
+  FROM peaks
+  GROUP BY app
+),
+serving AS (
+  SELECT app, count(DISTINCT dyno) AS dynos_then
+  FROM served JOIN demand USING (app)
+  WHERE abs(five_minutes - epoch_us(demand.peak_at) // 300000000) <= 1
+  GROUP BY app
+),
+boots AS (
+  SELECT
+    app,
+    arg_max(workers, timestamp) AS workers,
+    arg_max(limit_mb_said, timestamp) AS limit_mb_said,
+    arg_max(ram_mb, timestamp) AS ram_mb
+  FROM (
+    SELECT
+      app,
+      timestamp,
+      TRY_CAST(regexp_extract(message, '^Starting php-fpm with (\d+) workers', 1) AS BIGINT) AS workers,
+      megabytes_of(regexp_extract(message, '^PHP memory_limit is (\S+) Bytes$', 1)) AS limit_mb_said,
+      megabytes_of(regexp_extract(message, '^Available RAM is (\S+) Bytes$', 1)) AS ram_mb
+    FROM lines_between(since, until, app_name)
+    WHERE starts_with(process, 'web.')
+      AND (
+        starts_with(message, 'Starting php-fpm with ')
+        OR starts_with(message, 'PHP memory_limit is ')
+        OR starts_with(message, 'Available RAM is ')
+      )
+  )
+  GROUP BY app
+),
+hits AS (
+  SELECT app, arg_min(limit_hit_mb, (-times, limit_hit_mb)) AS limit_hit_mb
+  FROM (
+    SELECT app, memory_limit_bytes / 1048576 AS limit_hit_mb, count(*) AS times
+    FROM php_between(since, until, app_name)
+    WHERE memory_limit_bytes > 0
+    GROUP BY ALL
+  )
+  GROUP BY app
+),
+quotas AS (
+  SELECT app, max(quota_mb) AS quota_mb
+  FROM dyno_quotas(since, until, app_name)
+  WHERE starts_with(dyno, 'web.')
+  GROUP BY app
+),
+troubles AS (
+  SELECT app FROM served WHERE timed_out
+  UNION
+  SELECT app FROM platform_between(since, until, app_name) WHERE lines_dropped > 0
+),
+candidates AS MATERIALIZED (
+  SELECT
+    demand.*,
+    dynos_then,
+    types.*,
+    coalesce(quota_mb, ram_mb) = types.memory_mb AS is_now,
+    coalesce(nullif(greatest(limit_mb, 0), 0), limit_mb_said, limit_hit_mb, 128)::DOUBLE AS memory_limit_mb,
+    CASE
+      WHEN limit_mb IS NOT NULL THEN 'given'
+      WHEN limit_mb_said IS NOT NULL THEN 'boot'
+      WHEN limit_hit_mb IS NOT NULL THEN 'error'
+      ELSE 'default'
+    END AS limit_from,
+    coalesce(
+      CASE WHEN limit_mb IS NULL AND is_now THEN boots.workers END,
+      php_workers(types.memory_mb, cores, memory_limit_mb)
+    ) AS workers,
+    ceil(peak * headroom_percent / 100)::BIGINT AS planned
+  FROM demand
+  JOIN serving USING (app)
+  LEFT JOIN boots USING (app)
+  LEFT JOIN hits USING (app)
+  LEFT JOIN quotas USING (app)
+  CROSS JOIN dyno_types() AS types
+),
+-- A request meets k dynos at random: the others in flight on its dyno are binomial, and it waits if all workers are
+-- theirs. With 20 * planned / workers dynos that is rarer than 5 % even with a single worker.
+chances AS (
+  SELECT app, of_type, k, sum(exp(
+      lgamma(planned) - lgamma(others + 1) - lgamma(planned - others)
+      + others * ln(1 / k) + (planned - 1 - others) * ln(1 - 1 / k)
+    )) AS finds_worker
+  FROM (
+    SELECT app, of_type, planned, workers, unnest(range(2, 20 * planned // workers + 3)) AS k
+    FROM candidates
+    WHERE planned > workers
+  ) AS tried
+  CROSS JOIN LATERAL unnest(range(0, workers)) AS fewer (others)
+  GROUP BY app, of_type, k
+),
+needed AS (
+  SELECT app, of_type, min(k) AS dynos_modelled FROM chances WHERE finds_worker >= 0.95 GROUP BY app, of_type
+),
+judged AS (
+  SELECT
+    *,
+    CASE
+      WHEN busiest.peak > workers THEN 'too few'
+      WHEN busiest.peak * headroom_percent > workers * 100 THEN 'no headroom'
+      ELSE 'enough'
+    END AS verdict,
+    coalesce(dynos_modelled, 1) AS modelled
+  FROM candidates LEFT JOIN needed USING (app, of_type)
+)
+SELECT
+  app,
+  of_type,
+  is_now,
+  memory_mb::BIGINT AS memory_mb,
+  memory_limit_mb,
+  limit_from,
+  workers,
+  peak,
+  peak_at,
+  dynos_then,
+  busiest.dyno AS busiest_dyno,
+  busiest.peak AS busiest_peak,
+  busiest.at AS busiest_at,
+  verdict,
+  ceil(planned / workers)::BIGINT AS dynos_even,
+  CASE WHEN verdict = 'enough' THEN least(modelled, dynos_then) ELSE modelled END AS dynos_needed,
+  EXISTS (FROM troubles WHERE troubles.app = judged.app) AS is_lower_bound
+FROM judged
+UNION ALL
+SELECT
+  error('php_capacity takes a limit_mb above 0 and a headroom_percent of 100 or more; try limit_mb := 128.'),
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+WHERE limit_mb <= 0 OR coalesce(headroom_percent < 100, true)
+ORDER BY app, memory_mb;
