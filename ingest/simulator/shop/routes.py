@@ -224,6 +224,7 @@ _PLANTED: Final = (
 )
 
 
+CACHED: Final = "/product/{slug}"  # its pages are put together from a file cache, which each dyno fills for itself
 EXPORT: Final = "/reports/export"
 PRICE_LIST: Final = "/tools/price-list"
 ROUTES: Final = (*_PAGES, *_SERVICES, *_files(), *_PLANTED)

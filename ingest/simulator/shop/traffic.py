@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from ingest.simulator.shop import script
-from ingest.simulator.shop.routes import EXPORT, PRICE_LIST, ROUTES, per_route
+from ingest.simulator.shop.routes import CACHED, EXPORT, PRICE_LIST, ROUTES, per_route
 from ingest.simulator.shop.script import SECOND, Day
 from ingest.simulator.shop.visitors import Visitors, choose, scanners
 
@@ -26,7 +26,8 @@ WARNING: Final = 4
 @dataclass(frozen=True, slots=True)
 class Requests:
     """All requests of the day by arrival. Times in microseconds; ``work`` is PHP's time, 0 for a file that
-    nginx serves; ``fault`` what goes wrong in PHP; ``status`` and ``bytes`` what the dyno answers."""
+    nginx serves; ``fault`` what goes wrong in PHP; ``status`` and ``bytes`` what the dyno answers; ``cached`` whether
+    PHP looks into the dyno's file cache for it."""
 
     at: np.ndarray
     path: np.ndarray
@@ -35,6 +36,11 @@ class Requests:
     status: np.ndarray
     bytes: np.ndarray
     fault: np.ndarray
+    cached: np.ndarray
+
+    def where(self, mask: np.ndarray) -> Requests:
+        """These of them."""
+        return Requests(*(getattr(self, field.name)[mask] for field in fields(self)))
 
     @property
     def php(self) -> np.ndarray:
@@ -123,7 +129,8 @@ def _answered(
     status = np.where(np.isin(fault, (MEMORY, REFUSED, EXCEPTION)), 500, status)
     size = _bytes(random, catalogue.size[path], route, visitors.accepts_gzip[visitor])
     empty = (status == 304) | (status == 500)
-    return Requests(at, path, visitor, work, status, np.where(empty, 0, size), fault)
+    cached = np.array([one.template == CACHED for one in ROUTES])[route]
+    return Requests(at, path, visitor, work, status, np.where(empty, 0, size), fault, cached)
 
 
 def _work(random: np.random.Generator, at: np.ndarray, route: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ingest.simulator.shop import script
-from ingest.simulator.shop.routes import EXPORT, PRICE_LIST, ROUTES
+from ingest.simulator.shop.routes import CACHED, EXPORT, PRICE_LIST, ROUTES
 from ingest.simulator.shop.script import WEB
 from ingest.simulator.shop.text_lines import TABLES, Stream, TextLines
 from ingest.simulator.shop.words import ASSETS
@@ -98,6 +98,14 @@ class PileUp:
 
 
 @dataclass(frozen=True, slots=True)
+class ColdCache:
+    """The route whose pages each dyno caches for itself, and how many dyno lives began with an empty cache."""
+
+    route: str
+    lives: int
+
+
+@dataclass(frozen=True, slots=True)
 class Truth:
     """All planted and counted figures of one day.
 
@@ -119,6 +127,7 @@ class Truth:
     assets: tuple[Asset, ...]
     memory_limit: MemoryLimit
     pile_up: PileUp
+    cold_cache: ColdCache
     peak: Peak
     peak_by_dyno: Mapping[str, Peak]
     statuses: Mapping[int, int]
@@ -171,6 +180,7 @@ def measure(made: Made, delivered: Delivered) -> Truth:
             PRICE_LIST, len(_noted(made, delivered.masks[2], "limit", exactly=True)), script.MEMORY_LIMIT
         ),
         pile_up=_pile_up(made, delivered.masks[2]),
+        cold_cache=ColdCache(CACHED, int(served.cold[router].sum())),
         peak=_peak(made, router),
         peak_by_dyno={dyno: _peak(made, router[served.dyno[router] == number]) for number, dyno in enumerate(WEB)},
         statuses=dict(zip(status.tolist(), counts.tolist(), strict=True)),

@@ -29,8 +29,9 @@ H27: Final = 2
 class Served:
     """What became of each request, in the order of the requests. Times in microseconds since midnight.
 
-    ``worked`` and ``ended`` bound PHP's work, ``worker`` is which of the dyno's workers did it; ``router_*``
-    is the router's line, ``nginx_*`` nginx's; ``router_bytes`` is -1 where the router logs none.
+    ``worked`` and ``ended`` bound PHP's work, ``worker`` is which of the dyno's workers did it, ``cold`` whether it
+    filled the dyno's file cache; ``router_*`` is the router's line, ``nginx_*`` nginx's; ``router_bytes`` is -1 where
+    the router logs none.
     """
 
     dyno: np.ndarray
@@ -40,6 +41,7 @@ class Served:
     ended: np.ndarray
     worker: np.ndarray
     killed: np.ndarray
+    cold: np.ndarray
     code: np.ndarray
     router_at: np.ndarray
     service_ms: np.ndarray
@@ -58,11 +60,24 @@ def serve(day: Day, requests: Requests, lives: list[Run]) -> Served:
     dispatched = requests.at + connect
     killed = requests.work > KILL_AFTER
     held = np.where(killed, KILL_AFTER + random.integers(900, 38_000, size), requests.work)
+    cold = _cold(requests, dyno, lives)
+    held = held + np.where(cold, script.CACHE_FILL, 0)
     worked, ended, worker = _worked(requests.php, dyno, dispatched, held, lives)
     nearby = random.integers(1000, 3900, size)  # nginx's own time; never 0 ms, whose length is a matter of taste
     finished = np.where(requests.php, ended, dispatched) + nearby
     patience = _patience(random, size)
-    return _told(random, requests, dyno, connect, (worked, ended, worker, killed), finished - dispatched, patience)
+    work = (worked, ended, worker, killed, cold)
+    return _told(random, requests, dyno, connect, work, finished - dispatched, patience)
+
+
+def _cold(requests: Requests, dyno: np.ndarray, lives: list[Run]) -> np.ndarray:
+    """The first request in each life of a dyno that finds its file cache empty; those up at midnight have filled it."""
+    cold = np.zeros(len(requests.at), dtype=bool)
+    for run in lives:
+        if run.dyno in WEB and run.begins > 0:
+            within = (requests.at >= run.begins) & (requests.at < run.ends)
+            cold[np.flatnonzero(requests.cached & (dyno == WEB.index(run.dyno)) & within)[:1]] = True
+    return cold
 
 
 def _patience(random: np.random.Generator, size: int) -> np.ndarray:
@@ -106,7 +121,7 @@ def _told(
     requests: Requests,
     dyno: np.ndarray,
     connect: np.ndarray,
-    work: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    work: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray],
     took: np.ndarray,
     patience: np.ndarray,
 ) -> Served:

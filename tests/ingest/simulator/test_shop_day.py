@@ -248,6 +248,25 @@ def test_the_truth_about_the_memory_limit(made: Made) -> None:
     assert (truth.route, truth.limit_bytes) == ("/tools/price-list", 33_554_432)
 
 
+def test_the_truth_about_the_cold_cache(made: Made, routed: list[tuple[Line, re.Match[str]]]) -> None:
+    """The first product page after each start of a web dyno takes two seconds longer, and no dyno shares its cache."""
+    up = [
+        (line.at, line.process)
+        for line in made.lines
+        if line.process.startswith("web.") and line.message == "State changed from starting to up"
+    ]
+    pages = [
+        (line.at - timedelta(milliseconds=int(match[7]) + int(match[8])), match[6], int(match[8]))
+        for line, match in routed
+        if match[4].startswith("/product/")
+    ]
+    first = [min(page for page in pages if page[0] > at and page[1] == dyno) for at, dyno in up]
+    truth = made.truth.cold_cache
+    assert truth.route == "/product/{slug}"
+    assert truth.lives == len(first) == 9
+    assert all(service_ms >= 2100 for _, _, service_ms in first)
+
+
 def test_the_truth_about_the_database(made: Made) -> None:
     """The connections reach the plan's limit, and PHP and the server both tell of those refused."""
     name = r"sample#%s-connections=(\d+)"
