@@ -14,7 +14,7 @@
 --   at_most_share DOUBLE: Part of the time with that many or fewer in flight, from 0 to 1; for "99.9 % of the time at most N" take the first level with 0.999 or more.
 --   is_lower_bound BOOLEAN: True when an H12 was among the requests (its worker went on unseen) or lines of the app were lost in the window: then the seconds are at least so many, and at_most_share is too high rather than too low.
 -- cost: Sorts one start and one end for each request of the window, and of the 10 minutes after it.
--- example: SELECT min(level) FROM concurrency_levels(since := now() - INTERVAL 1 DAY) WHERE at_most_share >= 0.999
+-- example: SELECT app, key, min(level) FROM concurrency_levels(since := now() - INTERVAL 1 DAY, per := 'dyno') WHERE at_most_share >= 0.999 GROUP BY ALL
 CREATE OR REPLACE MACRO concurrency_levels(since := NULL, until := NULL, app_name := NULL, per := 'app') AS TABLE
 -- The CTEs that hold a row per request are read again rather than materialized, as in peak_concurrency.
 WITH in_window AS NOT MATERIALIZED (

@@ -28,7 +28,7 @@ CREATE OR REPLACE MACRO concurrency_over_time(
 ) AS TABLE
 WITH bounds AS MATERIALIZED (
   SELECT
-    (1000000 * step_seconds)::BIGINT AS width,
+    (1000000::BIGINT * step_seconds)::BIGINT AS width,
     epoch_us(instant(since)) AS since_us,
     epoch_us(instant(until)) AS until_us
 ),
@@ -47,7 +47,7 @@ left_out AS MATERIALIZED (
   SELECT
     app,
     CASE per WHEN 'app' THEN app WHEN 'dyno' THEN dyno WHEN 'route' THEN route END AS key,
-    epoch_us(timestamp) // (1000000 * step_seconds)::BIGINT AS step,
+    epoch_us(timestamp) // (1000000::BIGINT * step_seconds)::BIGINT AS step,
     count(*) FILTER (WHERE status = 101) AS websockets,
     count(*) FILTER (WHERE status IS DISTINCT FROM 101) AS unreached
   FROM router_between(since, until, app_name)
@@ -174,7 +174,7 @@ losses AS (
 SELECT
   app,
   key,
-  make_timestamptz(filled_step * (1000000 * step_seconds)::BIGINT) AS begins_at,
+  make_timestamptz(filled_step * (1000000::BIGINT * step_seconds)::BIGINT) AS begins_at,
   peak,
   CASE WHEN peak > 0 THEN make_timestamptz(CASE WHEN level_in = peak THEN begin_us ELSE peak_us END) END AS peak_at,
   (level_in * (finish_us - begin_us) + held_us) / (finish_us - begin_us) AS mean,

@@ -16,9 +16,9 @@
 --   culprit_seconds DOUBLE: Worker-seconds it held, at least: the work of an H12 goes on unseen.
 --   culprit_share DOUBLE: Their part of all worker-seconds held on these dynos meanwhile, from 0 to 1; when it is low no single route did it, and more dynos or workers help.
 --   culprit_request_id VARCHAR: The request of that route that held a worker longest, as an example to look up.
---   culprits STRUCT(route VARCHAR, worker_seconds DOUBLE, requests BIGINT, timeouts BIGINT)[]: The five routes that held workers longest: worker-seconds, requests in flight meanwhile, and H12s that were the route's own doing.
 --   victim_timeouts BIGINT: H12s that spent more than half of their 30 s waiting for a worker.
---   victims STRUCT(route VARCHAR, timeouts BIGINT)[]: The ten routes with most of these, and how many.
+--   culprits STRUCT(route VARCHAR, worker_seconds DOUBLE, requests BIGINT, timeouts BIGINT)[]: The five routes that held workers longest: worker-seconds, requests in flight meanwhile, and H12s that were the route's own doing.
+--   victims STRUCT(route VARCHAR, timeouts BIGINT)[]: The five routes with most H12s that only waited, and how many.
 -- cost: Three passes over the router files of the window and of the 10 minutes after it; only what overlaps a burst is sorted.
 -- example: SELECT * FROM h12_autopsy(since := now() - INTERVAL 1 DAY)
 CREATE OR REPLACE MACRO h12_autopsy(
@@ -48,7 +48,7 @@ WITH timeouts AS MATERIALIZED (
       timestamp,
       coalesce(
         epoch_us(timestamp) - epoch_us(lag(timestamp) OVER (PARTITION BY app ORDER BY timestamp))
-          >= 1000000 * apart_seconds,
+          >= 1000000::BIGINT * apart_seconds,
         true
       ) AS begins
     FROM router_between(since, until, app_name)
@@ -196,12 +196,15 @@ SELECT
   ranked[1].held_us / 1e6 AS culprit_seconds,
   ranked[1].held_us / nullif(held_us, 0) AS culprit_share,
   ranked[1].id AS culprit_request_id,
-  [
-    {'route': one.route, 'worker_seconds': one.held_us / 1e6, 'requests': one.requests, 'timeouts': one.timeouts}
-    FOR one IN ranked[:5]
-  ] AS culprits,
   coalesce(victim_timeouts, 0) AS victim_timeouts,
-  coalesce(victims[:10], []) AS victims
+  coalesce(
+    [
+      {'route': one.route, 'worker_seconds': one.held_us / 1e6, 'requests': one.requests, 'timeouts': one.timeouts}
+      FOR one IN ranked[:5]
+    ],
+    []
+  ) AS culprits,
+  coalesce(victims[:5], []) AS victims
 FROM bursts LEFT JOIN judged USING (app, burst)
 UNION ALL
 -- error() would not be reached from a row of an empty lake; here it is reached whenever a parameter is wrong.
