@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.queries.lakes import Row
 
 # Steps before and after a border, near each other and further apart than the steps that are filled.
-SECONDS = (0, 0, 1, 2, 59, 66)
+SECONDS = (0, 0, 1, 2, 61, 63)
 LONGEST_MS = (12, 12, 1000, 2006, 61_000)
 
 
