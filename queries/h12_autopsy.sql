@@ -35,6 +35,9 @@ CREATE OR REPLACE MACRO h12_autopsy(
 -- 2. Any other request worked at most as long as its route takes by itself: the median of the route's requests that
 --    found a free worker or ran outside of all bursts. The rest it waited.
 -- 3. A route that is never seen by itself (it came only while workers were busy) is taken to have worked all the time.
+-- 4. Waiting hits all routes alike. Where requests of a route that found no free worker ended in an H12 clearly more often
+--    than those of the other routes with H12s (three times at least, and four standard deviations), the route was slow
+--    itself, though it may be fast most days: these H12s are taken to have worked all the time.
 WITH timeouts AS MATERIALIZED (
   SELECT
     app,
@@ -137,26 +140,57 @@ alone AS MATERIALIZED (
   )
   GROUP BY ALL
 ),
-held AS MATERIALIZED (
+meanwhile AS MATERIALIZED (
   SELECT
     waits.app,
     waits.burst,
+    waits.from_us,
+    waits.to_us,
     begun.route,
     begun.request_id,
     begun.began_us,
-    begun.code = 'H12' AND begun.end_us BETWEEN waits.from_us AND waits.to_us AS is_timeout,
-    -- A request is taken to wait first and to work then.
-    CASE
-      WHEN is_free THEN begun.began_us
-      ELSE greatest(begun.began_us, begun.end_us - coalesce(alone_us, begun.end_us))
-    END AS work_us,
-    greatest(least(begun.end_us, waits.to_us) - greatest(work_us, waits.from_us), 0) AS held_us,
-    2 * (begun.end_us - work_us) < begun.end_us - begun.began_us AS waited
+    begun.end_us,
+    begun.is_free,
+    begun.code IS NOT DISTINCT FROM 'H12' AND begun.end_us BETWEEN waits.from_us + 30000000 AND waits.to_us AS is_timeout,
+    alone.alone_us
   FROM waits
   JOIN begun
     ON begun.app = waits.app AND begun.dyno = waits.dyno
     AND begun.began_us < waits.to_us AND begun.end_us > waits.from_us
   LEFT JOIN alone ON alone.app = begun.app AND alone.route IS NOT DISTINCT FROM begun.route
+),
+crowded AS (
+  SELECT
+    app,
+    burst,
+    route,
+    count(*) AS requests,
+    count(*) FILTER (WHERE is_timeout) AS timeouts,
+    coalesce(
+      (sum(timeouts) OVER of_burst - timeouts) / nullif(sum(requests) OVER of_burst - requests, 0), 0
+    ) AS others_share
+  FROM meanwhile
+  WHERE NOT is_free
+  GROUP BY app, burst, route
+  HAVING count(*) FILTER (WHERE is_timeout) > 0
+  WINDOW of_burst AS (PARTITION BY app, burst)
+),
+-- A request is taken to wait first and to work then.
+held AS (
+  SELECT
+    meanwhile.*,
+    CASE
+      WHEN is_free OR alone_us IS NULL THEN began_us
+      WHEN is_timeout AND timeouts >= 3
+        AND timeouts > requests * others_share + 4 * sqrt(requests * others_share * (1 - others_share)) THEN began_us
+      ELSE greatest(began_us, end_us - alone_us)
+    END AS work_us,
+    greatest(least(end_us, to_us) - greatest(work_us, from_us), 0) AS held_us,
+    2 * (end_us - work_us) < end_us - began_us AS waited
+  FROM meanwhile
+  LEFT JOIN crowded
+    ON crowded.app = meanwhile.app AND crowded.burst = meanwhile.burst
+    AND crowded.route IS NOT DISTINCT FROM meanwhile.route
 ),
 by_route AS (
   SELECT
