@@ -11,7 +11,7 @@
 --   requests BIGINT: Requests that ended in it.
 --   first_at TIMESTAMPTZ: The first of them.
 --   last_at TIMESTAMPTZ: The last of them.
---   share DOUBLE: Their part of all the app's requests in the window, from 0 to 1.
+--   share DOUBLE: Their part of all requests of the app that Heroku's router logged in the window, from 0 to 1.
 -- cost: One pass over the router files of the days asked about.
 -- example: SELECT * FROM error_codes(since := now() - INTERVAL 7 DAY, app_name := 'shop')
 CREATE OR REPLACE MACRO error_codes(since := NULL, until := NULL, app_name := NULL) AS TABLE
@@ -57,6 +57,7 @@ counted AS (
     max(timestamp) AS last_at,
     count(*) / sum(count(*)) OVER (PARTITION BY app) AS share
   FROM router_between(since, until, app_name)
+  WHERE source = 'heroku'
   GROUP BY app, code
 )
 SELECT app, code, coalesce(meaning, words) AS meaning, requests, first_at, last_at, share

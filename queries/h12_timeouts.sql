@@ -8,7 +8,7 @@
 --   app VARCHAR: The app.
 --   route VARCHAR: The path with its variable parts named; NULL when the line had no path.
 --   timeouts BIGINT: Requests that got no first byte within 30 s (H12).
---   requests BIGINT: All requests of the route in the same window, those that timed out too.
+--   requests BIGINT: All requests of the route that Heroku's router logged in the same window, those that timed out too.
 --   first_at TIMESTAMPTZ: When the first of the timeouts was given up; it began 30 s before.
 --   last_at TIMESTAMPTZ: When the last of the timeouts was given up.
 --   share DOUBLE: Timeouts by requests, from 0 to 1.
@@ -26,6 +26,7 @@ SELECT
   count(*) FILTER (WHERE code = 'H12') / count(*) AS share,
   count(DISTINCT dyno) FILTER (WHERE code = 'H12') AS dynos
 FROM router_between(since, until, app_name)
+WHERE source = 'heroku'
 GROUP BY app, route
 HAVING count(*) FILTER (WHERE code = 'H12') > 0
 ORDER BY timeouts DESC, app, route;

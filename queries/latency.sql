@@ -1,5 +1,5 @@
 -- question: How long do requests take, by route?
--- one row per: app and route
+-- one row per: app, route and kind of log
 -- parameters:
 --   since: First instant counted (TIMESTAMPTZ, DATE or text, UTC unless it names a zone); NULL is the beginning.
 --   until: First instant no longer counted; NULL is the end.
@@ -12,6 +12,7 @@
 --   p95_ms INTEGER: 95 % took at most this many milliseconds; nearest rank.
 --   p99_ms INTEGER: 99 % took at most this many milliseconds; nearest rank; NULL under 100 requests.
 --   max_ms INTEGER: The slowest took this many milliseconds; an H12 is cut off at 30,000 and really took longer.
+--   source VARCHAR: Whose log the requests are from: 'heroku', or 'elb' or 'alb' for an imported one, whose times end when the answer begins.
 -- cost: One pass over the router files of the days asked about.
 -- example: SELECT * FROM latency(since := now() - INTERVAL 1 DAY) ORDER BY p95_ms DESC LIMIT 10
 CREATE OR REPLACE MACRO latency(since := NULL, until := NULL, app_name := NULL) AS TABLE
@@ -22,8 +23,9 @@ SELECT
   quantile_disc(service_ms, 0.50) AS p50_ms,
   quantile_disc(service_ms, 0.95) AS p95_ms,
   CASE WHEN count(*) >= 100 THEN quantile_disc(service_ms, 0.99) END AS p99_ms,
-  max(service_ms) AS max_ms
+  max(service_ms) AS max_ms,
+  source
 FROM router_between(since, until, app_name)
 WHERE service_ms IS NOT NULL AND status IS DISTINCT FROM 101
-GROUP BY app, route
-ORDER BY requests DESC, app, route;
+GROUP BY app, route, source
+ORDER BY requests DESC, app, route, source;

@@ -8,7 +8,7 @@
 -- columns:
 --   app VARCHAR: The app.
 --   key VARCHAR: The app, dyno or route counted by; a route is NULL when the line had no path.
---   peak BIGINT: Most requests in flight at one instant. A request is in flight from its line's time less service and connect time up to that time, at least 1 microsecond; WebSockets and requests that reached no dyno are left out.
+--   peak BIGINT: Most requests in flight at one instant. A request is in flight from its line's time less service and connect time up to that time, at least 1 microsecond; WebSockets and requests that reached no dyno are left out; requests of an imported load-balancer log count too.
 --   peak_at TIMESTAMPTZ: An instant at which so many were in flight; of several, the one whose last arrival was the first to be logged.
 --   is_lower_bound BOOLEAN: True when an H12 was in flight at that instant (its worker goes on unseen) or lines of the app were lost in the window.
 -- cost: Sorts one start and one end for each request of the window, and of the 10 minutes after it.

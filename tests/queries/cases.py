@@ -46,4 +46,8 @@ def comparable(value: object) -> object:
     """A value of an answer as the data file writes it."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    if isinstance(value, list):
+        return [comparable(entry) for entry in value]
+    if isinstance(value, dict):
+        return {name: comparable(entry) for name, entry in value.items()}
     return round(value, 12) if isinstance(value, float) else value

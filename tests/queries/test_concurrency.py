@@ -1,128 +1,156 @@
-"""peak_concurrency and latency against the plainest possible counting."""
+"""The questions about requests in flight against the plainest possible counting."""
 
 from __future__ import annotations
 
-import math
-import tempfile
-from datetime import UTC, datetime, timedelta
-from fractions import Fraction
-from pathlib import Path
-from typing import Any
+from datetime import timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
-import duckdb
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from queries import database
-from tests.queries.lakes import write_lake
+from tests.queries.flights import FIRST, KEYS, Span, fill, flights, instants, left_out, micros, requests
 
-EPOCH = datetime(2026, 11, 23, tzinfo=UTC)
+if TYPE_CHECKING:
+    from datetime import datetime
 
-request = st.fixed_dictionaries(
-    {
-        # Few milliseconds and few microseconds, so that ties and equal peaks are the rule.
-        "timestamp": st.builds(
-            lambda ms, us: EPOCH + timedelta(milliseconds=ms, microseconds=us),
-            st.integers(0, 30),
-            st.integers(0, 2),
-        ),
-        "app": st.sampled_from(["shop", "blog"]),
-        "dyno": st.sampled_from(["web.1", "web.2", None]),
-        "route": st.sampled_from(["/a", None]),
-        "service_ms": st.one_of(st.none(), st.integers(0, 12)),
-        "connect_ms": st.one_of(st.none(), st.integers(0, 3)),
-        "status": st.sampled_from([200, 200, 200, 101, None]),
-        "code": st.sampled_from([None, None, None, "H12"]),
-    }
-)
-instants = st.one_of(st.none(), st.integers(-5, 35).map(lambda ms: EPOCH + timedelta(milliseconds=ms)))
+    from tests.queries.lakes import Row
+
+# Steps before and after a border, near each other and further apart than the steps that are filled.
+SECONDS = (0, 0, 1, 2, 61, 63)
+LONGEST_MS = (12, 12, 1000, 2006, 61_000)
 
 
-@pytest.fixture(scope="module")
-def connection() -> Any:
-    """The questions over tables in memory, so that each example costs no files."""
-    with tempfile.TemporaryDirectory() as folder, duckdb.connect() as connection:
-        lake = write_lake(Path(folder) / "lake", {})
-        connection.execute("SET TimeZone = 'UTC'")
-        for statement in database.statements(str(lake)):
-            connection.execute(statement)
-        connection.execute("CREATE TABLE rows AS SELECT * FROM router")
-        connection.execute("CREATE OR REPLACE VIEW router AS FROM rows")
-        yield connection
-
-
-@given(
-    rows=st.lists(request, max_size=25),
-    since=instants,
-    until=instants,
-    per=st.sampled_from(["app", "dyno", "route"]),
-)
-@settings(max_examples=150, deadline=None)
+@given(rows=st.lists(requests(), max_size=25), since=instants(), until=instants(), per=KEYS)
+@settings(max_examples=100, deadline=None)
 def test_peak_equals_brute_force(
-    connection: Any, rows: list[dict[str, Any]], since: datetime | None, until: datetime | None, per: str
+    memory: Any, rows: list[Row], since: datetime | None, until: datetime | None, per: str
 ) -> None:
     """For any requests and window, peak, instant and H12 mark equal counting at each start."""
-    fill(connection, rows)
-    answer = connection.execute("FROM peak_concurrency(?, ?, NULL, ?)", [since, until, per]).fetchall()
-    assert {(app, key): rest for app, key, *rest in answer} == brute_force(rows, since, until, per)
+    fill(memory, rows)
+    answer = memory.execute("FROM peak_concurrency(?, ?, NULL, ?)", [since, until, per]).fetchall()
+    expected = {group: highest(spans) for group, spans in flights(rows, since, until, per).items()}
+    assert {(app, key): [peak, micros(at), mark] for app, key, peak, at, mark in answer} == expected
 
 
-def fill(connection: Any, rows: list[dict[str, Any]]) -> None:
-    """Put these requests in the place of the ones before."""
-    connection.execute("TRUNCATE rows")
-    names = ["timestamp", "app", "dyno", "route", "service_ms", "connect_ms", "status", "code"]
-    for row in rows:
-        values = [row.get(name) for name in names]
-        connection.execute(
-            f"INSERT INTO rows (date, {', '.join(names)}) VALUES (?, {', '.join('?' * 8)})",
-            [row["timestamp"].date(), *values],
-        )
-
-
-def brute_force(
-    rows: list[dict[str, Any]], since: datetime | None, until: datetime | None, per: str
-) -> dict[tuple[str, str | None], list[Any]]:
-    """Count, at every instant at which a request starts within the window, who is in flight."""
-    groups: dict[tuple[str, str | None], list[tuple[datetime, datetime, bool]]] = {}
-    for row in rows:
-        if row["dyno"] is None or row["service_ms"] is None or row["status"] == 101:
-            continue
-        start = row["timestamp"] - timedelta(milliseconds=row["service_ms"] + (row["connect_ms"] or 0))
-        end = max(row["timestamp"], start + timedelta(microseconds=1))
-        start = max(start, since or start)
-        if start < end and (until is None or start < until) and (since is None or row["timestamp"] >= since):
-            groups.setdefault((row["app"], row[per]), []).append((start, end, row["code"] == "H12"))
-    return {group: highest(spans) for group, spans in groups.items()}
-
-
-def highest(spans: list[tuple[datetime, datetime, bool]]) -> list[Any]:
+def highest(spans: list[Span]) -> list[Any]:
     """The most spans at one instant, that instant, and whether a timed-out one is among them.
 
     Of several such instants, the one at which a span begins that ends before those of the others.
     """
-    flying = {
-        at: [timed_out for start, end, timed_out in spans if start <= at < end]
-        for at in {start for start, _, _ in spans}
-    }
+    flying = {at: [span.timed_out for span in spans if span.start <= at < span.end] for at in starts(spans)}
     peak = max(map(len, flying.values()))
-    logged = [(end, start) for start, end, _ in spans if len(flying[start]) == peak]
-    at = min(logged)[1]
+    at = min((span.end, span.start) for span in spans if len(flying[span.start]) == peak)[1]
     return [peak, at, any(flying[at])]
 
 
-@given(values=st.lists(st.integers(0, 40), min_size=1, max_size=140))
+def starts(spans: list[Span]) -> set[int]:
+    """The instants at which a span begins."""
+    return {span.start for span in spans}
+
+
+@given(
+    rows=st.lists(requests((0, 0, 0, 2), (12, 12, 2006)), max_size=20),
+    since=instants((0, 2)),
+    until=instants((0, 2)),
+    per=KEYS,
+)
+@settings(max_examples=80, deadline=None)
+def test_levels_equal_brute_force(
+    memory: Any, rows: list[Row], since: datetime | None, until: datetime | None, per: str
+) -> None:
+    """For any requests and window, the time at or above each level equals adding up the stretches between all starts
+    and ends."""
+    fill(memory, rows)
+    answer = memory.execute("FROM concurrency_levels(?, ?, NULL, ?)", [since, until, per]).fetchall()
+    assert answer == sorted(all_levels(flights(rows, since, until, per), until), key=in_order)
+
+
+def all_levels(groups: dict[Any, list[Span]], until: datetime | None) -> list[tuple[Any, ...]]:
+    """The rows of concurrency_levels, in any order."""
+    rows = []
+    for (app, key), spans in groups.items():
+        edges = [edge for (other, _), some in groups.items() if other == app for edge in borders(some, until)]
+        looked_at = max(edges) - min(edges)
+        held = [looked_at, *held_at_least(spans, until)]
+        mark = any(span.timed_out for span in spans)
+        for level, (here, above) in enumerate(zip(held, [*held[1:], 0], strict=True)):
+            rows.append((app, key, level, here / 1e6, here / looked_at, 1 - above / looked_at, mark))
+    return rows
+
+
+def borders(spans: list[Span], until: datetime | None) -> list[int]:
+    """All starts, and all ends cut at the window's, in order."""
+    high = max(span.end for span in spans) if until is None else micros(until)
+    return sorted({edge for span in spans for edge in (span.start, min(span.end, high))})
+
+
+def held_at_least(spans: list[Span], until: datetime | None) -> list[int]:
+    """Microseconds with one or more in flight, two or more, and so on up to the most."""
+    edges = borders(spans, until)
+    stretches = [(end - start, sum(span.start <= start < span.end for span in spans)) for start, end in pairwise(edges)]
+    peak = max(level for _, level in stretches)
+    return [sum(length for length, level in stretches if level >= least) for least in range(1, peak + 1)]
+
+
+def in_order(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """By app, key (NULL last) and what follows."""
+    return (row[0], row[1] is None, row[1] or "", row[2])
+
+
+@given(
+    rows=st.lists(requests(SECONDS, LONGEST_MS), max_size=12),
+    since=instants(SECONDS),
+    until=instants(SECONDS),
+    per=KEYS,
+    width=st.sampled_from([1, 1, 2, 60, 86_400]),
+)
 @settings(max_examples=60, deadline=None)
-def test_percentiles_are_nearest_rank(connection: Any, values: list[int]) -> None:
-    """p50, p95 and p99 are the values at rank ceil(p * n), exactly, and p99 needs a hundred of them."""
-    connection.execute("TRUNCATE rows")
-    connection.execute(
-        "INSERT INTO rows (timestamp, date, app, service_ms) "
-        "SELECT TIMESTAMPTZ '2026-11-23 00:00:00+00', DATE '2026-11-23', 'shop', unnest(?)",
-        [values],
-    )
-    ranks = [sorted(values)[math.ceil(Fraction(p, 100) * len(values)) - 1] for p in (50, 95, 99)]
-    if len(values) < 100:
-        ranks[2] = None  # type: ignore[call-overload]
-    answer = connection.execute("SELECT p50_ms, p95_ms, p99_ms, requests FROM latency()").fetchall()
-    assert answer == [(*ranks, len(values))]
+def test_steps_equal_brute_force(
+    memory: Any, rows: list[Row], since: datetime | None, until: datetime | None, per: str, width: int
+) -> None:
+    """For any requests, window and step, each row equals counting within its step alone, and no row is missing."""
+    fill(memory, rows)
+    call = "FROM concurrency_over_time(?, ?, NULL, ?, ?)"
+    answer = memory.execute(call, [since, until, per, width]).fetchall()
+    expected = all_steps(rows, since, until, per, width * 1_000_000)
+    assert answer == sorted(expected, key=in_order)
+
+
+def all_steps(
+    rows: list[Row], since: datetime | None, until: datetime | None, per: str, width: int
+) -> list[tuple[Any, ...]]:
+    """The rows of concurrency_over_time, in any order."""
+    groups, others = flights(rows, since, until, per), left_out(rows, since, until, per)
+    answer = []
+    for app, key in groups.keys() | others.keys():
+        spans, apart = groups.get((app, key), []), others.get((app, key), [])
+        for step in shown(spans, [at for at, _ in apart], until, width):
+            low = max(step * width, step * width if since is None else micros(since))
+            high = min((step + 1) * width, (step + 1) * width if until is None else micros(until))
+            sockets = [is_socket for at, is_socket in apart if at // width == step]
+            begins = FIRST + timedelta(microseconds=step * width)
+            within = figures(spans, low, high)
+            answer.append((app, key, begins, *within[:-1], sum(sockets), len(sockets) - sum(sockets), within[-1]))
+    return answer
+
+
+def shown(spans: list[Span], others: list[int], until: datetime | None, width: int) -> list[int]:
+    """The steps that something reaches, and those of gaps of up to 60 steps."""
+    reached = {at // width for at in others}
+    for span in spans:
+        end = span.end if until is None else min(span.end, micros(until))
+        reached |= set(range(span.start // width, (end - 1) // width + 1))
+    gaps = pairwise(sorted(reached))
+    return sorted(reached | {step for one, two in gaps if two - one <= 61 for step in range(one, two)})
+
+
+def figures(spans: list[Span], low: int, high: int) -> tuple[Any, ...]:
+    """Peak, its first instant, mean, arrivals and mark of the stretch [low, high)."""
+    here = [span for span in spans if span.start < high and span.end > low]
+    flying = {at: sum(span.start <= at < span.end for span in here) for at in {low} | starts(here) if at >= low}
+    peak = max(flying.values())
+    at = FIRST + timedelta(microseconds=min(at for at, level in flying.items() if level == peak)) if peak else None
+    held = sum(min(span.end, high) - max(span.start, low) for span in here)
+    arrivals = sum(span.arrived and span.start >= low for span in here)
+    return peak, at, held / (high - low), arrivals, any(span.timed_out for span in here)

@@ -1,0 +1,249 @@
+-- question: Which route held the workers when requests ran into the 30-second limit (H12), and whom did it hit?
+-- one row per: app and burst of H12s, that is H12s of which each came soon after the one before
+-- parameters:
+--   since: First instant looked at (TIMESTAMPTZ, DATE or text, UTC unless it names a zone); NULL is the beginning.
+--   until: First instant no longer looked at; NULL is the end.
+--   app_name: The app asked about; NULL is all apps.
+--   apart_seconds: Whole seconds without an H12 after which the next one begins a new burst, from 1 to 3600.
+--   free_below: With fewer requests than this in flight on its dyno a new one finds a free worker; the default is what Heroku's PHP buildpack starts on the smallest dyno.
+-- columns:
+--   app VARCHAR: The app.
+--   first_at TIMESTAMPTZ: When the first H12 of the burst was given up; it began 30 s before.
+--   last_at TIMESTAMPTZ: When the last one was given up.
+--   timeouts BIGINT: H12s in the burst.
+--   dynos BIGINT: Dynos that they happened on; what follows is of these dynos alone.
+--   culprit VARCHAR: The route that held workers longest while the H12s waited: make it faster or move it to a background job first; NULL when its lines had no path or no H12 names its dyno.
+--   culprit_seconds DOUBLE: Worker-seconds it held, at least: the work of an H12 goes on unseen.
+--   culprit_share DOUBLE: Their part of all worker-seconds held on these dynos meanwhile, from 0 to 1; when it is low no single route did it, and more dynos or workers help.
+--   culprit_request_id VARCHAR: The request of that route that held a worker longest, as an example to look up.
+--   victim_timeouts BIGINT: H12s that spent more than half of their 30 s waiting for a worker.
+--   culprits STRUCT(route VARCHAR, worker_seconds DOUBLE, requests BIGINT, timeouts BIGINT)[]: The five routes that held workers longest: worker-seconds, requests in flight meanwhile, and H12s that were the route's own doing.
+--   victims STRUCT(route VARCHAR, timeouts BIGINT)[]: The five routes with most H12s that only waited, and how many.
+-- cost: Three passes over the router files of the window and of the 10 minutes after it; only what overlaps a burst is sorted.
+-- example: SELECT * FROM h12_autopsy(since := now() - INTERVAL 1 DAY)
+CREATE OR REPLACE MACRO h12_autopsy(
+  since := NULL,
+  until := NULL,
+  app_name := NULL,
+  apart_seconds := 60,
+  free_below := 4
+) AS TABLE
+-- The router's time of a request is work and waiting for a worker in one. How they are told apart:
+-- 1. A request that began while fewer than `free_below` others were in flight on its dyno found a free worker: all of
+--    its time is work. H12s and requests whose client left (H27) count as in flight for 30 s more, because the dyno
+--    goes on with them.
+-- 2. Any other request worked at most as long as its route takes by itself: the median of the route's requests that
+--    found a free worker or ran outside of all bursts. The rest it waited.
+-- 3. A route that is never seen by itself (it came only while workers were busy) is taken to have worked all the time.
+-- 4. Waiting hits all routes alike. Where requests of a route that found no free worker ended in an H12 clearly more often
+--    than those of the other routes with H12s (three times at least, and four standard deviations), the route was slow
+--    itself, though it may be fast most days: these H12s are taken to have worked all the time.
+WITH timeouts AS MATERIALIZED (
+  SELECT
+    app,
+    dyno,
+    epoch_us(timestamp) AS at_us,
+    sum(begins::INTEGER) OVER (PARTITION BY app ORDER BY timestamp)::BIGINT AS burst
+  FROM (
+    SELECT
+      app,
+      dyno,
+      timestamp,
+      coalesce(
+        epoch_us(timestamp) - epoch_us(lag(timestamp) OVER (PARTITION BY app ORDER BY timestamp))
+          >= 1000000::BIGINT * apart_seconds,
+        true
+      ) AS begins
+    FROM router_between(since, until, app_name)
+    WHERE code = 'H12'
+  )
+),
+bursts AS (
+  SELECT app, burst, min(at_us) AS first_us, max(at_us) AS last_us, count(*) AS timeouts, count(DISTINCT dyno) AS dynos
+  FROM timeouts
+  GROUP BY ALL
+),
+-- Per dyno: from when its first H12 began to wait until its last one was given up.
+waits AS MATERIALIZED (
+  SELECT app, dyno, burst, min(at_us) - 30000000 AS from_us, max(at_us) AS to_us
+  FROM timeouts
+  WHERE dyno IS NOT NULL
+  GROUP BY ALL
+),
+-- Minutes that a burst touches, or its aftermath: workers go on with requests that were given up.
+busy_minutes AS MATERIALIZED (
+  SELECT DISTINCT app, dyno, unnest(range(from_us // 60000000 - 1, to_us // 60000000 + 3)) AS minute
+  FROM waits
+),
+-- All that was in flight about then. What runs for more than a minute may end long after.
+near AS MATERIALIZED (
+  SELECT
+    app,
+    dyno,
+    route,
+    code,
+    request_id,
+    logged_start_us AS began_us,
+    end_us,
+    CASE WHEN code IN ('H12', 'H27') THEN end_us + 30000000 ELSE end_us END AS gone_us
+  FROM served_between(since, until, app_name)
+  WHERE app IN (SELECT app FROM waits)
+    AND (
+      end_us - logged_start_us > 60000000
+      OR (app, dyno, end_us // 60000000) IN (SELECT (app, dyno, minute) FROM busy_minutes)
+    )
+),
+-- Requests of a dyno in order of their starts; of one instant all count as there already but the request itself.
+placed AS (
+  SELECT
+    app,
+    dyno,
+    route,
+    code,
+    request_id,
+    began_us,
+    end_us,
+    is_start,
+    sum(CASE WHEN is_start THEN 1 ELSE -1 END)
+      OVER (PARTITION BY app, dyno ORDER BY moment)
+      <= free_below AS is_free
+  FROM (
+    SELECT *, true AS is_start, 2 * began_us + 1 AS moment FROM near
+    UNION ALL
+    SELECT *, false, 2 * gone_us FROM near
+  )
+),
+begun AS MATERIALIZED (
+  SELECT
+    app,
+    dyno,
+    route,
+    code,
+    request_id,
+    began_us,
+    end_us,
+    is_free,
+    (app, dyno, end_us // 60000000) IN (SELECT (app, dyno, minute) FROM busy_minutes) AS is_near
+  FROM placed
+  WHERE is_start
+),
+-- What a route takes by itself: all requests outside of the bursts, and those within that found a free worker.
+alone AS MATERIALIZED (
+  SELECT app, route, quantile_disc(lasted_us, 0.5) AS alone_us
+  FROM (
+    SELECT app, route, end_us - logged_start_us AS lasted_us
+    FROM served_between(since, until, app_name)
+    WHERE (app, coalesce(route, '')) IN (SELECT (app, coalesce(route, '')) FROM begun)
+      AND NOT (app, dyno, end_us // 60000000) IN (SELECT (app, dyno, minute) FROM busy_minutes)
+    UNION ALL
+    SELECT app, route, end_us - began_us FROM begun WHERE is_near AND is_free
+  )
+  GROUP BY ALL
+),
+meanwhile AS MATERIALIZED (
+  SELECT
+    waits.app,
+    waits.burst,
+    waits.from_us,
+    waits.to_us,
+    begun.route,
+    begun.request_id,
+    begun.began_us,
+    begun.end_us,
+    begun.is_free,
+    begun.code IS NOT DISTINCT FROM 'H12' AND begun.end_us BETWEEN waits.from_us + 30000000 AND waits.to_us AS is_timeout,
+    alone.alone_us
+  FROM waits
+  JOIN begun
+    ON begun.app = waits.app AND begun.dyno = waits.dyno
+    AND begun.began_us < waits.to_us AND begun.end_us > waits.from_us
+  LEFT JOIN alone ON alone.app = begun.app AND alone.route IS NOT DISTINCT FROM begun.route
+),
+crowded AS (
+  SELECT
+    app,
+    burst,
+    route,
+    count(*) AS requests,
+    count(*) FILTER (WHERE is_timeout) AS timeouts,
+    coalesce(
+      (sum(timeouts) OVER of_burst - timeouts) / nullif(sum(requests) OVER of_burst - requests, 0), 0
+    ) AS others_share
+  FROM meanwhile
+  WHERE NOT is_free
+  GROUP BY app, burst, route
+  HAVING count(*) FILTER (WHERE is_timeout) > 0
+  WINDOW of_burst AS (PARTITION BY app, burst)
+),
+-- A request is taken to wait first and to work then.
+held AS (
+  SELECT
+    meanwhile.*,
+    CASE
+      WHEN is_free OR alone_us IS NULL THEN began_us
+      WHEN is_timeout AND timeouts >= 3
+        AND timeouts > requests * others_share + 4 * sqrt(requests * others_share * (1 - others_share)) THEN began_us
+      ELSE greatest(began_us, end_us - alone_us)
+    END AS work_us,
+    greatest(least(end_us, to_us) - greatest(work_us, from_us), 0) AS held_us,
+    2 * (end_us - work_us) < end_us - began_us AS waited
+  FROM meanwhile
+  LEFT JOIN crowded
+    ON crowded.app = meanwhile.app AND crowded.burst = meanwhile.burst
+    AND crowded.route IS NOT DISTINCT FROM meanwhile.route
+),
+by_route AS (
+  SELECT
+    app,
+    burst,
+    route,
+    sum(held_us)::BIGINT AS held_us,
+    count(*) AS requests,
+    count(*) FILTER (WHERE is_timeout AND NOT waited) AS own_timeouts,
+    count(*) FILTER (WHERE is_timeout AND waited) AS victim_timeouts,
+    max({'held_us': held_us, 'before': -began_us, 'id': request_id}).id AS request_id
+  FROM held
+  GROUP BY ALL
+),
+judged AS (
+  SELECT
+    app,
+    burst,
+    list(
+      {'route': route, 'held_us': held_us, 'requests': requests, 'timeouts': own_timeouts, 'id': request_id}
+      ORDER BY held_us DESC, route
+    ) AS ranked,
+    sum(held_us)::BIGINT AS held_us,
+    sum(victim_timeouts)::BIGINT AS victim_timeouts,
+    list({'route': route, 'timeouts': victim_timeouts} ORDER BY victim_timeouts DESC, route)
+      FILTER (WHERE victim_timeouts > 0) AS victims
+  FROM by_route
+  GROUP BY ALL
+)
+SELECT
+  app,
+  make_timestamptz(first_us) AS first_at,
+  make_timestamptz(last_us) AS last_at,
+  timeouts,
+  dynos,
+  ranked[1].route AS culprit,
+  ranked[1].held_us / 1e6 AS culprit_seconds,
+  ranked[1].held_us / nullif(held_us, 0) AS culprit_share,
+  ranked[1].id AS culprit_request_id,
+  coalesce(victim_timeouts, 0) AS victim_timeouts,
+  coalesce(
+    [
+      {'route': one.route, 'worker_seconds': one.held_us / 1e6, 'requests': one.requests, 'timeouts': one.timeouts}
+      FOR one IN ranked[:5]
+    ],
+    []
+  ) AS culprits,
+  coalesce(victims[:5], []) AS victims
+FROM bursts LEFT JOIN judged USING (app, burst)
+UNION ALL
+-- error() would not be reached from a row of an empty lake; here it is reached whenever a parameter is wrong.
+SELECT
+  error('h12_autopsy takes apart_seconds from 1 to 3600 and free_below from 1, whole numbers both; try apart_seconds := 60, free_below := 4.'),
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+WHERE coalesce(apart_seconds NOT BETWEEN 1 AND 3600 OR apart_seconds % 1 <> 0 OR free_below < 1, true)
+ORDER BY app, first_at;
