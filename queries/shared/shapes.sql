@@ -1,6 +1,7 @@
 -- What a log message looks like once everything is masked that differs from one time to the next, so that messages of
--- one kind can be counted as one. The order matters: a mask must not eat what a later one would name better. Whole
--- numbers go before hex digits, because a long number is both. The text is cut, since its author may be hostile.
+-- one kind can be counted as one. The order matters: a mask must not eat what a later one would name better. Hex
+-- digits and other ids are masked as numbers are, because some ids happen to be all digits. The text is cut, since its
+-- author may be hostile.
 CREATE OR REPLACE MACRO message_shape(message_text) AS
   left(message_text, 2000)
     .regexp_replace('\x1b\[[0-9;]*m', '', 'g')  -- colours
@@ -20,8 +21,8 @@ CREATE OR REPLACE MACRO message_shape(message_text) AS
     .regexp_replace('\b\d{1,3}(?:\.\d{1,3}){3}\b', '{ip}', 'g')
     .regexp_replace('(?i)\b(?:2[0-9a-f]{3}|f[cde][0-9a-f]{2}):[0-9a-f:]{2,34}', '{ip}', 'g')
     .regexp_replace('\b\d+(?:[.,]\d+)*((?:[kKMG]?B|[kKMG]|[mun]?s)?)\b', '{n}\1', 'g')
-    .regexp_replace('(?i)\b(?:0x[0-9a-f]+|[0-9a-f]{7,})\b', '{hex}', 'g')
-    .regexp_replace('\b[A-Za-z]*\d+[A-Za-z]+\d\w*', '{id}', 'g')
+    .regexp_replace('(?i)\b(?:0x[0-9a-f]+|[0-9a-f]{7,})\b', '{n}', 'g')
+    .regexp_replace('\b[A-Za-z]*\d+[A-Za-z]+\d\w*', '{n}', 'g')
     .regexp_replace('\d+(?:[.,]\d+)*', '{n}', 'g')
     .regexp_replace('\s+', ' ', 'g')
     .trim()
