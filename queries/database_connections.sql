@@ -149,4 +149,4 @@ FULL JOIN refusals
   ON refusals.app = summary.app
     AND refusals.source IS NOT DISTINCT FROM summary.source
     AND refusals.kind = summary.kind
-ORDER BY app, refused DESC NULLS LAST, peak_share DESC NULLS LAST, kind, source;
+ORDER BY app, coalesce(refused, 0) DESC, peak_share DESC NULLS LAST, kind, source;

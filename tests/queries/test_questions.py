@@ -33,6 +33,9 @@ FACTS: dict[str, list[Row]] = {
     ],
     "access": [{"method": "GET", "path": "/b.css", "status": 200, "bytes": 9000, "request_ms": 1}],
     "platform": [{"code": "R14"}, {"code": "L10", "lines_dropped": 1}],
+    "samples": [{"kind": "postgres", "source": "DATABASE", "metric": "active_connections", "value": 1.0}],
+    "releases": [{"event": "deploy", "message": "Deploy 5c1f09ab"}],
+    "lines": [{"process": "web.1", "message": "hello"}],
     "deliveries": [{"lines": 1}],
 }
 # Files that a question reads of days it was not asked about, on purpose.
