@@ -21,7 +21,13 @@
 CREATE OR REPLACE MACRO costs(since := NULL, until := NULL, app_name := NULL, dyno_type := NULL) AS TABLE
 -- Signs of life, gathered by hour lest there be a row for each line.
 WITH signs AS (
-  SELECT app, dyno, utc_hour(timestamp) AS hour, min(timestamp) AS first_at, max(timestamp) AS last_at, NULL AS stopped_at
+  SELECT
+    app,
+    dyno,
+    utc_hour(timestamp) AS hour,
+    min(timestamp) AS first_at,
+    max(timestamp) AS last_at,
+    NULL AS stopped_at
   FROM router_between(since, until, app_name)
   WHERE source = 'heroku' AND dyno IS NOT NULL
   GROUP BY ALL

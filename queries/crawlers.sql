@@ -7,7 +7,7 @@
 -- columns:
 --   app VARCHAR: The app.
 --   source VARCHAR: The log counted: 'access' (nginx or Apache), 'elb' or 'alb'; Heroku's router does not log user agents.
---   crawler VARCHAR: Its name, from the user agent, which anyone can forge; 'other bot' is all that call themselves bot, crawler or spider and are not known here.
+--   crawler VARCHAR: Its name, from the user agent, which anyone can forge; 'other bot' is all others that call themselves bot, crawler or spider or give an address (+http://…) as these do.
 --   kind VARCHAR: 'search', 'AI', 'SEO', 'preview' (of shared links), 'monitor', 'archive' or 'other'.
 --   requests BIGINT: Its requests.
 --   share DOUBLE: Its requests by all requests in that log of the app, from 0 to 1.
@@ -24,7 +24,16 @@
 -- example: SELECT * FROM crawlers(since := now() - INTERVAL 7 DAY) ORDER BY worker_seconds DESC
 CREATE OR REPLACE MACRO crawlers(since := NULL, until := NULL, app_name := NULL) AS TABLE
 WITH logged AS NOT MATERIALIZED (
-  SELECT app, 'access' AS source, user_agent, route, bytes, status, timestamp, request_id, request_ms::DOUBLE AS taken_ms
+  SELECT
+    app,
+    'access' AS source,
+    user_agent,
+    route,
+    bytes,
+    status,
+    timestamp,
+    request_id,
+    request_ms::DOUBLE AS taken_ms
   FROM access_between(since, until, app_name)
   UNION ALL
   SELECT
@@ -45,6 +54,9 @@ agents AS MATERIALIZED (
   SELECT user_agent, crawler_of(user_agent) AS crawler
   FROM (SELECT DISTINCT user_agent FROM logged)
   WHERE crawler IS NOT NULL
+),
+known AS (
+  SELECT DISTINCT crawler.name AS crawler, crawler.kind AS kind, crawler.verify_host AS verify_host FROM agents
 ),
 totals AS (
   SELECT app, source, count(*) AS all_requests FROM logged GROUP BY app, source
@@ -95,6 +107,5 @@ SELECT
   known.verify_host
 FROM counted
 JOIN totals USING (app, source)
-JOIN (SELECT DISTINCT crawler.name AS crawler, crawler.kind AS kind, crawler.verify_host AS verify_host FROM agents) AS known
-  USING (crawler)
+JOIN known USING (crawler)
 ORDER BY app, source, requests DESC, crawler;

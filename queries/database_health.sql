@@ -39,7 +39,7 @@ WITH judged (kind, measure, lowest_is_worst, broken_below, broken_above, thresho
     ('postgres', 'db_size_percentage_used', false, NULL, 90.0,
       'Over 90 % of the plan''s size: at the limit writing stops. Delete data or take a larger plan.'),
     ('postgres', 'wal_percentage_used', false, NULL, 75.0,
-      'Over 75 % of the disk for the write-ahead log: Heroku slows writers down before it fills. Write in smaller batches.'),
+      'Over 75 % of the disk for the write-ahead log: Heroku slows writers down before it fills. Write less at once.'),
     ('postgres', 'tmp_disk_used', false, NULL, NULL, NULL),
     ('postgres', 'memory_postgres', false, NULL, NULL, NULL),
     ('postgres', 'follower_lag_commits', false, NULL, NULL, NULL),
@@ -114,8 +114,9 @@ SELECT
   CASE
     WHEN threshold IS NULL THEN 'not judged'
     WHEN broken = 0 THEN 'good'
-    WHEN 2 * broken >= measurements AND measure NOT IN ('statement_ms', 'deadlocks_an_hour', 'timeouts_an_hour') THEN 'bad'
-    ELSE 'at times'
+    WHEN measure IN ('statement_ms', 'deadlocks_an_hour', 'timeouts_an_hour') THEN 'at times'
+    WHEN 2 * broken < measurements THEN 'at times'
+    ELSE 'bad'
   END AS verdict,
   threshold,
   typical,

@@ -11,7 +11,7 @@
 --   change VARCHAR: 'deploy', 'rollback', 'config', 'addon', 'scale' or 'release'.
 --   version INTEGER: The release it made; NULL if it made none.
 --   measure VARCHAR: 'error_share' (H codes and statuses from 500 on; not what clients broke off), 'h12_share', 'p50_ms' and 'p95_ms' (service time) or 'memory_mb' (the median of the web dynos).
---   verdict VARCHAR: 'worse' or 'better' if the interval of the difference leaves out 0, else 'no difference shown'; 'too few values' if there is no interval. Less memory is not called better, since any restart frees it.
+--   verdict VARCHAR: 'worse' or 'better' if the interval of the difference leaves out 0, else 'no difference shown'; 'too few values' if there is no interval. Memory drifts, so it is worse only if it rose by over 5 %, and never better, since any restart frees it.
 --   before DOUBLE: The measure before the change; NULL without values.
 --   after DOUBLE: The measure after it.
 --   difference_low DOUBLE: Lower end of the interval (95 %) of after less before; NULL if there are too few values.
@@ -60,9 +60,20 @@ compared AS MATERIALIZED (
 ),
 -- The windows by the minutes they touch: joining on these needs no sorting of the requests.
 touched AS MATERIALIZED (
-  SELECT app, changed_at, side, begins_at, ends_at, unnest(range(epoch_us(begins_at) // 60000000, epoch_us(ends_at) // 60000000 + 1)) AS minute_number
+  SELECT
+    app,
+    changed_at,
+    side,
+    begins_at,
+    ends_at,
+    unnest(range(epoch_us(begins_at) // 60000000, epoch_us(ends_at) // 60000000 + 1)) AS minute_number
   FROM (
-    SELECT app, changed_at, 'before' AS side, changed_at - to_microseconds(window_us) AS begins_at, changed_at AS ends_at
+    SELECT
+      app,
+      changed_at,
+      'before' AS side,
+      changed_at - to_microseconds(window_us) AS begins_at,
+      changed_at AS ends_at
     FROM compared
     UNION ALL
     SELECT app, changed_at, 'after', changed_at, changed_at + to_microseconds(window_us)
@@ -183,7 +194,7 @@ SELECT
   measure,
   CASE
     WHEN difference_low IS NULL OR difference_high IS NULL THEN 'too few values'
-    WHEN difference_low > 0 THEN 'worse'
+    WHEN difference_low > CASE measure WHEN 'memory_mb' THEN before / 20 ELSE 0 END THEN 'worse'
     WHEN difference_high < 0 AND measure <> 'memory_mb' THEN 'better'
     ELSE 'no difference shown'
   END AS verdict,

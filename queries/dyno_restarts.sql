@@ -64,8 +64,12 @@ by_code AS (
   GROUP BY app, dyno, reason
 ),
 by_status AS (
-  SELECT app, dyno, reason, string_agg(exit_status || ' (' || starts || ')', ', ' ORDER BY starts DESC, exit_status) AS exit_statuses
-  FROM (SELECT app, dyno, reason, exit_status, count(*) AS starts FROM starts WHERE exit_status IS NOT NULL GROUP BY ALL)
+  SELECT
+    app,
+    dyno,
+    reason,
+    string_agg(exit_status || ' (' || times || ')', ', ' ORDER BY times DESC, exit_status) AS exit_statuses
+  FROM (SELECT app, dyno, reason, exit_status, count(*) AS times FROM starts WHERE exit_status IS NOT NULL GROUP BY ALL)
   GROUP BY app, dyno, reason
 ),
 counted AS (

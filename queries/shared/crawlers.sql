@@ -108,15 +108,16 @@ CREATE OR REPLACE MACRO known_crawlers() AS MAP {
   'yeti/': {'name': 'Yeti', 'kind': 'search', 'verify_host': NULL}
 };
 
--- The crawler that a user agent names: {name, kind, verify_host}. Who calls itself a bot, crawler or spider but is not
--- listed is 'other bot'; NULL is no crawler. Cubot is a make of telephones.
+-- The crawler that a user agent names: {name, kind, verify_host}. Who is not listed but calls itself a bot, crawler
+-- or spider, or gives an address to read about it as these do (+http://…), is 'other bot'; NULL is no crawler. Cubot is
+-- a make of telephones.
 CREATE OR REPLACE MACRO crawler_of(agent) AS
   coalesce(
     known_crawlers()[
       regexp_extract(lower(agent), regexp_replace(array_to_string(map_keys(known_crawlers()), '|'), '[.+]', '\\\0', 'g'))
     ],
     CASE
-      WHEN regexp_matches(replace(lower(agent), 'cubot', ''), 'bots?\b|crawler|spider')
+      WHEN regexp_matches(replace(lower(agent), 'cubot', ''), 'bots?\b|crawler|spider|\+https?://')
         THEN {'name': 'other bot', 'kind': 'other', 'verify_host': NULL}
     END
   );

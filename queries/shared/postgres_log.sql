@@ -2,16 +2,17 @@
 -- 'slow' (a statement that took `duration_ms`), 'deadlock' or 'timeout' (a statement cancelled by statement_timeout).
 -- The lines name a colour, the metrics an attachment: HEROKU_POSTGRESQL_GREEN is [GREEN], DATABASE can have any colour.
 -- A line goes to the attachment of its colour, else to DATABASE, else to the app's only one, else to its colour.
--- Texts are looked for only where the server writes them: statements can hold the same words.
+-- Words are looked for right behind the first level (LOG, FATAL, STATEMENT …): statements can hold the same words.
 CREATE OR REPLACE MACRO postgres_log_between(since, until, app_name) AS TABLE
 WITH told AS (
   SELECT
     app,
     timestamp,
-    regexp_extract(message, '^(?:\[[0-9-]+\] +)?(?:\S+ )?\[([A-Z_]+)\]', 1) AS colour,
-    regexp_extract(message, '(?:\] +| )(LOG|ERROR|FATAL):  (.*)', ['level', 'words']) AS said
+    regexp_extract(message, '^ *(?:\[[0-9-]+\] +)?(?:\w+ )?\[([A-Z_]+)\]', 1) AS colour,
+    regexp_extract(message, ' ([A-Z]+):  (.*)', ['level', 'words']) AS said
   FROM lines_between(since, until, app_name)
-  WHERE starts_with(process, 'postgres') AND regexp_matches(message, '(?:LOG|ERROR|FATAL):  (?:duration|deadlock|canceling|too many|remaining|sorry)')
+  WHERE starts_with(process, 'postgres')
+    AND regexp_matches(message, ':  (?:duration|deadlock|canceling|too many|remaining|sorry)')
 ),
 events AS (
   SELECT
@@ -19,11 +20,13 @@ events AS (
     timestamp,
     colour,
     CASE
-      WHEN said.level = 'FATAL' AND regexp_matches(said.words, '^(too many connections|remaining connection slots|sorry, too many)')
+      WHEN said.level = 'FATAL'
+        AND regexp_matches(said.words, '^(too many connections|remaining connection slots|sorry, too many)')
         THEN 'refused'
       WHEN said.level = 'LOG' AND starts_with(said.words, 'duration: ') THEN 'slow'
       WHEN said.level = 'ERROR' AND starts_with(said.words, 'deadlock detected') THEN 'deadlock'
-      WHEN said.level = 'ERROR' AND starts_with(said.words, 'canceling statement due to statement timeout') THEN 'timeout'
+      WHEN said.level = 'ERROR' AND starts_with(said.words, 'canceling statement due to statement timeout')
+        THEN 'timeout'
     END AS event,
     TRY_CAST(regexp_extract(said.words, '^duration: ([0-9.]+) ms', 1) AS DOUBLE) AS duration_ms
   FROM told

@@ -127,7 +127,9 @@ def test_every_known_crawler_is_found_by_its_name(connection: Any) -> None:
     assert [found for _, found in rows] == [known for known, _ in rows]
 
 
-@pytest.mark.parametrize("agent", [None, "-", "Mozilla/5.0 (Linux; Android 9; CUBOT X19)", "Mr. Abbott's browser", "updownxio"])
+@pytest.mark.parametrize(
+    "agent", [None, "-", "Mozilla/5.0 (Linux; Android 9; CUBOT X19)", "Mr. Abbott's browser", "updownxio"]
+)
 def test_others_are_no_crawlers(connection: Any, agent: str | None) -> None:
     """Missing agents, people's browsers and telephones are no crawlers."""
     assert value(connection, "crawler_of(?)", agent) is None
