@@ -19,7 +19,7 @@
 --   near_limit BIGINT: Of these, measurements at 90 % of the limit or more; NULL if the limit is unknown.
 --   peak_waiting BIGINT: Most connections that waited for a lock in a measurement; NULL where that is not logged.
 --   waiting_at TIMESTAMPTZ: The first measurement with so many; NULL if none ever waited.
---   refused BIGINT: Connections turned away because of the limit, by the server's log (kind 'app': by the errors PHP logged).
+--   refused BIGINT: Connections turned away because of the limit, by the server's log (kind 'app': by the errors PHP logged); NULL for Redis, whose server log Heroku does not give.
 --   first_refused_at TIMESTAMPTZ: The first of these.
 --   last_refused_at TIMESTAMPTZ: The last of these.
 --   requests_in_flight BIGINT: Web requests in flight at peak_at.
@@ -117,36 +117,45 @@ refusals AS (
       )
   )
   GROUP BY app, source, kind
+),
+answers AS (
+  SELECT
+    coalesce(summary.app, refusals.app) AS app,
+    coalesce(summary.source, refusals.source) AS source,
+    coalesce(summary.kind, refusals.kind) AS kind,
+    CASE
+      WHEN refused > 0 THEN 'refused'
+      WHEN top.active >= top.most THEN 'limit reached'
+      WHEN near_limit > 0 THEN 'near the limit'
+      WHEN top.most IS NULL THEN 'limit unknown'
+      ELSE 'room left'
+    END AS verdict,
+    top.active AS peak_connections,
+    make_timestamptz(-top.before) AS peak_at,
+    top.most AS max_connections,
+    top.active / top.most AS peak_share,
+    typical_connections,
+    coalesce(measurements, 0) AS measurements,
+    near_limit,
+    most_waiting.waiting AS peak_waiting,
+    CASE WHEN most_waiting.waiting > 0 THEN make_timestamptz(-most_waiting.before) END AS waiting_at,
+    CASE WHEN coalesce(summary.kind, '') <> 'redis' THEN coalesce(refused, 0) END AS refused,
+    first_refused_at,
+    last_refused_at,
+    CASE WHEN summary.app IS NOT NULL THEN coalesce(requests_in_flight, 0) END AS requests_in_flight,
+    busiest_routes
+  FROM summary
+  LEFT JOIN running USING (app, source, kind)
+  FULL JOIN refusals
+    ON refusals.app = summary.app
+      AND refusals.source IS NOT DISTINCT FROM summary.source
+      AND refusals.kind = summary.kind
+  UNION ALL
+  SELECT
+    error('database_connections takes a plan_limit of 1 connection or more; try plan_limit := 20.'),
+    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+  WHERE plan_limit::BIGINT < 1
 )
-SELECT
-  coalesce(summary.app, refusals.app) AS app,
-  coalesce(summary.source, refusals.source) AS source,
-  coalesce(summary.kind, refusals.kind) AS kind,
-  CASE
-    WHEN refused > 0 THEN 'refused'
-    WHEN top.active >= top.most THEN 'limit reached'
-    WHEN near_limit > 0 THEN 'near the limit'
-    WHEN top.most IS NULL THEN 'limit unknown'
-    ELSE 'room left'
-  END AS verdict,
-  top.active AS peak_connections,
-  make_timestamptz(-top.before) AS peak_at,
-  top.most AS max_connections,
-  top.active / top.most AS peak_share,
-  typical_connections,
-  coalesce(measurements, 0) AS measurements,
-  near_limit,
-  most_waiting.waiting AS peak_waiting,
-  CASE WHEN most_waiting.waiting > 0 THEN make_timestamptz(-most_waiting.before) END AS waiting_at,
-  CASE WHEN coalesce(summary.kind, '') <> 'redis' THEN coalesce(refused, 0) END AS refused,
-  first_refused_at,
-  last_refused_at,
-  CASE WHEN summary.app IS NOT NULL THEN coalesce(requests_in_flight, 0) END AS requests_in_flight,
-  busiest_routes
-FROM summary
-LEFT JOIN running USING (app, source, kind)
-FULL JOIN refusals
-  ON refusals.app = summary.app
-    AND refusals.source IS NOT DISTINCT FROM summary.source
-    AND refusals.kind = summary.kind
+SELECT *
+FROM answers
 ORDER BY app, coalesce(refused, 0) DESC, peak_share DESC NULLS LAST, kind, source;

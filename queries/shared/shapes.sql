@@ -3,18 +3,17 @@
 -- digits and other ids are masked as numbers are, because some ids happen to be all digits. The text is cut, since its
 -- author may be hostile.
 CREATE OR REPLACE MACRO message_shape(message_text) AS
-  left(message_text, 2000)
+  -- A JSON object keeps its keys, other text none of its quoted strings; one that is cut short ends with the text. Two
+  -- calls, since a pattern that is not constant would be compiled for each row.
+  (
+    CASE
+      WHEN starts_with(message_text, '{')
+        THEN regexp_replace(left(message_text, 2000), '(:\s*)"(?:[^"\\]|\\.)*(?:"|\z)', '\1"…"', 'g')
+      ELSE regexp_replace(left(message_text, 2000), '"(?:[^"\\]|\\.)*(?:"|\z)', '"…"', 'g')
+    END
+  )
     .regexp_replace('\x1b\[[0-9;]*m', '', 'g')  -- colours
     .regexp_replace('(?:\\x[0-9A-F]{2})+', '{bytes}', 'g')  -- how bytes that are no UTF-8 are stored
-    -- A JSON object keeps its keys, other text none of its quoted strings; one that is cut short ends with the text.
-    .regexp_replace(
-      CASE
-        WHEN starts_with(message_text, '{') THEN '(:\s*)"(?:[^"\\]|\\.)*(?:"|\z)'
-        ELSE '()"(?:[^"\\]|\\.)*(?:"|\z)'
-      END,
-      '\1"…"',
-      'g'
-    )
     .regexp_replace('(^|[^\w''])''[^'']*''', '\1''…''', 'g')  -- but no apostrophe
     .regexp_replace('(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b', '{uuid}', 'g')
     .regexp_replace('\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: ?Z\b| ?UTC\b|[+-]\d\d:?\d\d\b)?', '{time}', 'g')
