@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _HELP: Final = """\
 Statements end with a semicolon and may take several lines.
   .tables       the tables and the questions
-  .schema T     the columns of table or question T
+  .schema T     the columns of table or question T; T() is the question where both have the name
   .help         this text
 Ctrl-C stops a running query, Ctrl-D leaves.
 """
@@ -148,8 +148,9 @@ class Session:
         raise Failure(f"There is no command {name}.", ".help")
 
     def _schema(self, name: str, words: Vocabulary) -> str:
-        if name not in words.tables and name not in words.questions:
+        question = name.removesuffix("()")  # a question may have a table's name: releases() and releases
+        if name not in words.tables and question not in words.questions:
             raise Failure(f"There is no table or question named {name!r}.", ".tables")
-        source = name if name in words.tables else f"{name}()"
+        source = name if name in words.tables else f"{question}()"
         described = self._connection.execute(f"DESCRIBE FROM {source}").fetchall()  # a name we know
         return "".join(f"{column[0]:<24} {column[1]}\n" for column in described)

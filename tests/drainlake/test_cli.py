@@ -170,6 +170,15 @@ def test_statements_come_through_a_pipe(cli: Cli) -> None:
     assert (done.returncode, done.stdout) == (1, "a\n1\n")
 
 
+def test_a_question_may_have_the_name_of_a_table(cli: Cli) -> None:
+    """``.schema releases`` shows the table, ``.schema releases()`` the question, and both can be asked."""
+    asked = "SELECT count(*) AS n FROM releases;\nSELECT count(*) AS m FROM releases();"
+    lines = cli.good("sql", "--format", "csv", stdin=f".schema releases\n.schema releases()\n{asked}").splitlines()
+    assert lines[0].split() == ["timestamp", "TIMESTAMP", "WITH", "TIME", "ZONE"]
+    assert ["changed_at", "TIMESTAMP", "WITH", "TIME", "ZONE"] in [line.split() for line in lines]
+    assert lines[-4:] == ["n", "0", "m", "0"]
+
+
 def test_a_query_plan_is_drawn(cli: Cli) -> None:
     """EXPLAIN shows DuckDB's drawing as it is, line by line."""
     assert len(cli.good("sql", "EXPLAIN SELECT 1").splitlines()) > 3

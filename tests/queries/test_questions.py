@@ -37,7 +37,12 @@ FACTS: dict[str, list[Row]] = {
         {"component": "php", "level": "Fatal error", "message": "m", "memory_limit_bytes": 1, "memory_wanted_bytes": 1},
         {"component": "php-fpm", "message": "child 1, executing too slow (3 sec)"},
     ],
-    "samples": [{"source": "web.1", "kind": "dyno", "metric": "memory_total", "value": 1.0}],
+    "samples": [
+        {"source": "web.1", "kind": "dyno", "metric": "memory_total", "value": 1.0},
+        {"source": "DATABASE", "kind": "postgres", "metric": "active_connections", "value": 1.0},
+    ],
+    "releases": [{"event": "deploy", "message": "Deploy 5c1f09ab"}],
+    "lines": [{"process": "web.1", "message": "hello"}],
     "deliveries": [{"lines": 1}],
 }
 # Files that a question reads of days it was not asked about, on purpose.
