@@ -28,7 +28,7 @@ WITH events AS (
     component,
     level,
     message,
-    message_shape(message) AS shape,
+    php_message_shape(message) AS shape,
     file,
     line,
     dyno,

@@ -39,25 +39,6 @@ SELECT
   CASE WHEN is_tied THEN tied_route ELSE route END AS found_route
 FROM php_between(since, until, app_name) AS events LEFT JOIN ties USING (app, dyno, timestamp);
 
--- A message with what varies from one case to the next masked, so that one error is one shape: quoted text, paths and
--- addresses, numbers. A quote within a word is an apostrophe.
-CREATE OR REPLACE MACRO message_shape(told) AS
-  left(
-    regexp_replace(
-      regexp_replace(
-        regexp_replace(
-          regexp_replace(told, '"[^"]*"', '"…"', 'g'),
-          '(^|[^\w''])''[^'']*''', '\1''…''', 'g'
-        ),
-        '(^|[\s(\[=:])([a-z]+:/)?/\w[^\s"'',;:()\[\]]*', '\1/…', 'g'
-      ),
-      '[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|0x[0-9a-fA-F]+|\b[0-9a-fA-F]*[0-9][0-9a-fA-F]{7,}\b|\d+(\.\d+)?',
-      'N',
-      'g'
-    ),
-    300
-  );
-
 -- The first frame of a slow-log block, "execute() /app/Connection.php:423", where the time is spent, and the first one
 -- of the app's own code. A block without frames has none.
 CREATE OR REPLACE MACRO trace_frames(slow_log) AS

@@ -26,3 +26,7 @@ CREATE OR REPLACE MACRO message_shape(message_text) AS
     .regexp_replace('\s+', ' ', 'g')
     .trim()
     .left(300);
+
+-- The shape of a message of PHP or nginx: here paths and addresses vary with the request, too.
+CREATE OR REPLACE MACRO php_message_shape(told) AS
+  message_shape(regexp_replace(told, '(^|[\s(\[=:])([a-z]+:/)?/\w[^\s"'',;:()\[\]]*', '\1/…', 'g'));
