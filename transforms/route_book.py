@@ -1,0 +1,109 @@
+"""Names the routes of rows at landing: typed segments, the user's pins, and the rules that the lake has learned.
+
+Each bite is looked at twice: all its paths are counted and learned from, then all its rows are named, so that a large
+import is named as a whole. A landing of half a minute shows little of a site; what was counted stays in memory for
+the next ones. Rules that are new go into the note ``_routes.json`` of the lake before any row named by them is
+written, and every landing begins by reading it: so a lander that starts anew, and others beside it, name alike.
+
+Nothing here is needed for rows to be landed once: a route is no key of anything. A kill loses counts, which come
+again. The note is written whole or not at all, and two landers that learn at once both keep what they learned,
+because rules only grow. A note that cannot be read is told, not fatal, and replaced when something is learned.
+
+Rows landed before a rule was learned keep their route in files that are full. The tail, which is rewritten anyway,
+is named anew when its footer shows other rules or pins than those of now.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from transforms.route_learning import Tally, learn
+from transforms.route_pins import NO_PINS
+from transforms.route_rules import Rules, apply_rules, from_json, merge
+from transforms.routes import routes
+
+if TYPE_CHECKING:
+    from transforms.lake import Lake
+    from transforms.route_pins import Pins
+    from transforms.route_rules import Rule
+
+NOTE: Final = "_routes.json"
+_OK: Final = pl.col("status").is_between(200, 299) | (pl.col("status") == 304)
+_KEY: Final = ["app", "path"]
+
+
+class RouteBook:
+    """What is known of the routes of all apps. For one landing process; a new one starts with an empty tally."""
+
+    def __init__(self, pins: Pins = NO_PINS) -> None:
+        self.pins = pins
+        self.rules = Rules()
+        self._tally = Tally()
+
+    @property
+    def fingerprint(self) -> str:
+        """A short name of the pins and rules that rows are named by now; empty without any."""
+        texts = [self.rules.fingerprint, *self.pins.keep, "", *self.pins.pins]
+        return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:12] if any(texts) else ""
+
+    def read(self, lake: Lake) -> str | None:
+        """Take over the lake's rules; gives a sentence when there are some that cannot be read. Raises LakeError."""
+        text = lake.note(NOTE)
+        try:
+            self.rules = from_json(text) if text else Rules()
+        except ValueError as error:
+            return f"the routes learned in {lake.place}/{NOTE} are not used, since that file {error}; remove it."
+        return None
+
+    def learn(self, rows: pl.DataFrame, lake: Lake) -> pl.DataFrame:
+        """Learn from rows, then name them (see :meth:`name`). Rules that are new are in the lake before it returns."""
+        if not {"app", "path", "route", "status"} <= set(rows.columns):
+            return rows
+        known = self._typed(rows, hits=_OK.sum())
+        before = self._tally
+        typed = known.with_columns(route=apply_rules(known, self.rules, self.pins))
+        self._tally = before.add(typed.filter(pl.col("hits") > 0))
+        if self._tally.rows.height != before.rows.height:
+            self._keep(learn(self._tally, self.rules, self.pins), lake)
+        return self._fill(rows, known)
+
+    def name(self, rows: pl.DataFrame, *, anew: bool = False) -> pl.DataFrame:
+        """Fill ``route`` from ``path`` where it is NULL, or everywhere; a table without them comes back as it is."""
+        if not {"app", "path", "route"} <= set(rows.columns):
+            return rows
+        if anew:
+            rows = rows.with_columns(route=pl.lit(None, pl.String))
+        return self._fill(rows, self._typed(rows)) if _are_missing(rows) else rows
+
+    def _typed(self, rows: pl.DataFrame, **counts: pl.Expr) -> pl.DataFrame:
+        """The distinct apps and paths, with typed routes."""
+        distinct = rows.lazy().group_by(_KEY).agg(**counts).collect() if counts else rows.select(_KEY).unique()
+        distinct = distinct.filter(pl.col("path").is_not_null())
+        return distinct.with_columns(route=routes(distinct["path"], self.pins))
+
+    def _fill(self, rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+        named = known.select("app", "route").unique()
+        named = named.with_columns(final=apply_rules(named, self.rules, self.pins))
+        final = known.join(named, on=["app", "route"]).select(*_KEY, "final")
+        found = rows.select(_KEY).join(final, on=_KEY, how="left", maintain_order="left")["final"]
+        return rows.with_columns(route=pl.coalesce("route", found))
+
+    def _keep(self, wider: Rules, lake: Lake) -> None:
+        if wider == self.rules:
+            return
+        self.rules = from_json(lake.change_note(NOTE, lambda before: merge(_readable(before), wider.rules).to_json()))
+        self._tally = self._tally.named_by(self.rules, self.pins)
+
+
+def _are_missing(rows: pl.DataFrame) -> bool:
+    return bool(rows.select((pl.col("route").is_null() & pl.col("path").is_not_null()).any()).item())
+
+
+def _readable(text: bytes | None) -> tuple[Rule, ...]:
+    try:
+        return from_json(text).rules if text else ()
+    except ValueError:
+        return ()
