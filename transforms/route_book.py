@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from transforms.route_rules import Rule
 
 NOTE: Final = "_routes.json"
+GROWTH: Final = 0.05
 _OK: Final = pl.col("status").is_between(200, 299) | (pl.col("status") == 304)
 _KEY: Final = ["app", "path"]
 
@@ -42,6 +43,8 @@ class RouteBook:
         self.pins = pins
         self.rules = Rules()
         self._tally = Tally()
+        self._learned_from = 0  # routes counted at the last look
+        self._is_fresh = True  # no bite of this landing was counted yet
 
     @property
     def fingerprint(self) -> str:
@@ -51,6 +54,7 @@ class RouteBook:
 
     def read(self, lake: Lake) -> str | None:
         """Take over the lake's rules; gives a sentence when there are some that cannot be read. Raises LakeError."""
+        self._is_fresh = True
         text = lake.note(NOTE)
         try:
             self.rules = from_json(text) if text else Rules()
@@ -63,20 +67,25 @@ class RouteBook:
         if not {"app", "path", "route", "status"} <= set(rows.columns):
             return rows
         known = self._typed(rows, hits=_OK.sum())
-        before = self._tally
-        typed = known.with_columns(route=apply_rules(known, self.rules, self.pins))
-        self._tally = before.add(typed.filter(pl.col("hits") > 0))
-        if self._tally.rows.height != before.rows.height:
-            self._keep(learn(self._tally, self.rules, self.pins), lake)
-        return self._fill(rows, known)
+        typed = known.group_by("app", "route").agg(pl.col("hits").sum())
+        named = self._named(typed)
+        self._tally = self._tally.add(named.filter(pl.col("hits") > 0).select("app", "hits", route="final"))
+        if self._is_due():
+            before, self._learned_from = self.rules, self._tally.rows.height
+            self._keep(learn(self._tally, before, self.pins), lake)
+            named = named if self.rules == before else self._named(typed)
+        return _fill(rows, known, named)
 
     def name(self, rows: pl.DataFrame, *, anew: bool = False) -> pl.DataFrame:
         """Fill ``route`` from ``path`` where it is NULL, or everywhere; a table without them comes back as it is."""
         if not {"app", "path", "route"} <= set(rows.columns):
             return rows
         if anew:
-            rows = rows.with_columns(route=pl.lit(None, pl.String))
-        return self._fill(rows, self._typed(rows)) if _are_missing(rows) else rows
+            rows = rows.with_columns(route=pl.when(pl.col("path").is_null()).then("route"))
+        if not _are_missing(rows):
+            return rows
+        known = self._typed(rows)
+        return _fill(rows, known, self._named(known.select("app", "route").unique()))
 
     def _typed(self, rows: pl.DataFrame, **counts: pl.Expr) -> pl.DataFrame:
         """The distinct apps and paths, with typed routes."""
@@ -84,18 +93,29 @@ class RouteBook:
         distinct = distinct.filter(pl.col("path").is_not_null())
         return distinct.with_columns(route=routes(distinct["path"], self.pins))
 
-    def _fill(self, rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
-        named = known.select("app", "route").unique()
-        named = named.with_columns(final=apply_rules(named, self.rules, self.pins))
-        final = known.join(named, on=["app", "route"]).select(*_KEY, "final")
-        found = rows.select(_KEY).join(final, on=_KEY, how="left", maintain_order="left")["final"]
-        return rows.with_columns(route=pl.coalesce("route", found))
+    def _named(self, typed: pl.DataFrame) -> pl.DataFrame:
+        """Distinct apps and typed routes, with the route that they have now as ``final``."""
+        return typed.with_columns(final=apply_rules(typed, self.rules, self.pins))
+
+    def _is_due(self) -> bool:
+        """Whether new routes are worth a look at all that was counted: some, once in a landing; many, at any bite."""
+        new = self._tally.rows.height - self._learned_from
+        is_due = new > (0 if self._is_fresh else GROWTH * self._learned_from)
+        self._is_fresh = False
+        return is_due
 
     def _keep(self, wider: Rules, lake: Lake) -> None:
         if wider == self.rules:
             return
         self.rules = from_json(lake.change_note(NOTE, lambda before: merge(_readable(before), wider.rules).to_json()))
         self._tally = self._tally.named_by(self.rules, self.pins)
+        self._learned_from = self._tally.rows.height
+
+
+def _fill(rows: pl.DataFrame, known: pl.DataFrame, named: pl.DataFrame) -> pl.DataFrame:
+    final = known.join(named, on=["app", "route"]).select(*_KEY, "final")
+    found = rows.select(_KEY).join(final, on=_KEY, how="left", maintain_order="left")["final"]
+    return rows.with_columns(route=pl.coalesce("route", found))
 
 
 def _are_missing(rows: pl.DataFrame) -> bool:

@@ -13,8 +13,9 @@ place of each app, from the root down:
 
 Where developers put routes side by side (the root, right below a language, ``/api/v1`` or ``/admin``) single words
 stay and so does whatever has places below it, and other names must be :data:`MANY_IN_CODE`. Where children have numbers
-below, like the collections of an API, single words stay and other names must be as many. Where the first
-step has found slugs already, a few more names are enough.
+below, like the collections of an API, single words stay and other names must be as many. Right below a name
+(``/repos/{slug}/issues``) single words must be as many. Where the first step has found slugs already, a few
+more names that are more than a word are enough.
 
 Only answers 200 to 299 and 304 count, so that what scanners ask for teaches nothing. The same tally gives the same
 rules in whatever order its rows came. Bounded: the busiest :data:`APP_ROUTES_MAX` routes of an app and
@@ -65,7 +66,7 @@ DEPTH_MAX: Final = 10
 _CODE_PLACE: Final = re.compile(
     r"(?i)v?\d+(?:\.\d+)*|[a-z]{2}(?:[-_][a-z]{2})?|api|rest|rpc|graphql|admin|administrator|backend|backoffice|manage|"
     r"dashboard|internal|ajax|actions?|app|web|site|public|static|assets|build|index\.php|account|konto|my|me|"
-    r"settings|auth|oauth2?|checkout|wp-json|_next|_nuxt|\{id\}"
+    r"settings|auth|oauth2?|checkout|wp-json|_next|_nuxt"
 )
 _PAGE: Final = {"", ".html", ".htm", ".xhtml", ".json", ".xml"}  # what a route may end with; no image or archive
 _TYPED: Final = re.compile(r"\{(?:id|uuid|hex|date)\}")
@@ -174,25 +175,26 @@ def _judge(place: _Place) -> Rule | None:
     held = _crowded(place.children)
     names = [child for child in place.children if child.name not in held]
     leaf = place.extension in _PAGE and _is_code_place(place.under)
-    in_code = leaf or _have_numbers_below(names)
+    if leaf:
+        names = [child for child in names if child.below <= VIEWS]
+    for compound, needed in _demands(place, names, in_code=leaf or _have_numbers_below(names)):
+        some = [child for child in names if child.is_compound or not compound]
+        apart = {child.name for child in _apart(some, place.slug_hits)}
+        some = [child for child in some if child.name not in apart]
+        if len(some) >= needed and _is_flat(some, place.slug_hits) and _are_alike(some):
+            keep = frozenset(sorted(held | apart)[:KEEP_MAX])
+            return Rule(place.app, place.under, place.extension, compound=compound, leaf=leaf, keep=keep)
+    return None
+
+
+def _demands(place: _Place, names: list[Child], *, in_code: bool) -> list[tuple[bool, int]]:
+    """What to look for, in this order: whether only at names that are compound, and how many there must be."""
     beside_slugs = place.slug_hits >= SLUGS_SHARE * (place.slug_hits + sum(child.hits for child in names))
-    compound = in_code or (beside_slugs and len(names) < MANY)
-    names = [child for child in names if child.is_compound or not compound]
-    names = [child for child in names if child.below <= VIEWS or not leaf]
-    apart = {child.name for child in _apart(names, place.slug_hits)}
-    names = [child for child in names if child.name not in apart]
-    if len(names) < _needed(in_code=in_code, beside_slugs=beside_slugs):
-        return None
-    if not (_is_flat(names, place.slug_hits) and _are_alike(names)):
-        return None
-    keep = frozenset(sorted(held | apart)[:KEEP_MAX])
-    return Rule(place.app, place.under, place.extension, compound=compound, leaf=leaf, keep=keep)
-
-
-def _needed(*, in_code: bool, beside_slugs: bool) -> int:
     if in_code:
-        return MANY if beside_slugs else MANY_IN_CODE
-    return MANY_BESIDE_SLUGS if beside_slugs else MANY
+        return [(True, MANY if beside_slugs else MANY_IN_CODE)]
+    below_name = place.under.endswith("}")
+    many = (False, MANY_IN_CODE if below_name else MANY)
+    return [many, (True, MANY_BESIDE_SLUGS if beside_slugs else MANY)]
 
 
 def _is_code_place(under: str) -> bool:
@@ -222,7 +224,10 @@ def _has_crowd(own: set[str]) -> bool:
 
 
 def _apart(children: list[Child], slug_hits: int) -> list[Child]:
-    """The busiest, down to the last gap: above it a share that is heavy, below it hits three times fewer."""
+    """The busiest, down to the last gap: above it a share that is heavy, below it hits three times fewer.
+
+    Among names that are more than a word another such name is no route of the code, however busy within reason.
+    """
     total = slug_hits + sum(child.hits for child in children)
     falling = sorted(children, key=lambda child: (-child.hits, child.name))
     heavy = [child for child in falling if child.hits > APART_SHARE * total]
@@ -231,7 +236,9 @@ def _apart(children: list[Child], slug_hits: int) -> list[Child]:
         for index, (one, following) in enumerate(zip(heavy, falling[1:], strict=False), 1)
         if one.hits >= APART_TIMES * following.hits
     ]
-    return falling[: gaps[-1]] if gaps else []
+    mostly_compound = 2 * sum(child.is_compound for child in children) > len(children)
+    found = falling[: gaps[-1]] if gaps else []
+    return [one for one in found if not (mostly_compound and one.is_compound) or one.hits > SHARE_MAX * total]
 
 
 def _is_flat(children: list[Child], slug_hits: int) -> bool:
@@ -247,4 +254,4 @@ def _are_alike(children: list[Child]) -> bool:
     owners = Counter(name for child in deep for name in child.below)
     shared = sum(count * count for count in owners.values()) / (owners.total() * len(deep))
     named = sum(not name.isalpha() for name in owners)
-    return shared >= ALIKE_MIN or 2 * named >= len(owners)
+    return shared >= ALIKE_MIN or 2 * named >= len(owners) or len(owners) >= MANY_IN_CODE

@@ -3,7 +3,7 @@
     # Routes by pattern; the first that fits wins. {any_name} is one segment or a part of it,
     # {rest} at the end is one segment or more.
     pins = ["/blog/{slug}", "/shop/{category}/{product}.html", "/files/{rest}"]
-    # Paths that stay as they are, and are not joined with their neighbours, nor is what lies below them.
+    # Paths that stay as they are: no pin and nothing learned names them, nor joins what lies below them with others.
     keep = ["/blog/archive"]
 
 A pattern is compared with the whole decoded path without its query string; case counts, a slash at the end does
@@ -52,6 +52,8 @@ class Pins:
         return known.scatter(fits.arg_true(), routes) if routes else known
 
     def _first(self, path: str) -> str | None:
+        if any(path.startswith(f"{kept}/") for kept in self.keep if kept != path.rstrip("/")):
+            return None
         found = self._parts.fullmatch(path)
         return self.routes[found.lastindex - 1] if found and found.lastindex else None
 
