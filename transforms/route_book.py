@@ -23,7 +23,7 @@ import polars as pl
 from transforms.route_learning import Tally, learn
 from transforms.route_pins import NO_PINS
 from transforms.route_rules import Rules, apply_rules, from_json, merge
-from transforms.routes import routes
+from transforms.routes import distinct_routes
 
 if TYPE_CHECKING:
     from transforms.lake import Lake
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 NOTE: Final = "_routes.json"
 GROWTH: Final = 0.05
 _OK: Final = pl.col("status").is_between(200, 299) | (pl.col("status") == 304)
-_KEY: Final = ["app", "path"]
 
 
 class RouteBook:
@@ -66,15 +65,15 @@ class RouteBook:
         """Learn from rows, then name them (see :meth:`name`). Rules that are new are in the lake before it returns."""
         if not {"app", "path", "route", "status"} <= set(rows.columns):
             return rows
-        known = self._typed(rows, hits=_OK.sum())
-        typed = known.group_by("app", "route").agg(pl.col("hits").sum())
+        typed = self._typed(rows, _OK.sum())
         named = self._named(typed)
-        self._tally = self._tally.add(named.filter(pl.col("hits") > 0).select("app", "hits", route="final"))
+        counted = named.select("app", "hits", route="final").filter(pl.col("hits") > 0)
+        self._tally = self._tally.add(counted)
         if self._is_due():
             before, self._learned_from = self.rules, self._tally.rows.height
             self._keep(learn(self._tally, before, self.pins), lake)
             named = named if self.rules == before else self._named(typed)
-        return _fill(rows, known, named)
+        return _fill(rows, named)
 
     def name(self, rows: pl.DataFrame, *, anew: bool = False) -> pl.DataFrame:
         """Fill ``route`` from ``path`` where it is NULL, or everywhere; a table without them comes back as it is."""
@@ -84,17 +83,18 @@ class RouteBook:
             rows = rows.with_columns(route=pl.when(pl.col("path").is_null()).then("route"))
         if not _are_missing(rows):
             return rows
-        known = self._typed(rows)
-        return _fill(rows, known, self._named(known.select("app", "route").unique()))
+        return _fill(rows, self._named(self._typed(rows, pl.len())))
 
-    def _typed(self, rows: pl.DataFrame, **counts: pl.Expr) -> pl.DataFrame:
-        """The distinct apps and paths, with typed routes."""
-        distinct = rows.lazy().group_by(_KEY).agg(**counts).collect() if counts else rows.select(_KEY).unique()
-        distinct = distinct.filter(pl.col("path").is_not_null())
-        return distinct.with_columns(route=routes(distinct["path"], self.pins))
+    def _typed(self, rows: pl.DataFrame, hits: pl.Expr) -> pl.DataFrame:
+        """Each app's typed routes, with their hits and the list of their distinct paths."""
+        key = _key(rows)
+        paths = rows.group_by(key).agg(pl.col("app").first().alias("_app"), hits=hits)
+        paths = paths.filter(pl.col("path").is_not_null())
+        typed = paths.select("path", "hits", app="_app", route=distinct_routes(paths["path"], self.pins))
+        return typed.group_by("app", "route").agg(pl.col("hits").sum(), "path")
 
     def _named(self, typed: pl.DataFrame) -> pl.DataFrame:
-        """Distinct apps and typed routes, with the route that they have now as ``final``."""
+        """The same with the route that they have now as ``final``."""
         return typed.with_columns(final=apply_rules(typed, self.rules, self.pins))
 
     def _is_due(self) -> bool:
@@ -112,10 +112,17 @@ class RouteBook:
         self._learned_from = self._tally.rows.height
 
 
-def _fill(rows: pl.DataFrame, known: pl.DataFrame, named: pl.DataFrame) -> pl.DataFrame:
-    final = known.join(named, on=["app", "route"]).select(*_KEY, "final")
-    found = rows.select(_KEY).join(final, on=_KEY, how="left", maintain_order="left")["final"]
-    return rows.with_columns(route=pl.coalesce("route", found))
+def _key(rows: pl.DataFrame) -> list[str]:
+    """What tells paths apart; most landings are of one app, and one column is half the work."""
+    return ["app", "path"] if rows["app"].n_unique() > 1 else ["path"]
+
+
+def _fill(rows: pl.DataFrame, named: pl.DataFrame) -> pl.DataFrame:
+    key = _key(rows)
+    known = named.select("app", "final", "path").explode("path").select(*key, "final")
+    found = rows.select(key).join(known, on=key, how="left", maintain_order="left")["final"]
+    held = rows["route"]
+    return rows.with_columns(route=found if held.null_count() == held.len() else pl.coalesce("route", found))
 
 
 def _are_missing(rows: pl.DataFrame) -> bool:

@@ -81,10 +81,11 @@ def routes(paths: pl.Series, pins: Pins = NO_PINS) -> pl.Series:
     A pin wins over any look. What is no path (does not begin with a slash) is its own route, cut to :data:`ROUTE_MAX`
     characters.
     """
-    return _by_distinct(paths, lambda distinct: _of_distinct(distinct, pins))
+    return _by_distinct(paths, lambda distinct: distinct_routes(distinct, pins))
 
 
-def _of_distinct(paths: pl.Series, pins: Pins) -> pl.Series:
+def distinct_routes(paths: pl.Series, pins: Pins = NO_PINS) -> pl.Series:
+    """As :func:`routes`, for paths that are distinct already and not NULL."""
     bare = _before_query(_decode(_before_query(paths.str.slice(0, PATH_MAX))))
     route = _by_distinct(bare, lambda some: _by_distinct(_without_ids(some), _of_bare))
     if pins.routes:
