@@ -70,7 +70,7 @@ class RouteBook:
         counted = named.select("app", "hits", route="final").filter(pl.col("hits") > 0)
         self._tally = self._tally.add(counted)
         if self._is_due():
-            before, self._learned_from = self.rules, self._tally.rows.height
+            before = self.rules
             self._keep(learn(self._tally, before, self.pins), lake)
             named = named if self.rules == before else self._named(typed)
         return _fill(rows, named)
@@ -105,10 +105,11 @@ class RouteBook:
         return is_due
 
     def _keep(self, wider: Rules, lake: Lake) -> None:
-        if wider == self.rules:
-            return
-        self.rules = from_json(lake.change_note(NOTE, lambda before: merge(_readable(before), wider.rules).to_json()))
-        self._tally = self._tally.named_by(self.rules, self.pins)
+        """Take rules over into the lake and the tally. If the lake refuses, the next bite tries again."""
+        if wider != self.rules:
+            note = lake.change_note(NOTE, lambda before: merge(_readable(before), wider.rules).to_json())
+            self.rules = from_json(note)
+            self._tally = self._tally.named_by(self.rules, self.pins)
         self._learned_from = self._tally.rows.height
 
 

@@ -151,6 +151,24 @@ def test_two_landers_keep_what_each_has_learned(lake: LocalLake) -> None:
     assert books[0].fingerprint == books[1].fingerprint
 
 
+def test_a_lake_that_refuses_the_note_loses_nothing(
+    log: MemoryLog, lake: LocalLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk ends the landing; the next one lands the rows once and learns what was counted already."""
+    book = RouteBook()
+    append(log, TAGS)
+    with monkeypatch.context() as patch:
+        patch.setattr("transforms.locallake._write_bytes", _no_space)
+        with pytest.raises(OSError, match="No space"):
+            land(log, lake, book)
+    land(log, lake, book)
+    assert routes(lake) == dict.fromkeys(TAGS, "/tag/{slug}")
+
+
+def _no_space(path: Path, data: bytes) -> None:
+    raise OSError(28, "No space left on device")
+
+
 def test_pins_win_and_change_the_fingerprint(log: MemoryLog, lake: LocalLake) -> None:
     """What the user says holds for new rows and for the tail, over what was learned before."""
     append(log, TAGS)
