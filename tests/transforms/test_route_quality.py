@@ -3,7 +3,8 @@
 ``data/labelled_routes.tsv`` holds the paths of sites as their frameworks make them, with hits, status and the route
 that a developer would name. "tuned": looked at while the thresholds were found. "held out": written before or without
 looking, and counted; not untouched all the same, for its counts showed two faults that were then mended (forums whose
-topics have numbers below; a busy product kept apart after a small first landing). "limit": a site whose names stand at the root, where nothing tells them from routes: for that there are pins.
+topics have numbers below; a busy product kept apart after a small first landing).
+"limit": a site whose names stand at the root, where nothing tells them from routes: for that there are pins.
 """
 
 from __future__ import annotations
