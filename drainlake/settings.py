@@ -39,6 +39,7 @@ class Settings:
     body_max_bytes: int
     spool_max_bytes: int
     keep_days: int | None = None
+    routes: Path | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
     drains: Mapping[str, tuple[Secret, ...]] = field(default_factory=dict)
@@ -166,6 +167,14 @@ TABLE: Final = (
         "days",
         "Whole days of the lake older than this are removed.",
         values.days,
+    ),
+    Setting(
+        "DRAINLAKE_ROUTES",
+        "routes",
+        "<routes.toml in the home, if there>",
+        "file",
+        'Patterns of routes to pin (`pins = ["/blog/{slug}"]`) and paths to keep (`keep = ["/blog/archive"]`).',
+        values.path,
     ),
     Setting(
         "DRAINLAKE_BODY_MAX_BYTES",

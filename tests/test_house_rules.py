@@ -22,7 +22,8 @@ PURE = (
     "ingest/frames.py", "ingest/headers.py", "ingest/text.py", "ingest/times.py", "ingest/keyvalue.py",
     "ingest/classify.py", "ingest/redaction.py", "ingest/rewriting.py", "ingest/parsing.py", "ingest/records.py",
     "ingest/columns.py", *(f"ingest/parsers/{path.name}" for path in (ROOT / "ingest/parsers").glob("*.py")),
-    "transforms/php_events.py", "transforms/routes.py", "queries/catalog.py", "queries/documentation.py",
+    "transforms/php_events.py", "transforms/routes.py", "transforms/route_pins.py", "transforms/route_rules.py",
+    "transforms/route_learning.py", "queries/catalog.py", "queries/documentation.py",
 )  # fmt: skip
 IMPURE_IMPORTS = {"os", "socket", "time", "threading", "asyncio", "sqlite3", "subprocess", "random", "secrets"}
 

@@ -5,6 +5,7 @@ its footer which log it was landed from and the last offset it includes. The new
 partition) is the *tail*; only the tail is ever replaced, and a *sealed* file never. Every table has a 0-row
 *sentinel* with the full schema, so that globs and views work on an empty lake. The sentinel also says from which logs
 the table has been landed completely. It goes when the table's folders go, so a lost lake cannot look like a landed one.
+Beside the tables lie *notes*: small files that all landers of the lake share, such as ``_routes.json``.
 
 Of each (table, partition) one lander is the owner, but an owner can be stopped for a minute, be replaced, and go on
 without knowing. What it then writes must fail. On a local folder the owner holds a lock. On S3 the files of (table,
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from transforms.durable import no_fault
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     import polars as pl
@@ -121,6 +123,15 @@ class Lake(Protocol):
 
     def add_landed_log(self, table: str, name: str) -> None:
         """Note in a table's sentinel that a log has been landed; owners of other partitions may do so too."""
+
+    def note(self, name: str) -> bytes | None:
+        """A small file beside the tables; None if it is not there."""
+
+    def change_note(self, name: str, change: Callable[[bytes | None], bytes]) -> bytes:
+        """Put what ``change`` makes of a note, whole or not at all, and give it; no change of another is lost.
+
+        ``change`` can be called again when another process was first. Needs no owner.
+        """
 
     def remove_date(self, table: str, date: str) -> None:
         """Remove a date of a table for good. The sentinel's is refused with ValueError."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from transforms.landing import land_once
 from transforms.repeats import Repeats
 from transforms.retention import remove_old
+from transforms.route_book import RouteBook
+from transforms.route_pins import NO_PINS
 
 if TYPE_CHECKING:
     import threading
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from ingest.eventlog.contract import EventLog
     from transforms.lake import Lake
     from transforms.landing import Landed
+    from transforms.route_pins import Pins
 
 _logger = logging.getLogger(__name__)
 
@@ -33,6 +36,7 @@ def run(  # noqa: PLR0913 - all but two are given by name
     every_seconds: float,
     file_rows: int,
     keep_days: int | None,
+    pins: Pins = NO_PINS,
     stop_event: threading.Event,
     now: Callable[[], datetime] = utc_now,
     report: Callable[[str], None] = _logger.warning,
@@ -40,15 +44,16 @@ def run(  # noqa: PLR0913 - all but two are given by name
 ) -> None:
     """Land every ``every_seconds``, and at once at the start, until ``stop_event`` is set.
 
-    ``keep_days`` None keeps everything. ``now`` gives the time in UTC. ``report`` gets one sentence for each
+    ``keep_days`` None keeps everything. ``pins`` is what the user says of routes.
+    ``now`` gives the time in UTC. ``report`` gets one sentence for each
     notice and each failure; a failure (disk full, another lander) never ends the loop, the next round tries
     again. ``on_landed`` gets the outcome of each good landing. Ends between two bites once ``stop_event`` is
     set.
     """
-    repeats = Repeats(log)
+    repeats, book = Repeats(log), RouteBook(pins)
     while not stop_event.is_set():
         try:
-            landed = land_once(log, lake, file_rows=file_rows, stop=stop_event.is_set, repeats=repeats)
+            landed = land_once(log, lake, file_rows=file_rows, stop=stop_event.is_set, repeats=repeats, book=book)
             for notice in landed.notices:
                 report(notice)
             if on_landed:

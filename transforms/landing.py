@@ -46,7 +46,7 @@ from transforms.lake import SENTINEL_DATE, LakeFile, LakeLockedError, StaleOwner
 from transforms.parquet import SCHEMAS, Footer, Origin
 from transforms.php_events import join_continuations
 from transforms.repeats import Repeats
-from transforms.routes import fill_routes
+from transforms.route_book import RouteBook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -91,7 +91,7 @@ def never() -> bool:
     return False
 
 
-def land_once(
+def land_once(  # noqa: PLR0913 - all but two are given by name
     log: EventLog,
     lake: Lake,
     *,
@@ -100,21 +100,24 @@ def land_once(
     on_progress: Callable[[str, int], None] | None = None,
     fault: Fault = no_fault,
     repeats: Repeats | None = None,
+    book: RouteBook | None = None,
 ) -> Landed:
     """Land the backlog of all tables; ends when it is empty or ``stop`` says so between two bites.
 
     ``file_rows`` bounds a file's rows; only a single entry that is larger makes a larger file.
     ``on_progress`` is told the table and the lines landed by each bite. ``fault`` is for tests: it is called
     at the points "read", "tail read", "temporary written", "renamed", "before commit" and "committed".
-    ``repeats`` is what landings of the same log before have remembered. A partition that another process lands is left
+    ``repeats`` is what landings of the same log before have remembered, ``book`` what they have learned of
+    routes, with the user's pins. A partition that another process lands is left
     to it. Raises LakeError for a damaged file or a lake that cannot be reached, LogUnavailable, OSError for a full
     disk; after any of them the next call carries on. Raises EntryError, once the other partitions are landed, for an
     entry that cannot be decoded: nothing behind it in its partition is landed.
     """
     if file_rows < 1:
         raise ValueError(f"file_rows is {file_rows}; it must be at least 1")
-    landing = _Landing(log, lake, file_rows, fault, repeats or Repeats(log))
+    landing = _Landing(log, lake, file_rows, fault, repeats or Repeats(log), book or RouteBook())
     lake.prepare()
+    landing.read_book()
     for table in TABLES:
         for partition in log.partitions(table):
             for rows in landing.land_as_owner(table, partition):
@@ -136,6 +139,7 @@ class _Landing:
     file_rows: int
     fault: Fault
     repeats: Repeats
+    book: RouteBook
     rows: Counter[str] = field(default_factory=Counter)
     files: int = 0
     notices: list[str] = field(default_factory=list)
@@ -145,6 +149,10 @@ class _Landing:
     def result(self, *, complete: bool) -> Landed:
         counts = {table: self.rows[table] for table in TABLES}
         return Landed(counts, self.files, tuple(self.notices), complete, tuple(self.busy))
+
+    def read_book(self) -> None:
+        notice = self.book.read(self.lake)
+        self.notices += [notice] if notice else []
 
     def land_as_owner(self, table: str, partition: str) -> Iterator[int]:
         """Land one (table, partition) unless another process is its owner, or becomes it meanwhile."""
@@ -171,7 +179,7 @@ class _Landing:
         more = True
         while more and (bite := next_bite(self.log, table, partition, after)):
             self.fault("read")
-            new = self.repeats.first_only(table, partition, after, bite)
+            new = self.book.learn(self.repeats.first_only(table, partition, after, bite), self.lake)
             rows = sum(self._land_date(table, date, partition, group) for date, group in split_by_date(new))
             after, more = bite.last, bite.more
             del bite, new  # the next one must not find it still in memory
@@ -198,7 +206,7 @@ class _Landing:
                 if footer is not None:
                     self.lake.seal(file)
                 file = file.next()
-            self._write(file, piece, with_tail=fits, sealed=number < len(pieces))
+            self._write(file, piece, footer if fits else None, sealed=number < len(pieces))
             footer = None  # only the newest file before this bite is ever rewritten: pieces are full files
         return new.height
 
@@ -219,23 +227,27 @@ class _Landing:
         held = tail.origin.memory_bytes if tail.origin else 0
         return tail.rows + count_rows(piece) <= self.file_rows and held + memory_bytes(piece) <= FILE_MEMORY_BYTES
 
-    def _write(self, file: LakeFile, piece: pl.DataFrame, *, with_tail: bool, sealed: bool) -> None:
-        tail = self.lake.read(file) if with_tail else None
+    def _write(self, file: LakeFile, piece: pl.DataFrame, tail: Footer | None, *, sealed: bool) -> None:
+        """Write a piece, behind the rows of the file if that is a ``tail``."""
+        held, routes = self.lake.read(file) if tail else None, self.book.fingerprint
         self.fault("tail read")
-        rows = shape(tail, piece.drop(OFFSET))
-        origin = Origin(self.log.identity(file.table), piece[OFFSET][-1], memory_bytes(rows), sealed=sealed)
-        del tail, piece
+        if held is not None and tail and tail.origin and tail.origin.routes != routes:
+            held = self.book.name(held, anew=True)
+        rows = self.book.name(shape(held, piece.drop(OFFSET)))
+        offset = piece[OFFSET][-1]
+        origin = Origin(self.log.identity(file.table), offset, memory_bytes(rows), sealed=sealed, routes=routes)
+        del held, piece
         self.lake.publish(file, rows, origin, self.fault)
         self.files += 1
 
 
 def shape(tail: pl.DataFrame | None, new: pl.DataFrame) -> pl.DataFrame:
-    """The rows of one file from its tail and new rows of the log: joined, routes filled, sorted. Pure."""
+    """The rows of one file from its tail and new rows of the log: joined and sorted. Pure."""
     if tail is not None:
         new = pl.concat([tail, new], how="diagonal" if CONTINUES in new.columns else "vertical")
     if CONTINUES in new.columns:
         new = join_continuations(new)
-    return _sort(fill_routes(new))
+    return _sort(new)
 
 
 def _sort(rows: pl.DataFrame) -> pl.DataFrame:

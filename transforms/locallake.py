@@ -31,7 +31,7 @@ from transforms.lake import (
 from transforms.settling import settle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from transforms.parquet import Footer, Origin
@@ -133,6 +133,22 @@ class LocalLake:
         with self._sentinel_lock(table):
             self._write_sentinel(table, self.landed_logs(table) | {name})
 
+    def note(self, name: str) -> bytes | None:
+        """A small file beside the tables."""
+        try:
+            return (self.path / name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def change_note(self, name: str, change: Callable[[bytes | None], bytes]) -> bytes:
+        """Put what ``change`` makes of a note, under its lock."""
+        with self._lock(name, SENTINEL_LOCK_SECONDS):
+            before = self.note(name)
+            data = change(before)
+            if data != before:
+                durable.publish(self.path / name, self._scratch(name), lambda path: _write_bytes(path, data))
+            return data
+
     def remove_date(self, table: str, date: str) -> None:
         """Take a date's folder away by one rename. Raises :class:`LakeLockedError` when another process does so."""
         if date == SENTINEL_DATE:
@@ -226,6 +242,10 @@ class LocalLake:
 
     def _scratch(self, name: str) -> Path:
         return self.path / ".tmp" / name
+
+
+def _write_bytes(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
 
 
 def _owner(table: str, partition: str) -> str:

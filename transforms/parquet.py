@@ -35,13 +35,14 @@ class Origin:
     """Where a file's rows come from: the rows of its date up to ``offset`` of the log ``identity``.
 
     ``memory_bytes`` is what the rows took in memory when written: landing asks it before it opens a tail. A
-    ``sealed`` file is never written again.
+    ``sealed`` file is never written again. ``routes`` names the rules that its routes were found by.
     """
 
     identity: str
     offset: int
     memory_bytes: int
     sealed: bool = False
+    routes: str = ""
 
     def metadata(self) -> dict[str, str]:
         """As key-values of a Parquet footer."""
@@ -51,6 +52,7 @@ class Origin:
             "drainlake.version": SCHEMA_VERSION,
             "drainlake.bytes": str(self.memory_bytes),
             **({"drainlake.sealed": "1"} if self.sealed else {}),
+            **({"drainlake.routes": self.routes} if self.routes else {}),
         }
 
 
@@ -72,6 +74,7 @@ class Footer:
                 int(found["drainlake.offset"]),
                 int(found.get("drainlake.bytes", "0")),
                 sealed="drainlake.sealed" in found,
+                routes=found.get("drainlake.routes", ""),
             )
         except (KeyError, ValueError):
             return None

@@ -11,8 +11,8 @@ is ``app.js``). A path that only scanners ask for becomes ``:probe``. ``/v2``, `
 stay.
 
 Bounded: at most :data:`SEGMENTS_MAX` segments and :data:`ROUTE_MAX` characters. To add a type, add a line
-to ``_typed``; what needs to see all paths of a site (rather than one segment) belongs in a second step
-behind this.
+to ``_typed``. This is the first step; what needs to see all paths of a site, rather than one segment, is the second
+(``route_learning``), and the user's own word on it is ``route_pins``.
 """
 
 from __future__ import annotations
@@ -22,8 +22,12 @@ from urllib.parse import unquote
 
 import polars as pl
 
+from transforms.route_pins import NO_PINS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from transforms.route_pins import Pins
 
 ROUTE_MAX: Final = 200
 SEGMENTS_MAX: Final = 10
@@ -55,6 +59,9 @@ SEGMENT_MAX: Final = 80
 _HEX_PRINT: Final = r"[-._]([0-9a-fA-F]{8,})((?:\.[A-Za-z0-9]+)+)$"
 _MIXED_PRINT: Final = r"[-.]([A-Za-z0-9_]{8,})((?:\.[A-Za-z0-9]+)+)$"
 
+# What bundlers call the parts that they load late: `127.3f2a9c1b.js`, `12.chunk.css`.
+_NUMBERED: Final = r"^[0-9]+((?:\.(?:chunk|bundle))?\.(?:js|css)(?:\.map)?)$"
+
 # Only what no site serves: wp-login.php and xmlrpc.php are asked for by scanners and served by every
 # WordPress.
 _HIDDEN: Final = r"^\.[^.]"
@@ -68,29 +75,26 @@ _UNDECODABLE: Final = {0xDC00 + byte: f"\\x{byte:02X}" for byte in range(0x80, 0
 _CLEAN: Final = _CONTROL | _UNDECODABLE
 
 
-def fill_routes(rows: pl.DataFrame) -> pl.DataFrame:
-    """Fill ``route`` from ``path`` where it is NULL, in a table that has both; any other table as it is."""
-    if not {"path", "route"} <= set(rows.columns):
-        return rows
-    open_paths = rows.select(pl.when(pl.col("route").is_null()).then("path").alias("path"))["path"]
-    return rows.with_columns(route=pl.coalesce("route", routes(open_paths)))
-
-
-def routes(paths: pl.Series) -> pl.Series:
+def routes(paths: pl.Series, pins: Pins = NO_PINS) -> pl.Series:
     """The route of each path (strings to strings, same length and order). NULL stays NULL.
 
-    What is no path (does not begin with a slash) is its own route, cut to :data:`ROUTE_MAX` characters.
+    A pin wins over any look. What is no path (does not begin with a slash) is its own route, cut to :data:`ROUTE_MAX`
+    characters.
     """
-    return _by_distinct(paths, _of_distinct)
+    return _by_distinct(paths, lambda distinct: distinct_routes(distinct, pins))
 
 
-def _of_distinct(paths: pl.Series) -> pl.Series:
+def distinct_routes(paths: pl.Series, pins: Pins = NO_PINS) -> pl.Series:
+    """As :func:`routes`, for paths that are distinct already and not NULL."""
     bare = _before_query(_decode(_before_query(paths.str.slice(0, PATH_MAX))))
     route = _by_distinct(bare, lambda some: _by_distinct(_without_ids(some), _of_bare))
-    found = pl.DataFrame({"path": paths, "route": route}).select(
+    if pins.routes:
+        found = _by_distinct(bare, pins.find)
+        route = found.zip_with(found.is_not_null(), route)
+    cut = pl.DataFrame({"path": paths, "route": route}).select(
         pl.when(bare.str.starts_with("/")).then("route").otherwise("path").str.slice(0, ROUTE_MAX).alias("route")
     )
-    return found["route"]
+    return cut["route"]
 
 
 def _by_distinct(texts: pl.Series, work: Callable[[pl.Series], pl.Series]) -> pl.Series:
@@ -221,10 +225,11 @@ def _without_fingerprint(asset: pl.Expr) -> pl.Expr:
     by_hash = asset.str.extract(_HEX_PRINT, 1).str.contains("[0-9]").fill_null(value=False)
     mixed = asset.str.extract(_MIXED_PRINT, 1)
     is_mixed = mixed.str.contains("[0-9]") & mixed.str.contains("[a-z]") & mixed.str.contains("[A-Z]")
-    return (
+    bare = (
         pl.when(by_hash)
         .then(asset.str.replace(_HEX_PRINT, "${2}"))
         .when(is_mixed.fill_null(value=False))
         .then(asset.str.replace(_MIXED_PRINT, "${2}"))
         .otherwise(asset)
     )
+    return bare.str.replace(_NUMBERED, "{id}${1}")

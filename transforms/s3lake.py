@@ -39,7 +39,7 @@ from transforms.objects import ConditionError, NoObjectError, StoreError
 from transforms.rewriting import KEPT_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from transforms.objects import ObjectStore
@@ -167,6 +167,22 @@ class S3Lake:
         with _told():
             self._change_sentinel(table, frozenset({name}))
 
+    def note(self, name: str) -> bytes | None:
+        """A small object beside the tables."""
+        with _told():
+            return self._note(name)[1]
+
+    def change_note(self, name: str, change: Callable[[bytes | None], bytes]) -> bytes:
+        """Put what ``change`` makes of a note, over exactly the version that it was made of."""
+        for _ in range(SENTINEL_TRIES):
+            with _told():
+                version, before = self._note(name)
+                data = change(before)
+                if data == before or self._put_if_same(name, data, version):
+                    return data
+            time.sleep(random.uniform(0, SENTINEL_WAIT_SECONDS))  # noqa: S311 - spreads writers, hides nothing
+        raise LakeError(f"{self.place}/{name} is written by others all the time; land again.")
+
     def remove_date(self, table: str, date: str) -> None:
         """Remove a date of a table for good, oldest sequences first. The sentinel's date is refused."""
         if date == SENTINEL_DATE:
@@ -189,6 +205,24 @@ class S3Lake:
             version = self._store.put_over(_key(file), data, file.version)
         self._remember(file, version, parquet.read_footer(BytesIO(data)))
         self._find_unsettled(file.table, file.partition)[replace(file, version=None)] = time.time() + KEPT_SECONDS
+
+    def _note(self, name: str) -> tuple[str | None, bytes | None]:
+        try:
+            piece = self._store.get(name)
+        except NoObjectError:
+            return None, None
+        return piece.version, piece.data
+
+    def _put_if_same(self, key: str, data: bytes, version: str | None) -> bool:
+        """Write over a version, or create where there was none; False if another writer was first."""
+        try:
+            if version is None:
+                self._store.put_new(key, data)
+            else:
+                self._store.put_over(key, data, version)
+        except ConditionError:
+            return False
+        return True
 
     def _hold(self, file: LakeFile) -> _Held:
         """The bytes of this version of a file, which stay until it is rewritten or another one is read."""
@@ -251,15 +285,9 @@ class S3Lake:
                 "drainlake.landed": json.dumps(sorted(logs | more)),
             }
             data = parquet.encode(pl.DataFrame(schema=parquet.SCHEMAS[table]), metadata)
-            try:
-                if version is None:
-                    self._store.put_new(_sentinel_key(table), data)
-                else:
-                    self._store.put_over(_sentinel_key(table), data, version)
-            except ConditionError:
-                time.sleep(random.uniform(0, SENTINEL_WAIT_SECONDS))  # noqa: S311 - spreads writers, hides nothing
-            else:
+            if self._put_if_same(_sentinel_key(table), data, version):
                 return
+            time.sleep(random.uniform(0, SENTINEL_WAIT_SECONDS))  # noqa: S311 - spreads writers, hides nothing
         raise LakeError(f"{self.place}/{_sentinel_key(table)} is written by others all the time; land again.")
 
     @contextmanager

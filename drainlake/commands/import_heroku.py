@@ -13,6 +13,7 @@ import click
 
 from drainlake.errors import Failure
 from drainlake.options import APP, with_settings
+from drainlake.route_file import read_pins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +45,7 @@ def command(settings: Settings, files: tuple[Path, ...], app: str) -> None:
     from drainlake.commands.land import land_backlog, summary  # noqa: PLC0415 - polars is slow to import
     from drainlake.log import forward_spool, open_local_log  # noqa: PLC0415
 
+    read_pins(settings)  # refused before anything is taken in
     with open_local_log(settings, make=True) as log:
         for path in files:
             found = import_file(log, path, app)

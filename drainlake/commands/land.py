@@ -10,6 +10,7 @@ import click
 
 from drainlake.errors import Failure
 from drainlake.options import with_settings
+from drainlake.route_file import read_pins
 from drainlake.supervisor import stop_with_parent
 
 if TYPE_CHECKING:
@@ -42,8 +43,9 @@ def land_backlog(settings: Settings) -> Landed:
     from drainlake.progress import progress  # noqa: PLC0415
     from transforms.lake import LakeError  # noqa: PLC0415
     from transforms.landing import land_once  # noqa: PLC0415
+    from transforms.route_book import RouteBook  # noqa: PLC0415
 
-    done = 0
+    book, done = RouteBook(read_pins(settings)), 0
     with (
         open_log(settings, make=True) as log,
         progress("rows landed", sum(lag.rows or 0 for lag in log.backlog())) as show,
@@ -55,7 +57,8 @@ def land_backlog(settings: Settings) -> Landed:
             show(done)
 
         try:
-            landed = land_once(log, lake_at(settings.lake), file_rows=settings.file_rows, on_progress=count)
+            lake = lake_at(settings.lake)
+            landed = land_once(log, lake, file_rows=settings.file_rows, on_progress=count, book=book)
         except LakeError as error:
             sentence, _, remedy = str(error).partition("; ")
             raise Failure(f"{sentence[:1].upper()}{sentence[1:]}.", remedy or "land again") from None
@@ -96,7 +99,7 @@ def _land_on(settings: Settings) -> None:
     from drainlake.places import lake_at  # noqa: PLC0415
     from transforms.lander import run  # noqa: PLC0415
 
-    stop = threading.Event()
+    stop, pins = threading.Event(), read_pins(settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with open_log(settings, make=True) as log:
@@ -108,6 +111,7 @@ def _land_on(settings: Settings) -> None:
             every_seconds=settings.land_seconds,
             file_rows=settings.file_rows,
             keep_days=settings.keep_days,
+            pins=pins,
             stop_event=stop,
             report=lambda sentence: click.echo(f"land: {sentence}", err=True),
         )

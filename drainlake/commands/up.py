@@ -8,6 +8,7 @@ import click
 
 from drainlake import listening
 from drainlake.options import with_settings
+from drainlake.route_file import read_pins
 from drainlake.supervisor import Supervisor, stop_with_parent
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def command(settings: Settings, ctx: click.Context) -> int:
     It runs `drainlake serve` and `drainlake land` as child processes and starts one that dies again.
     """
     listening.check(settings)
+    read_pins(settings)  # refused here, and not by a child that is started again and again
     if ctx.find_root().obj["supervised"]:
         stop_with_parent()
     settings.home.mkdir(parents=True, exist_ok=True)

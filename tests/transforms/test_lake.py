@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import duckdb
@@ -98,3 +99,23 @@ def test_only_durable_renames() -> None:
     for file in Path(landing.__file__).parent.glob("*.py"):
         calls = ("os.replace", "os.rename", ".rename(", ".replace(target", "shutil.move")
         assert file.name == "durable.py" or not [call for call in calls if call in file.read_text()]
+
+
+def test_a_note_is_changed_by_one_at_a_time(lake: LocalLake) -> None:
+    """Every change builds on the one before, whoever makes it; an unchanged note is not written again."""
+    assert lake.note("_note") is None
+
+    def add() -> None:
+        own = LocalLake(lake.path)
+        for _ in range(20):
+            own.change_note("_note", lambda before: (before or b"") + b"x")
+
+    threads = [threading.Thread(target=add) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert lake.note("_note") == b"x" * 60
+    before = (lake.path / "_note").stat().st_ino
+    assert lake.change_note("_note", lambda same: same or b"") == b"x" * 60
+    assert (lake.path / "_note").stat().st_ino == before

@@ -115,4 +115,4 @@ def test_the_model_notices_a_row_that_is_skipped(monkeypatch: pytest.MonkeyPatch
 def _boastful_origin() -> object:
     from transforms.parquet import Origin
 
-    return lambda identity, offset, memory_bytes, sealed: Origin(identity, offset + 1, memory_bytes, sealed)
+    return lambda identity, offset, memory_bytes, **rest: Origin(identity, offset + 1, memory_bytes, **rest)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.routes import ROUTE_MAX, fill_routes, routes
+from transforms.routes import ROUTE_MAX, routes
 
 
 def cases() -> list[tuple[str, str]]:
@@ -50,11 +50,3 @@ def test_route_does_not_depend_on_the_other_paths(paths: list[str]) -> None:
     """A path's route is the same alone and among others: landings cut the rows anywhere."""
     together = routes(pl.Series(paths)).to_list()
     assert together == [routes(pl.Series([path])).to_list()[0] for path in paths]
-
-
-def test_only_missing_routes_are_filled() -> None:
-    """A route that is there stays; a table without the two columns comes back as it is."""
-    rows = pl.DataFrame({"path": ["/users/1", "/users/2", None], "route": ["/mine", None, None]})
-    assert fill_routes(rows)["route"].to_list() == ["/mine", "/users/{id}", None]
-    other = pl.DataFrame({"message": ["x"]})
-    assert fill_routes(other) is other

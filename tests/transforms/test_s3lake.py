@@ -364,3 +364,23 @@ def test_trouble_is_one_sentence(trouble: str, options: S3Options, proxy: FaultP
             ask()
         assert type(caught.value) is LakeError
         assert "\n" not in str(caught.value)
+
+
+def test_a_note_is_changed_by_one_at_a_time(lake: S3Lake, other: S3Lake, store: ObjectStore) -> None:
+    """Who was overtaken makes the change again of what the other left, from nothing and from a version."""
+    assert lake.note("_note") is None
+    for name in ("a", "b"):
+        overtaken = []
+
+        def change(before: bytes | None, name: str = name, overtaken: list[None] = overtaken) -> bytes:
+            if not overtaken:
+                overtaken.append(None)
+                other.change_note("_note", lambda held: (held or b"") + name.upper().encode())
+            return (before or b"") + name.encode()
+
+        lake.change_note("_note", change)
+    assert other.note("_note") == b"AaBb"
+    (version,) = [found.version for found in store.below("") if found.key == "_note"]
+    assert lake.change_note("_note", lambda same: same or b"") == b"AaBb"
+    assert [found.version for found in store.below("") if found.key == "_note"] == [version]
+    assert lake.totals() is None

@@ -1,0 +1,137 @@
+"""Names the routes of rows at landing: typed segments, the user's pins, and the rules that the lake has learned.
+
+Each bite is looked at twice: all its paths are counted and learned from, then all its rows are named, so that a large
+import is named as a whole. A landing of half a minute shows little of a site; what was counted stays in memory for
+the next ones. Rules that are new go into the note ``_routes.json`` of the lake before any row named by them is
+written, and every landing begins by reading it: so a lander that starts anew, and others beside it, name alike.
+
+Nothing here is needed for rows to be landed once: a route is no key of anything. A kill loses counts, which come
+again. The note is written whole or not at all, and two landers that learn at once both keep what they learned,
+because rules only grow. A note that cannot be read is told, not fatal, and replaced when something is learned.
+
+Rows landed before a rule was learned keep their route in files that are full. The tail, which is rewritten anyway,
+is named anew when its footer shows other rules or pins than those of now.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from transforms.route_learning import Tally, learn
+from transforms.route_pins import NO_PINS
+from transforms.route_rules import Rules, apply_rules, from_json, merge
+from transforms.routes import distinct_routes
+
+if TYPE_CHECKING:
+    from transforms.lake import Lake
+    from transforms.route_pins import Pins
+    from transforms.route_rules import Rule
+
+NOTE: Final = "_routes.json"
+GROWTH: Final = 0.05
+_OK: Final = pl.col("status").is_between(200, 299) | (pl.col("status") == 304)
+
+
+class RouteBook:
+    """What is known of the routes of all apps. For one landing process; a new one starts with an empty tally."""
+
+    def __init__(self, pins: Pins = NO_PINS) -> None:
+        self.pins = pins
+        self.rules = Rules()
+        self._tally = Tally()
+        self._learned_from = 0  # routes counted at the last look
+        self._is_fresh = True  # no bite of this landing was counted yet
+
+    @property
+    def fingerprint(self) -> str:
+        """A short name of the pins and rules that rows are named by now; empty without any."""
+        texts = [self.rules.fingerprint, *self.pins.keep, "", *self.pins.pins]
+        return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:12] if any(texts) else ""
+
+    def read(self, lake: Lake) -> str | None:
+        """Take over the lake's rules; gives a sentence when there are some that cannot be read. Raises LakeError."""
+        self._is_fresh = True
+        text = lake.note(NOTE)
+        try:
+            self.rules = from_json(text) if text else Rules()
+        except ValueError as error:
+            return f"the routes learned in {lake.place}/{NOTE} are not used, since that file {error}; remove it."
+        return None
+
+    def learn(self, rows: pl.DataFrame, lake: Lake) -> pl.DataFrame:
+        """Learn from rows, then name them (see :meth:`name`). Rules that are new are in the lake before it returns."""
+        if not {"app", "path", "route", "status"} <= set(rows.columns):
+            return rows
+        typed = self._typed(rows, _OK.sum())
+        named = self._named(typed)
+        counted = named.select("app", "hits", route="final").filter(pl.col("hits") > 0)
+        self._tally = self._tally.add(counted)
+        if self._is_due():
+            before = self.rules
+            self._keep(learn(self._tally, before, self.pins), lake)
+            named = named if self.rules == before else self._named(typed)
+        return _fill(rows, named)
+
+    def name(self, rows: pl.DataFrame, *, anew: bool = False) -> pl.DataFrame:
+        """Fill ``route`` from ``path`` where it is NULL, or everywhere; a table without them comes back as it is."""
+        if not {"app", "path", "route"} <= set(rows.columns):
+            return rows
+        if anew:
+            rows = rows.with_columns(route=pl.when(pl.col("path").is_null()).then("route"))
+        if not _are_missing(rows):
+            return rows
+        return _fill(rows, self._named(self._typed(rows, pl.len())))
+
+    def _typed(self, rows: pl.DataFrame, hits: pl.Expr) -> pl.DataFrame:
+        """Each app's typed routes, with their hits and the list of their distinct paths."""
+        key = _key(rows)
+        paths = rows.group_by(key).agg(pl.col("app").first().alias("_app"), hits=hits)
+        paths = paths.filter(pl.col("path").is_not_null())
+        typed = paths.select("path", "hits", app="_app", route=distinct_routes(paths["path"], self.pins))
+        return typed.group_by("app", "route").agg(pl.col("hits").sum(), "path")
+
+    def _named(self, typed: pl.DataFrame) -> pl.DataFrame:
+        """The same with the route that they have now as ``final``."""
+        return typed.with_columns(final=apply_rules(typed, self.rules, self.pins))
+
+    def _is_due(self) -> bool:
+        """Whether new routes are worth a look at all that was counted: some, once in a landing; many, at any bite."""
+        new = self._tally.rows.height - self._learned_from
+        is_due = new > (0 if self._is_fresh else GROWTH * self._learned_from)
+        self._is_fresh = False
+        return is_due
+
+    def _keep(self, wider: Rules, lake: Lake) -> None:
+        """Take rules over into the lake and the tally. If the lake refuses, the next bite tries again."""
+        if wider != self.rules:
+            note = lake.change_note(NOTE, lambda before: merge(_readable(before), wider.rules).to_json())
+            self.rules = from_json(note)
+            self._tally = self._tally.named_by(self.rules, self.pins)
+        self._learned_from = self._tally.rows.height
+
+
+def _key(rows: pl.DataFrame) -> list[str]:
+    """What tells paths apart; most landings are of one app, and one column is half the work."""
+    return ["app", "path"] if rows["app"].n_unique() > 1 else ["path"]
+
+
+def _fill(rows: pl.DataFrame, named: pl.DataFrame) -> pl.DataFrame:
+    key = _key(rows)
+    known = named.select("app", "final", "path").explode("path").select(*key, "final")
+    found = rows.select(key).join(known, on=key, how="left", maintain_order="left")["final"]
+    held = rows["route"]
+    return rows.with_columns(route=found if held.null_count() == held.len() else pl.coalesce("route", found))
+
+
+def _are_missing(rows: pl.DataFrame) -> bool:
+    return bool(rows.select((pl.col("route").is_null() & pl.col("path").is_not_null()).any()).item())
+
+
+def _readable(text: bytes | None) -> tuple[Rule, ...]:
+    try:
+        return from_json(text).rules if text else ()
+    except ValueError:
+        return ()
