@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
 
 from queries import database
-from tests.queries.lakes import write_lake
+from tests.queries.lakes import write_lake, write_rows, write_sentinels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
+
+    from tests.queries.lakes import Row
+
+    Holding = Callable[[Mapping[str, Iterable[Row]]], duckdb.DuckDBPyConnection]
 
 
 @pytest.fixture
@@ -27,6 +32,25 @@ def opened(tmp_path: Path) -> Iterator[Callable[[Path], duckdb.DuckDBPyConnectio
     yield connect
     for connection in connections:
         connection.close()
+
+
+@pytest.fixture(scope="session")
+def holding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Holding]:
+    """Gives a connection to a lake that holds these rows, until the next call; its database is made once."""
+    folder = tmp_path_factory.mktemp("holding")
+    write_sentinels(folder / "lake")
+    # Files are never written twice under one name: DuckDB might know the old one.
+    sequence = itertools.count(1)
+    with database.connect(str(folder / "lake"), folder / "lake.duckdb") as connection:
+
+        def hold(tables: Mapping[str, Iterable[Row]]) -> duckdb.DuckDBPyConnection:
+            for file in (folder / "lake").rglob("e0-*.parquet"):
+                file.unlink()
+            write_rows(folder / "lake", tables, next(sequence))
+            connection.execute("SET TimeZone = 'UTC'")
+            return connection
+
+        yield hold
 
 
 @pytest.fixture(scope="module")

@@ -21,10 +21,15 @@ Row = dict[str, Any]
 def write_lake(lake: Path, tables: Mapping[str, Iterable[Row]], sequence: int = 1) -> Path:
     """Write rows (absent columns are NULL), one file per table and day, and all sentinels; gives the lake."""
     write_sentinels(lake)
+    write_rows(lake, tables, sequence)
+    return lake
+
+
+def write_rows(lake: Path, tables: Mapping[str, Iterable[Row]], sequence: int) -> None:
+    """One file per table and day with these rows."""
     for table, rows in tables.items():
         for day, of_day in _by_day(rows).items():
             write_file(lake / table / f"date={day}" / f"e0-{sequence:06d}.parquet", table, of_day)
-    return lake
 
 
 def write_sentinels(lake: Path) -> None:

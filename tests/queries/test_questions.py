@@ -11,15 +11,15 @@ import pytest
 from ingest.schema import TABLES
 from queries.catalog import questions
 from tests.queries.cases import CASES, FILES, case_id, comparable, load, statement
-from tests.queries.lakes import Row, write_lake
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from queries.catalog import Question
+    from tests.queries.lakes import Row
 
-    Opened = Callable[[Path], duckdb.DuckDBPyConnection]
+    Holding = Callable[[Mapping[str, Iterable[Row]]], duckdb.DuckDBPyConnection]
 
 NAMES = [question.name for question in questions()]
 # Rows of an hour that some question's filter finds, by table.
@@ -51,10 +51,10 @@ HOURS = [f"2026-11-{day}T{hour:02d}:00:00Z" for day in range(10, 22) for hour in
 
 
 @pytest.mark.parametrize("file", FILES, ids=case_id)
-def test_case(file: Path, tmp_path: Path, opened: Opened) -> None:
+def test_case(file: Path, holding: Holding) -> None:
     """A question answers a case as its data file says, in whatever time zone the client's session is."""
     case = load(file)
-    connection = opened(write_lake(tmp_path / "lake", case["tables"]))
+    connection = holding(case["tables"])
     for zone in ("UTC", "America/New_York", "Asia/Kolkata"):
         connection.execute(f"SET TimeZone = '{zone}'")
         if "error" in case:
@@ -79,18 +79,18 @@ def test_no_case_without_a_question() -> None:
 
 
 @pytest.mark.parametrize("question", questions(), ids=NAMES)
-def test_documented_columns_are_the_real_ones(question: Question, tmp_path: Path, opened: Opened) -> None:
+def test_documented_columns_are_the_real_ones(question: Question, holding: Holding) -> None:
     """The header lists the columns of the answer: names, order and types."""
-    connection = opened(write_lake(tmp_path / "lake", {}))
+    connection = holding({})
     described = connection.execute(f"DESCRIBE FROM {question.name}()").fetchall()
     real = [(row[0], row[1].replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ")) for row in described]
     assert [(column.name, column.type) for column in question.columns] == real
 
 
 @pytest.mark.parametrize("question", questions(), ids=NAMES)
-def test_documented_example_runs(question: Question, tmp_path: Path, opened: Opened) -> None:
+def test_documented_example_runs(question: Question, holding: Holding) -> None:
     """The example of the header can be pasted."""
-    connection = opened(write_lake(tmp_path / "lake", {}))
+    connection = holding({})
     assert question.name in question.example
     assert connection.execute(question.example).fetchall() == []
 
@@ -112,10 +112,10 @@ def test_every_question_takes_the_window(question: Question) -> None:
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata"])
 @pytest.mark.parametrize("table", TABLES)
-def test_a_day_reads_the_files_of_a_day(table: str, zone: str, tmp_path: Path, opened: Opened) -> None:
+def test_a_day_reads_the_files_of_a_day(table: str, zone: str, holding: Holding) -> None:
     """Of thirteen days' files a question about one day opens one, whatever kind of value bounds it."""
     rows = [{"timestamp": hour, "app": "shop"} for hour in HOURS]
-    connection = opened(write_lake(tmp_path / "lake", {table: rows}))
+    connection = holding({table: rows})
     connection.execute(f"SET TimeZone = '{zone}'")
     bounds = (
         "'2026-11-20', '2026-11-21T00:00:00Z'",
@@ -129,14 +129,14 @@ def test_a_day_reads_the_files_of_a_day(table: str, zone: str, tmp_path: Path, o
 
 
 @pytest.mark.parametrize("question", questions(), ids=NAMES)
-def test_questions_pass_the_window_on(question: Question, tmp_path: Path, opened: Opened) -> None:
+def test_questions_pass_the_window_on(question: Question, holding: Holding) -> None:
     """A question about one day opens no file of the other days, but the earlier load-balancer rows."""
     # DuckDB leaves a scan out when a file's statistics show that no row can match, so each filter finds some rows.
     every_hour = {
         name: [{"timestamp": hour, "app": "shop", **row} for hour in HOURS for row in rows]
         for name, rows in FACTS.items()
     }
-    connection = opened(write_lake(tmp_path / "lake", every_hour))
+    connection = holding(every_hour)
     query = f"FROM {question.name}(since := '2026-11-20', until := '2026-11-21')"
     # Two scans a table; concurrency looks 10 minutes past midnight. All 13 days would be 13 a scan.
     assert 1 <= files_read(connection, query) - FILES_BEYOND.get(question.name, 0) <= 10

@@ -13,7 +13,6 @@ from drainlake import lake as front
 from drainlake import settings
 from drainlake.errors import Failure
 from queries import database, remote
-from queries.catalog import questions
 from tests.queries.cases import FILES, case_id, comparable, load, statement
 from tests.queries.lakes import write_lake
 from tests.s3.fixtures import options_for
@@ -33,9 +32,18 @@ if TYPE_CHECKING:
 
     Opened = Callable[[Path], duckdb.DuckDBPyConnection]
 
-ONE_EACH = [
-    next(file for file in FILES if file.parent.name == item.name and load(file).get("rows")) for item in questions()
-]
+# One question for each table; which of them are asked makes no difference to how files are read.
+ASKED = (
+    "coverage",
+    "crawlers",
+    "database_health",
+    "php_errors",
+    "r14_memory",
+    "releases",
+    "slowest",
+    "unparsed_shapes",
+)
+ONE_EACH = [next(file for file in FILES if file.parent.name == name and load(file).get("rows")) for name in ASKED]
 COUNT = "SELECT count(*), count(DISTINCT request_id), coalesce(max(request_id::BIGINT), -1) FROM router"
 
 
@@ -81,7 +89,7 @@ def test_questions_answer_as_on_a_local_lake(
     connected: Callable[[S3Options], duckdb.DuckDBPyConnection],
     opened: Opened,
 ) -> None:
-    """One case of each question gives the same rows from a folder and from S3."""
+    """A question about each table gives the same rows from a folder and from S3."""
     case = load(file)
     lake = write_lake(tmp_path / "lake", case["tables"])
     upload(lake, plain)
