@@ -9,6 +9,7 @@ A blank line carries nothing and is only counted. So nothing of a file is lost, 
 from __future__ import annotations
 
 import gzip
+import io
 import re
 import zlib
 from dataclasses import dataclass, field
@@ -71,6 +72,11 @@ def bodies(path: Path, target_bytes: int = BODY_BYTES, *, framed: bool = True) -
                 yield SavedBody(*body, position=raw.tell())
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise SavedLogError(f"{path.name} is not whole gzip data; copy or compress it again") from error
+
+
+def reframed(octets: bytes) -> bytes:
+    """Lines of saved ``heroku logs`` output as one body, as far as they are that."""
+    return b"".join(piece for piece, _ in _framed(io.BytesIO(octets)) if piece is not None)
 
 
 def _bodies(lines: Iterator[tuple[bytes | None, bool]], target_bytes: int) -> Iterator[tuple[bytes, int, int, bool]]:
