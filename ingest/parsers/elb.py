@@ -146,7 +146,7 @@ def _kind(text: Text, word: Spans, present: Mask) -> tuple[Spans, Mask]:
     names = text.strings(kind).dictionary_encode()
     good = matches(names.dictionary, "^(?:|[a-z][a-z0-9]*)$")
     found: Mask = good[integers(names.indices)] if len(good) else np.zeros(0, dtype=np.bool_)
-    return kind, found
+    return kind, found & (~present | (kind.length > 0))
 
 
 def _cut_tail(

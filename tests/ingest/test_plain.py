@@ -110,14 +110,14 @@ def mutated(draw: st.DrawFn) -> bytes:
 
 
 @given(st.lists(mutated(), min_size=1, max_size=8))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_mutated_lines_are_read_as_one_by_one(lines: list[bytes]) -> None:
     """Whatever stands in a line, the columns agree with the reader of single lines."""
     assert_reads_as_one_by_one(lines)
 
 
 @given(st.lists(st.binary(min_size=1, max_size=80), max_size=4), st.sampled_from([*plain.FORMS]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_any_bytes_are_accounted_for(bodies: list[bytes], form: str) -> None:
     """Nothing raises, and each line of each body is a row (``read`` counts them)."""
     parsed = plain.parse_as(form, [Body("shop", body) for body in bodies], 0)
