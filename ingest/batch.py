@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pyarrow.compute as pc
 
+from ingest import plain
 from ingest.columns import fixed_bytes
 from ingest.eventlog.contract import AlreadyHeld, Appender, Mark, NewEntry
 from ingest.eventlog.entry import encode
 from ingest.ledger import account
-from ingest.parsing import Body, Parts, parse
+from ingest.parsing import Body, Parts
 from ingest.schema import DELIVERIES, DIGEST_BYTES, PIECE
 
 if TYPE_CHECKING:
@@ -46,10 +47,11 @@ class Counts(NamedTuple):
 
 
 def prepare(deliveries: Sequence[Delivery]) -> Batch:
-    """Parse and encode what is new in the deliveries."""
+    """Parse and encode what is new in the deliveries, which are all of one form."""
     received_at_us = max(delivery.received_at_us for delivery in deliveries)
     pieces = [(delivery.app, piece) for delivery in deliveries for piece in delivery.new]
-    parsed = parse([Body(app, piece.octets) for app, piece in pieces], received_at_us)
+    [form] = {delivery.form for delivery in deliveries}
+    parsed = plain.parse_as(form, [Body(app, piece.octets) for app, piece in pieces], received_at_us)
     digests = _digests([piece.digest for _, piece in pieces], parsed.parts)
     tables = {
         name: table.append_column(PIECE, fixed_bytes(digests, parsed.places[name]))

@@ -40,7 +40,8 @@ def _unique() -> bytes:
 class Delivery:
     """One POST of a drain: whose it is, what it says of itself, and its bytes (decompressed).
 
-    ``held`` are the digests of pieces that the log holds already. ``attempt`` names this try.
+    ``held`` are the digests of pieces that the log holds already. ``attempt`` names this try. ``form`` says what the
+    bytes are if they are no frames: one of those in ``ingest.plain``.
     """
 
     app: str
@@ -49,6 +50,7 @@ class Delivery:
     frame_id: str | None = None
     drain_token: str | None = None
     announced: int | None = None
+    form: str | None = None
     held: frozenset[bytes] = frozenset()
     attempt: bytes = field(default_factory=_unique)
 
@@ -78,7 +80,7 @@ class Delivery:
     def _pieces(self) -> list[Piece]:
         if self.frame_id is None:
             return [Piece(self.attempt, self.body)] if self.body else []
-        end = _notice_end(self.body)
+        end = _notice_end(self.body) if self.form is None else 0
         notice, rest = self.body[:end], self.body[end:]
         # The time in the notice's header changes from try to try; what it says is what counts.
         said = notice.partition(b" heroku logplex ")[2]

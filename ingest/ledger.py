@@ -12,22 +12,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from ingest import frames, headers
+from ingest import frames, headers, plain
 from ingest.columns import timestamps
+from ingest.parsing import Body
 from ingest.schema import DELIVERIES, PIECE, PIECES, entry_schema
 from ingest.text import Spans, Text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ingest.deliveries import Delivery, Piece
+    from ingest.deliveries import Delivery
     from ingest.parsing import Parts, Tally
     from ingest.text import Positions
 
 
 def account(deliveries: Sequence[Delivery], parts: Parts, digests: Sequence[bytes], tally: Tally) -> pa.RecordBatch:
     """One row per delivery, from what was counted in the parts of the deliveries' new pieces (one body each)."""
-    repeats = [_count_lines(delivery.repeated, delivery.received_at_us) for delivery in deliveries]
+    repeats = [_count_lines(delivery) for delivery in deliveries]
     repeated = np.array([lines for lines, _ in repeats], dtype=np.int64)
     of_body = np.repeat(np.arange(len(deliveries)), [len(delivery.new) for delivery in deliveries])
     delivery_of = of_body[parts.body]
@@ -66,13 +67,16 @@ def _counted(
     return found
 
 
-def _count_lines(pieces: Sequence[Piece], received_at_us: int) -> tuple[int, int]:
-    """Lines in some pieces and the time of the last one."""
-    octets = b"".join(piece.octets for piece in pieces)
+def _count_lines(delivery: Delivery) -> tuple[int, int]:
+    """Lines in the pieces that an earlier try brought, and the time of the last one."""
+    octets = b"".join(piece.octets for piece in delivery.repeated)
     if not octets:
-        return 0, received_at_us
+        return 0, delivery.received_at_us
+    if delivery.form is not None:
+        tally = plain.parse_as(delivery.form, [Body(delivery.app, octets)], delivery.received_at_us).tally
+        return int(tally.lines.sum()), int(tally.last_us[-1])
     text = Text(octets)
     found, junk = frames.split(text, Spans(np.array([0]), np.array([len(octets)])))
     header = headers.read(text, found)
     times = header.timestamp_us[header.readable]
-    return len(found.start) + len(junk), int(times[-1]) if len(times) else received_at_us
+    return len(found.start) + len(junk), int(times[-1]) if len(times) else delivery.received_at_us

@@ -24,7 +24,7 @@ from ingest.schema import LINES
 from ingest.text import Spans, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ingest.headers import Headers
     from ingest.text import Mask, Positions
@@ -113,7 +113,12 @@ def parse(bodies: Sequence[Body], received_at_us: int) -> Parsed:
             batches.setdefault(name, []).extend(rows_of_piece)
         junk += [run._replace(start=run.start + offset, end=run.end + offset) for run in unreadable]
     if junk:
-        batches.setdefault("lines", []).append(_defects(text, apps, sorted(junk), received_at_us))
+        batches.setdefault("lines", []).append(defects(text, apps, sorted(junk), received_at_us))
+    return gathered(batches, parts, tally)
+
+
+def gathered(batches: Mapping[str, Sequence[pa.RecordBatch]], parts: Parts, tally: Tally) -> Parsed:
+    """The batches of each table as one; they say in ``PART`` which part their rows come from."""
     merged = {name: pa.concat_batches(some) for name, some in batches.items() if some}
     filled = {name: table for name, table in merged.items() if table.num_rows}
     return Parsed(
@@ -240,7 +245,7 @@ def _plain(records: Records) -> pa.RecordBatch:
     return rows(LINES, records, {"process": records.processes(), "message": records.messages()})
 
 
-def _defects(text: Text, apps: Sequence[str], runs: Sequence[Junk], received_at_us: int) -> pa.RecordBatch:
+def defects(text: Text, apps: Sequence[str], runs: Sequence[Junk], received_at_us: int) -> pa.RecordBatch:
     """Lines for what is no frame and for frames without a header: their exact bytes, secrets redacted."""
     start, end, part = np.array([run[:3] for run in runs], dtype=np.int64).T
     text, exact = rewriting.storable(text, Spans(start, end), np.zeros(len(start), dtype=np.bool_))

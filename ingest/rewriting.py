@@ -52,7 +52,7 @@ def repaired(text: Text, spans: Spans) -> tuple[Text, Spans]:
     octets = [text.slice(spans.start[row], spans.end[row]) for row in rows]
     broken = np.array([not _is_utf8(message) for message in octets], dtype=np.bool_)
     repaired = [printable(message) for message, bad in zip(octets, broken, strict=True) if bad]
-    return _replace(text, spans, rows[broken], repaired)
+    return replaced(text, spans, rows[broken], repaired)
 
 
 def _is_utf8(octets: bytes) -> bool:
@@ -72,11 +72,11 @@ def _redacted(text: Text, spans: Spans, commands: Mask) -> tuple[Text, Spans]:
         if clean != message:
             found.append(row)
             messages.append(clean)
-    return _replace(text, spans, np.array(found, dtype=np.int64), messages)
+    return replaced(text, spans, np.array(found, dtype=np.int64), messages)
 
 
-def _replace(text: Text, spans: Spans, rows: Positions, messages: Sequence[str]) -> tuple[Text, Spans]:
-    """Put new messages behind the text and point their rows there."""
+def replaced(text: Text, spans: Spans, rows: Positions, messages: Sequence[str]) -> tuple[Text, Spans]:
+    """The text with new messages behind it, and the spans with their rows pointing there."""
     if not len(rows):
         return text, spans
     octets = [message.encode() for message in messages]

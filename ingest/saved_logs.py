@@ -1,16 +1,18 @@
-"""Reads saved ``heroku logs`` output and frames it again, as Heroku would have sent it to a drain.
+"""Reads log files in bodies, as deliveries bring them: saved ``heroku logs`` output framed again, others as they are.
 
-A line ``2020-11-16T08:49:12.893283+00:00 heroku[router]: message`` becomes one frame. A blank line carries
-nothing and is only counted. Any other line goes into the body as it is: the receiver stores such bytes with
-the reason why they are no frame, so nothing of the file is lost. Memory stays bounded for any file.
+A line ``2020-11-16T08:49:12.893283+00:00 heroku[router]: message`` of saved output becomes one frame, as Heroku would
+have sent it to a drain. Any other line goes into the body as it is: the receiver stores such bytes with the reason why
+they are no frame. Files of load balancers and web servers are not framed at all, their bodies hold whole lines.
+A blank line carries nothing and is only counted. So nothing of a file is lost, and memory stays bounded for any file.
 """
 
 from __future__ import annotations
 
 import gzip
+import io
 import re
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 # Heroku cuts lines at 10,000 bytes. A longer one is no log line; cutting it here keeps memory bounded.
 LINE_MAX_BYTES: Final = 1_048_576
+BODY_BYTES: Final = 102_400
 
 _COLOUR: Final = rb"(?:\x1b\[[0-9;]*m)*"
 _HEAD: Final = re.compile(
@@ -28,6 +31,8 @@ _HEAD: Final = re.compile(
 )
 _COLOURS: Final = re.compile(rb"\x1b\[[0-9;]*m")
 _DYNO: Final = re.compile(rb"[A-Za-z0-9_-]+\.\d+$")
+_GZIP: Final = b"\x1f\x8b"
+_PACKED: Final = {b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
 class SavedLogError(ValueError):
@@ -36,62 +41,93 @@ class SavedLogError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class SavedBody:
-    """About 100 KB of the file, framed. ``lines`` counts the lines carried (a line over 1 MiB counts once per
-    MiB), ``blank_lines`` those left out since the body before; the last body may be empty but for these."""
+    """About 100 KB of the file. ``lines`` counts the lines carried (a line over 1 MiB counts once per MiB),
+    ``blank_lines`` those left out since the body before; the last body may be empty but for these.
+
+    A body that is ``cut`` is a part of such a long line in a file that is not framed. ``position`` says how many bytes
+    of the file, as it lies on the disk, were read so far."""
 
     body: bytes
     lines: int
     blank_lines: int
+    cut: bool = False
+    position: int = field(default=0, compare=False)
 
 
-def bodies(path: Path, target_bytes: int = 102_400) -> Iterator[SavedBody]:
+def bodies(path: Path, target_bytes: int = BODY_BYTES, *, framed: bool = True) -> Iterator[SavedBody]:
     """Yields the file as bodies of at most ``target_bytes`` (a longer line goes alone), in order.
 
-    gzip is recognised by its first bytes, not by the name. SavedLogError if gzip data is damaged.
+    gzip is recognised by its first bytes, not by the name. SavedLogError if gzip data is damaged, or if the file is
+    packed in another way.
     """
     with path.open("rb") as raw:
-        packed = raw.read(2) == b"\x1f\x8b"
+        first = raw.read(8)
         raw.seek(0)
+        for magic, name in _PACKED.items():
+            if first.startswith(magic):
+                raise SavedLogError(f"{path.name} is packed with {name}; unpack it, or pack it with gzip")
+        source = gzip.GzipFile(fileobj=raw) if first.startswith(_GZIP) else raw
         try:
-            yield from _bodies(gzip.GzipFile(fileobj=raw) if packed else raw, target_bytes)
+            for body in _bodies(_framed(source) if framed else _as_they_are(source), target_bytes):
+                yield SavedBody(*body, position=raw.tell())
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise SavedLogError(f"{path.name} is not whole gzip data; copy or compress it again") from error
 
 
-def _bodies(source: BinaryIO | gzip.GzipFile, target_bytes: int) -> Iterator[SavedBody]:
+def reframed(octets: bytes) -> bytes:
+    """Lines of saved ``heroku logs`` output as one body, as far as they are that."""
+    return b"".join(piece for piece, _ in _framed(io.BytesIO(octets)) if piece is not None)
+
+
+def _bodies(lines: Iterator[tuple[bytes | None, bool]], target_bytes: int) -> Iterator[tuple[bytes, int, int, bool]]:
     held: list[bytes] = []
     size = blank = 0
-    for piece in _framed(source):
+    for piece, cut in lines:
         if piece is None:
             blank += 1
             continue
-        if size + len(piece) > target_bytes and held:
-            yield SavedBody(b"".join(held), len(held), blank)
+        if held and (cut or size + len(piece) > target_bytes):
+            yield b"".join(held), len(held), blank, False
             held, size, blank = [], 0, 0
+        if cut:
+            yield piece, 1, blank, True
+            blank = 0
+            continue
         held.append(piece)
         size += len(piece)
     if held or blank:
-        yield SavedBody(b"".join(held), len(held), blank)
+        yield b"".join(held), len(held), blank, False
 
 
-def _framed(source: BinaryIO | gzip.GzipFile) -> Iterator[bytes | None]:
-    """One item per line: its frame, its bytes when it has no head, None when it is blank."""
-    head: bytes | None = None
+def _lines(source: BinaryIO | gzip.GzipFile) -> Iterator[tuple[bytes, bool, bool]]:
+    """Each line or piece of a line over the limit, whether it continues one, and whether its end is here."""
     inside = False
     first = True
     while line := source.readline(LINE_MAX_BYTES):
-        if first:
-            line = line.removeprefix(b"\xef\xbb\xbf")
-            first = False
-        whole = line.endswith(b"\n")
+        whole = line.endswith(b"\n") or len(line) < LINE_MAX_BYTES
+        yield (line.removeprefix(b"\xef\xbb\xbf") if first else line), inside, whole
+        first = False
+        inside = not whole
+
+
+def _framed(source: BinaryIO | gzip.GzipFile) -> Iterator[tuple[bytes | None, bool]]:
+    """One item per line: its frame, its bytes when it has no head, None when it is blank."""
+    head: bytes | None = None
+    for line, inside, _ in _lines(source):
         if inside:  # the next piece of a line over the limit: Heroku, too, repeats the head for each piece
-            yield _frame(head, line.rstrip(b"\r\n")) if head else line
+            yield (_frame(head, line.rstrip(b"\r\n")) if head else line), False
         elif not line.strip():
-            yield None
+            yield None, False
         else:
             head, message = _parse(line)
-            yield _frame(head, message) if head else line
-        inside = not whole
+            yield (_frame(head, message) if head else line), False
+
+
+def _as_they_are(source: BinaryIO | gzip.GzipFile) -> Iterator[tuple[bytes | None, bool]]:
+    """One item per line: its bytes, None when it is blank; and whether it is a piece of a line over the limit."""
+    for line, inside, whole in _lines(source):
+        cut = inside or not whole
+        yield (line if cut or line.strip() else None), cut
 
 
 def _frame(head: bytes, message: bytes) -> bytes:

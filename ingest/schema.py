@@ -48,7 +48,11 @@ class Table:
 
 def _table(name: str, one_row_per: str, *columns: tuple[str, str, str]) -> Table:
     shared = (
-        Column("timestamp", "TIMESTAMPTZ", "The frame's own time, to the microsecond."),
+        Column(
+            "timestamp",
+            "TIMESTAMPTZ",
+            "The frame's own time, to the microsecond; in other imported logs the time of the line.",
+        ),
         Column("app", "VARCHAR", "The app whose drain delivered the line."),
     )
     return Table(name, one_row_per, shared + tuple(Column(*column) for column in columns))
@@ -65,18 +69,42 @@ ROUTER: Final = _table(
     ("host", "VARCHAR", "Host the client asked for (chosen by the client)."),
     ("path", "VARCHAR", "Path with query string, secret values redacted."),
     ("route", "VARCHAR", "Path with its variable parts named, query string off."),
-    ("request_id", "VARCHAR", "Heroku's id of the request."),
+    ("request_id", "VARCHAR", "Heroku's id of the request; a load balancer has none."),
     ("client_ip", "VARCHAR", "The router's peer: the right-most address of forwarded_for."),
     ("forwarded_for", "VARCHAR", "X-Forwarded-For as logged; all but the last entry can be forged."),
-    ("dyno", "VARCHAR", "The dyno that served the request, such as web.1; NULL if none was reached."),
-    ("connect_ms", "INTEGER", "Milliseconds to connect to the dyno."),
-    ("service_ms", "INTEGER", "Milliseconds from dispatch to the end of the response."),
+    (
+        "dyno",
+        "VARCHAR",
+        "The dyno that served the request, such as web.1, or address of a load balancer's target; NULL if none was.",
+    ),
+    (
+        "connect_ms",
+        "INTEGER",
+        "Milliseconds to connect to the dyno; a load balancer's until it had sent the request on.",
+    ),
+    (
+        "service_ms",
+        "INTEGER",
+        "Milliseconds from dispatch to the end of the response; a load balancer's to its beginning.",
+    ),
     ("status", "SMALLINT", "HTTP status sent to the client; 499 when the client went away."),
-    ("bytes", "BIGINT", "Bytes sent; Router 2.0 counts the body, the older router headers too."),
-    ("protocol", "VARCHAR", "http, https (older router), http1.1 or http2.0 (Router 2.0)."),
+    (
+        "bytes",
+        "BIGINT",
+        "Bytes sent; Router 2.0 and Classic load balancers count the body, the older router and 'alb' headers too.",
+    ),
+    (
+        "protocol",
+        "VARCHAR",
+        "http, https (older router, load balancers), http1.1 or http2.0 (Router 2.0), h2, ws, wss … ('alb').",
+    ),
     ("tls_version", "VARCHAR", "TLS version of the client's connection."),
-    ("user_agent", "VARCHAR", "User agent, which Heroku logs for H31 only."),
-    ("extra", "VARCHAR", "Keys of the line that have no column, as a JSON object of strings."),
+    ("user_agent", "VARCHAR", "User agent, which Heroku logs for H31 only, load balancers always."),
+    (
+        "extra",
+        "VARCHAR",
+        "Keys of the line that have no column, as a JSON object of strings; a load balancer's fields under AWS' names.",
+    ),
 )
 
 ACCESS: Final = _table(
@@ -171,7 +199,7 @@ LINES: Final = _table(
     "any other line",
     ("process", "VARCHAR", "The process that wrote it: 'web.1', 'worker.2' …"),
     ("message", "VARCHAR", "The line without its final newline; for a defect the exact bytes."),
-    ("defect", "VARCHAR", "Why this is no frame; NULL for ordinary lines."),
+    ("defect", "VARCHAR", "Why this is no frame, or no line of an imported log; NULL for ordinary lines."),
 )
 
 DELIVERIES: Final = _table(

@@ -20,7 +20,8 @@ MODULE_MAX_LINES = 400
 # Pure cores: bytes in, tables out; they take time as an argument and touch no file, socket or clock.
 PURE = (
     "ingest/frames.py", "ingest/headers.py", "ingest/text.py", "ingest/times.py", "ingest/keyvalue.py",
-    "ingest/classify.py", "ingest/redaction.py", "ingest/rewriting.py", "ingest/parsing.py", "ingest/records.py",
+    "ingest/classify.py", "ingest/redaction.py", "ingest/rewriting.py", "ingest/parsing.py", "ingest/plain.py",
+    "ingest/records.py",
     "ingest/columns.py", *(f"ingest/parsers/{path.name}" for path in (ROOT / "ingest/parsers").glob("*.py")),
     "transforms/php_events.py", "transforms/routes.py", "transforms/route_pins.py", "transforms/route_rules.py",
     "transforms/route_learning.py", "queries/catalog.py", "queries/documentation.py",

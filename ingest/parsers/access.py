@@ -15,6 +15,7 @@ from ingest import keyvalue
 from ingest.columns import booleans, indices, numbers, timestamps
 from ingest.parsers import access_line
 from ingest.parsers.access_line import EXTENDED_TEXTS
+from ingest.parsers.request import request_spans
 from ingest.records import replace_odd, rows, rows_of_nothing
 from ingest.schema import ACCESS
 from ingest.text import Spans
@@ -22,8 +23,6 @@ from ingest.times import CLF_BYTES, clf_microseconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from numpy.typing import NDArray
 
     from ingest.records import Records
     from ingest.text import Mask, Positions, Text
@@ -40,9 +39,6 @@ _EXTENDED_NUMBERS: Final = (
 )
 _EXTENDED_UNUSED: Final = ("v", "bytes_sent", "request_length", "end")
 _EXTENDED_KEYS: Final = (*EXTENDED_TEXTS, "xff", *(key for key, *_ in _EXTENDED_NUMBERS), *_EXTENDED_UNUSED)
-_METHOD_MAX_BYTES: Final = 16
-_CAPITALS: Final = np.isin(np.arange(256), list(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ-_"))
-_VERSION: Final = np.isin(np.arange(256), list(b"0123456789."))
 
 
 def parse(records: Records) -> tuple[pa.RecordBatch, Mask]:
@@ -110,7 +106,7 @@ def _combined(records: Records, bracket: Positions) -> tuple[dict[str, pa.Array]
     regular &= dated & numbered & (counted | text.equals(size, b"-"))
     regular &= text.starts_with(quote[2] - 1, b' "') & (text.octets[quote[1] + 5] == ord(" "))
     regular &= text.starts_with(quote[1], b'" ') & text.starts_with(quote[3], b'" "')
-    request, split = _request(text, Spans(quote[0] + 1, np.maximum(quote[1], quote[0] + 1)))
+    request, split = request_spans(text, Spans(quote[0] + 1, np.maximum(quote[1], quote[0] + 1)))
     regular &= split
     texts = request | {
         "client_ip": Spans(message.start, text.next(b" ", message.start)),
@@ -123,28 +119,6 @@ def _combined(records: Records, bracket: Positions) -> tuple[dict[str, pa.Array]
         "bytes": numbers(octets, "BIGINT", counted),
     }
     return columns | _texts(text, texts, regular), regular
-
-
-def _request(text: Text, span: Spans) -> tuple[dict[str, Spans], Mask]:
-    """``METHOD path PROTOCOL``; a path may hold raw blanks, so the first and the last blank count."""
-    blanks = np.append(text.positions(b" "), text.size)
-    first = blanks[np.searchsorted(blanks[:-1], span.start)]
-    last = blanks[np.maximum(np.searchsorted(blanks[:-1], span.end) - 1, 0)]
-    whole = (first + 1 < last) & (last + 6 < span.end) & text.starts_with(last + 1, b"HTTP/") & (first > span.start)
-    whole &= _all_in(text, Spans(span.start, np.minimum(first, span.start + _METHOD_MAX_BYTES + 1)), _CAPITALS)
-    whole &= _all_in(text, Spans(last + 6, np.minimum(span.end, last + 12)), _VERSION) & (span.end - last < 12)
-    return {
-        "method": Spans(span.start, first),
-        "path": Spans(first + 1, last),
-        "protocol": Spans(last + 1, span.end),
-    }, whole
-
-
-def _all_in(text: Text, spans: Spans, allowed: NDArray[np.bool_]) -> Mask:
-    """Whether spans of at most ``_METHOD_MAX_BYTES`` hold nothing but allowed bytes."""
-    window = text.windows(spans.start, _METHOD_MAX_BYTES)
-    inside = np.arange(_METHOD_MAX_BYTES) < spans.length[:, None]
-    return (allowed[window] | ~inside).all(axis=1) & (spans.length <= _METHOD_MAX_BYTES)
 
 
 def _texts(text: Text, spans: Mapping[str, Spans], where: Mask) -> dict[str, pa.Array]:

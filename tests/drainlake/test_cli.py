@@ -71,7 +71,7 @@ def test_help_lists_every_command(cli: Cli) -> None:
         assert sentence in text
 
 
-@pytest.mark.parametrize("name", [*COMMANDS, "import heroku"])
+@pytest.mark.parametrize("name", [*COMMANDS, "import elb", "import access", "import heroku"])
 def test_every_command_explains_itself(cli: Cli, name: str) -> None:
     """Each help has the usage, a sentence, the options and an example that calls the command."""
     text = cli.good(*name.split(), "--help")
