@@ -20,16 +20,19 @@ from drainlake.errors import Failure, WrongUse
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator
+    from datetime import date
 
     from drainlake.incidents import Incident
     from drainlake.settings import Settings
     from ingest.simulator.ledger import Ledger
-    from ingest.simulator.shop import ShopDay
+    from ingest.simulator.shop import ShopDay, Truth
+    from ingest.simulator.shop.before import BeforeTruth, DayBefore
 
 MARKER: Final = ".drainlake-demo"
 APP: Final = "shop"
 LAND_SECONDS: Final = "10"
 READY_SECONDS: Final = 30.0
+BEFORE_DAYS: Final = 7
 
 
 @dataclass(frozen=True)
@@ -55,16 +58,19 @@ class Told:
 def command(folder: Path, no_open: bool, lines: int, seed: int) -> int:  # noqa: ARG001 - opens nothing yet
     """See it work: a simulated day of a PHP shop with known incidents.
 
-    The day goes over HTTP through the real receiver, the event log, the landing and the questions; what was
-    found stands beside what was planted. The exit code is 1 when something was not found.
+    The day goes over HTTP through the real receiver, the event log, the landing and the questions, and the log of
+    the shop's load balancer before its move to Heroku is imported. What was found stands beside what was planted. The
+    exit code is 1 when something was not found.
     """
     from drainlake.listening import free_port  # noqa: PLC0415
     from drainlake.log import open_log  # noqa: PLC0415 - polars is slow to import
     from ingest.simulator.shop import ShopDay  # noqa: PLC0415
+    from ingest.simulator.shop.before import DayBefore  # noqa: PLC0415
 
     started = time.monotonic()
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).date()
     try:
-        day = ShopDay(seed, (datetime.now(UTC) - timedelta(days=1)).date(), lines)
+        day = ShopDay(seed, yesterday, lines)
     except ValueError as error:
         raise WrongUse(f"{error}.", "drainlake demo --lines 100000") from None
     claim(folder)
@@ -72,7 +78,9 @@ def command(folder: Path, no_open: bool, lines: int, seed: int) -> int:  # noqa:
     with open_log(settings, make=True):
         pass
     told = _run(settings, day, lines)
-    incidents = _investigate(settings, day)
+    before = DayBefore(seed, yesterday - timedelta(days=BEFORE_DAYS), lines)
+    _import(settings, before)
+    incidents = _investigate(settings, yesterday, day.truth, before.truth)
     for incident in incidents:
         click.echo(describe(incident))
     click.echo(_outlook(folder, incidents, told, time.monotonic() - started))
@@ -153,12 +161,22 @@ def _send(settings: Settings, day: ShopDay, lines: int) -> Ledger:
     return ledger
 
 
-def _investigate(settings: Settings, day: ShopDay) -> list[Incident]:
+def _import(settings: Settings, before: DayBefore) -> None:
+    """Write the load balancer's log beside the lake, and take it in as a user would."""
+    from drainlake.importing import take_in  # noqa: PLC0415
+
+    path = settings.home / "load-balancer.log"
+    with path.open("wb") as file:
+        file.writelines(before.lines())
+    take_in(settings, [path], APP, "elb")
+
+
+def _investigate(settings: Settings, day: date, truth: Truth, before: BeforeTruth) -> list[Incident]:
     from drainlake.incidents import investigate  # noqa: PLC0415 - duckdb is slow to import
     from drainlake.lake import interruptible, open_lake  # noqa: PLC0415
 
     with open_lake(settings) as connection:
-        return interruptible(connection, lambda: list(investigate(connection, day.truth)))
+        return interruptible(connection, lambda: list(investigate(connection, day, truth, before)))
 
 
 def describe(incident: Incident) -> str:
@@ -190,7 +208,7 @@ def _outlook(folder: Path, incidents: list[Incident], told: Told, seconds: float
     call = f"drainlake --home {folder}"
     if any(settings_module.read_texts().get(name) for name in ("DRAINLAKE_LOG", "DRAINLAKE_LAKE")):
         call = f"DRAINLAKE_LOG= DRAINLAKE_LAKE= {call}"
-    tries = ("query", "query peak_concurrency --param per=dyno", 'sql "FROM latency() LIMIT 5"', "sql")
+    tries = ("query", "query h12_autopsy --format json", "query migration_diff", 'sql "FROM latency() LIMIT 5"', "sql")
     return (
         f"{found} of {len(incidents)} incidents found exactly as planted; {seconds:.0f} s in all.\n"
         f"{told.lines:,} lines went over HTTP, into the log and the lake in {told.seconds:.0f} s:"

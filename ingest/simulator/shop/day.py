@@ -69,7 +69,7 @@ def _make(day: script.Day) -> Made:
     PhpLines(day, pen, stamps, catalogue, requests, served).write()
     ids = Ids(day, len(requests.at))
     parts = (stamps, catalogue, visitors, requests, served)
-    return Made(*parts, (RouterLines(*parts, ids), AccessLines(*parts, ids), TextLines(pen, stamps)), pen)
+    return Made(*parts, lives, (RouterLines(*parts, ids), AccessLines(*parts, ids), TextLines(pen, stamps)), pen)
 
 
 class _Sender:

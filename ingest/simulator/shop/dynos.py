@@ -22,6 +22,10 @@ class Run:
     ends: int
     uuid: str
 
+    def holds(self, at: np.ndarray) -> np.ndarray:
+        """Which of the times lie in this life."""
+        return (at >= self.begins) & (at < self.ends)
+
 
 def runs(day: Day) -> list[Run]:
     """All lives of all dynos during the day, those before midnight beginning at 0."""

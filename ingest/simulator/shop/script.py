@@ -63,7 +63,7 @@ QUOTA_MB: Final = 512.0
 PRICE_LISTS: Final = 240
 MEMORY_LIMIT: Final = 33_554_432
 DATABASE_CONNECTIONS: Final = 120
-CACHE_FILL: Final = round(2.1 * SECOND)  # what the first page of a dyno's life takes longer
+CACHE_FILL: Final = round(2.1 * SECOND)  # what a page takes longer while a dyno's file cache is empty
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ingest.simulator.shop.catalogue import Catalogue
+    from ingest.simulator.shop.dynos import Run
     from ingest.simulator.shop.request_lines import AccessLines
     from ingest.simulator.shop.stamps import Stamps
     from ingest.simulator.shop.text_lines import Pen
@@ -144,6 +145,7 @@ class Made:
     visitors: Visitors
     requests: Requests
     served: Served
+    lives: list[Run]
     streams: tuple[Stream, AccessLines, TextLines]
     pen: Pen
 
@@ -180,7 +182,7 @@ def measure(made: Made, delivered: Delivered) -> Truth:
             PRICE_LIST, len(_noted(made, delivered.masks[2], "limit", exactly=True)), script.MEMORY_LIMIT
         ),
         pile_up=_pile_up(made, delivered.masks[2]),
-        cold_cache=ColdCache(CACHED, int(served.cold[router].sum())),
+        cold_cache=_cold_cache(made, router),
         peak=_peak(made, router),
         peak_by_dyno={dyno: _peak(made, router[served.dyno[router] == number]) for number, dyno in enumerate(WEB)},
         statuses=dict(zip(status.tolist(), counts.tolist(), strict=True)),
@@ -255,6 +257,16 @@ def _assets(made: Made, router: np.ndarray, access: np.ndarray) -> tuple[Asset, 
             count = int(asked[index[path]])
             found.append(Asset(path.partition("?")[0], count, size, count * size, int(proofs[index[path]])))
     return tuple(found)
+
+
+def _cold_cache(made: Made, router: np.ndarray) -> ColdCache:
+    cold = router[made.served.cold[router]]
+    lives = [run for run in made.lives if run.dyno in WEB]
+    begun = sum(
+        bool(((made.served.dyno[cold] == WEB.index(run.dyno)) & run.holds(made.served.dispatched[cold])).any())
+        for run in lives
+    )
+    return ColdCache(CACHED, begun)
 
 
 def _peak(made: Made, router: np.ndarray) -> Peak:

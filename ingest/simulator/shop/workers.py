@@ -60,7 +60,7 @@ def serve(day: Day, requests: Requests, lives: list[Run]) -> Served:
     dispatched = requests.at + connect
     killed = requests.work > KILL_AFTER
     held = np.where(killed, KILL_AFTER + random.integers(900, 38_000, size), requests.work)
-    cold = _cold(requests, dyno, lives)
+    cold = _cold(requests.cached, dyno, dispatched, lives)
     held = held + np.where(cold, script.CACHE_FILL, 0)
     worked, ended, worker = _worked(requests.php, dyno, dispatched, held, lives)
     nearby = random.integers(1000, 3900, size)  # nginx's own time; never 0 ms, whose length is a matter of taste
@@ -70,13 +70,15 @@ def serve(day: Day, requests: Requests, lives: list[Run]) -> Served:
     return _told(random, requests, dyno, connect, work, finished - dispatched, patience)
 
 
-def _cold(requests: Requests, dyno: np.ndarray, lives: list[Run]) -> np.ndarray:
-    """The first request in each life of a dyno that finds its file cache empty; those up at midnight have filled it."""
-    cold = np.zeros(len(requests.at), dtype=bool)
+def _cold(cached: np.ndarray, dyno: np.ndarray, dispatched: np.ndarray, lives: list[Run]) -> np.ndarray:
+    """The requests that find a dyno's file cache empty: the first of its life, and what comes before that has
+    filled it. Dynos that are up at midnight have filled theirs."""
+    cold = np.zeros(len(cached), dtype=bool)
     for run in lives:
         if run.dyno in WEB and run.begins > 0:
-            within = (requests.at >= run.begins) & (requests.at < run.ends)
-            cold[np.flatnonzero(requests.cached & (dyno == WEB.index(run.dyno)) & within)[:1]] = True
+            mine = np.flatnonzero(cached & (dyno == WEB.index(run.dyno)) & run.holds(dispatched))
+            if len(mine):
+                cold[mine] = dispatched[mine] < dispatched[mine].min() + script.CACHE_FILL
     return cold
 
 
