@@ -24,10 +24,9 @@
 --   duration_seconds INTEGER: How long the test runs.
 --   test_requests BIGINT: Requests to send: the busiest minute's rate for that long, at least 20 for each in flight.
 --   concurrency BIGINT: Requests to keep in flight: in_flight, at least 1.
---   command VARCHAR: The line to run for 1 times today's peak, quoted for a shell; NULL where it is to be written by hand.
+--   command VARCHAR: The line to run for 1 times today's peak, quoted for a shell, with a real address of the workload; NULL where it is to be written by hand.
 --   note VARCHAR: What the line can and cannot show, or why there is none.
---   urls STRUCT(url VARCHAR, requests BIGINT)[]: Up to 50 real addresses with what each stands for of the requests, most first: drawn from the last requests answered with 2xx or 304 or cut off after 30 s (H12), percent-encoded, none with a redacted value.
--- cost: Sorts one start and one end for each request of the window and of the 10 minutes after it, and reads the window four times more.
+-- cost: Sorts one start and one end for each request of the window and of the 10 minutes after it, and reads the window five times more.
 -- example: SELECT app, workload, command, note FROM load_test_plan(since := now() - INTERVAL 7 DAY, target_url := 'https://staging.example.com')
 CREATE OR REPLACE MACRO load_test_plan(since := NULL, until := NULL, app_name := NULL, target_url := NULL, test_seconds := 60, heavy_from_ms := 1000) AS TABLE
 WITH grouped AS MATERIALIZED (
@@ -87,20 +86,9 @@ at_peak AS (
     AND grouped.is_read = coalesce(flying.method IN ('GET', 'HEAD'), false)
   GROUP BY ALL
 ),
--- What a path stands for: its part of the sample, of its route's requests. The last ten of each route are no more than
--- a sample, and a path that is asked for often is in it several times.
-sampled AS (
-  SELECT app, workload, encoded_path(path) AS path, sum(requests / length(sample)) AS weight
-  FROM (SELECT app, workload, requests, sample, unnest(sample).path AS path FROM grouped)
-  GROUP BY ALL
-),
 addresses AS (
-  SELECT
-    app,
-    workload,
-    list({'url': coalesce(target_url, 'https://your-staging-app.invalid') || path, 'requests': greatest(round(weight), 1)::BIGINT} ORDER BY weight DESC, path)[:50] AS urls
-  FROM sampled
-  WHERE workload IN ('static', 'page', 'api', 'heavy')
+  SELECT app, workload, arg_min(url, (-requests, url)) AS url
+  FROM load_test_addresses(since, until, app_name, target_url, heavy_from_ms)
   GROUP BY app, workload
 ),
 planned AS (
@@ -123,7 +111,7 @@ planned AS (
     greatest(coalesce(in_flight, 0), 1) AS concurrency,
     -- What so many at once can send in a second when each takes as long as today.
     1000 * greatest(coalesce(in_flight, 0), 1) / greatest(mean_ms, 1) AS reachable_per_second,
-    urls
+    url
   FROM (
     SELECT app, workload, count(DISTINCT route) AS routes, sum(requests)::BIGINT AS requests
     FROM grouped
@@ -153,7 +141,7 @@ SELECT
   test_requests,
   concurrency,
   'ab -t ' || test_seconds::INTEGER || ' -n ' || test_requests || ' -c ' || concurrency || ' -s 30 -l '''
-    || urls[1].url || '''' AS command,
+    || url || '''' AS command,
   CASE
     WHEN workload = 'write' THEN
       'Write by hand: these requests change something, and what they carry is not in the log.'
@@ -161,7 +149,7 @@ SELECT
       'Write by hand: logins need accounts made for the test.'
     WHEN workload = 'other' THEN
       'Nothing to test: scanner junk, and lines without a path.'
-    WHEN urls IS NULL THEN
+    WHEN url IS NULL THEN
       'Write by hand: it has no path that was answered with content and holds no redacted value.'
     WHEN error_share > 0.01 THEN
       format('Mend it first: {:.3g} % of its requests fail today, and a test stops above 1 %.', 100 * error_share)
@@ -177,20 +165,19 @@ SELECT
         reachable_per_second, arrivals_per_second
       )
     ELSE 'Reaches about the rate of the busiest minute while requests take as long as today.'
-  END AS note,
-  urls
+  END AS note
 FROM planned
 UNION ALL
 -- error() would not be reached from a row of an empty lake; here it is reached whenever a parameter is wrong.
 SELECT error('load_test_plan sends to a scheme and a host, nothing more; try target_url := ''https://staging.example.com''.'),
-  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 WHERE NOT is_target_url(target_url)
 UNION ALL
 SELECT error('load_test_plan runs a test for 1 to 86400 seconds; try test_seconds := 60.'),
-  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 WHERE coalesce(test_seconds::BIGINT NOT BETWEEN 1 AND 86400, true)
 UNION ALL
 SELECT error('load_test_plan takes milliseconds from 1 up as heavy_from_ms; try heavy_from_ms := 1000.'),
-  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 WHERE coalesce(heavy_from_ms::BIGINT < 1, true)
 ORDER BY app, in_flight DESC, arrivals_per_second DESC, workload;

@@ -39,7 +39,7 @@ CREATE OR REPLACE MACRO load_test_verdict(since := NULL, until := NULL, app_name
 WITH known AS MATERIALIZED (
   SELECT DISTINCT app, is_read, route, workload
   FROM workloads_between(
-    coalesce(instant(plan_since), instant(since) - INTERVAL 7 DAY),
+    coalesce(instant(plan_since), instant(since) - INTERVAL 168 HOUR),
     coalesce(instant(plan_until), instant(since)),
     coalesce(plan_app, app_name),
     heavy_from_ms
@@ -56,7 +56,7 @@ plan AS MATERIALIZED (
     stop_p95_ms,
     error_share AS today_error_share
   FROM load_test_plan(
-    coalesce(instant(plan_since), instant(since) - INTERVAL 7 DAY),
+    coalesce(instant(plan_since), instant(since) - INTERVAL 168 HOUR),
     coalesce(instant(plan_until), instant(since)),
     coalesce(plan_app, app_name),
     heavy_from_ms := heavy_from_ms
@@ -129,9 +129,9 @@ ab_of AS (
 ),
 -- A tested app stands beside the plan of its own name, or of the one that is named.
 planned AS (
-  SELECT coalesce(plan_app_name.app, planned_app) AS app, plan.*
+  SELECT coalesce(elsewhere.app, planned_app) AS app, plan.*
   FROM plan
-  LEFT JOIN (SELECT DISTINCT app FROM tested WHERE plan_app IS NOT NULL) AS plan_app_name ON true
+  LEFT JOIN (SELECT DISTINCT app FROM tested WHERE plan_app IS NOT NULL) AS elsewhere ON true
 ),
 compared AS (
   SELECT
@@ -196,12 +196,17 @@ SELECT
     WHEN 'ab saw more' THEN
       format('ab counts {:.3g} requests a second, the log {:.3g}: the window is wider than the test, or something in front of the app answered.', ab_per_second, reached_per_second)
     WHEN 'in flight held' THEN
-      format('{} at once were reached, but they make {:.3g} requests a second and the plan says {:.3g}: raise -c to {}, or send at a rate (vegeta, oha, k6).', reached_in_flight, reached_per_second, planned_per_second, ceil(planned_per_second * reached_mean_ms / 1000)::BIGINT)
+      format('{} at once were reached, but they make {:.3g} requests a second and the plan says {:.3g}: raise -c to {}, or send at a rate (vegeta, oha, k6).', reached_in_flight, reached_per_second, planned_per_second, greatest(reached_in_flight + 1, ceil(planned_per_second * reached_mean_ms / 1000)::BIGINT))
     WHEN 'few requests' THEN
       format('{} requests are too few to tell.', requests)
     ELSE
       format('The app answered in time (95 % within {} ms), yet only {:.3g} of {:.3g} requests a second and {} of {} at once came: send from a stronger machine or several, nearer to the app; ab uses one core only.', reached_p95_ms, reached_per_second, planned_per_second, coalesce(reached_in_flight, 0), planned_in_flight)
-  END AS explanation,
+  END
+    || CASE
+      WHEN reached_per_second > 1.5 * planned_per_second AND reason IN ('errors', 'ab errors', 'too slow') THEN
+        format(' It got {:.3g} requests a second, the plan says {:.3g}: send at that rate to be sure (vegeta, oha, k6).', reached_per_second, planned_per_second)
+      ELSE ''
+    END AS explanation,
   coalesce(requests, 0) AS requests,
   planned_per_second,
   coalesce(reached_per_second, 0) AS reached_per_second,

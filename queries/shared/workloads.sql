@@ -63,3 +63,22 @@ CREATE OR REPLACE MACRO is_target_url(url) AS
 
 -- A figure in ab's output by a pattern with one group; NULL where it is not there.
 CREATE OR REPLACE MACRO ab_number(pattern, printed) AS nullif(regexp_extract(printed, pattern, 1), '');
+
+-- Up to 50 real addresses of each workload that may be tested, with what each stands for of the requests: its part of
+-- its route's sample. No path with a redacted value is among them.
+CREATE OR REPLACE MACRO load_test_addresses(since, until, app_name, target_url, heavy_from_ms) AS TABLE
+  SELECT
+    app,
+    workload,
+    coalesce(target_url, 'https://your-staging-app.invalid') || path AS url,
+    greatest(round(weight), 1)::BIGINT AS requests
+  FROM (
+    SELECT app, workload, encoded_path(path) AS path, sum(requests / length(sample)) AS weight
+    FROM (
+      SELECT app, workload, requests, sample, unnest(sample).path AS path
+      FROM workloads_between(since, until, app_name, heavy_from_ms)
+      WHERE workload IN ('static', 'page', 'api', 'heavy')
+    )
+    GROUP BY ALL
+  )
+  QUALIFY row_number() OVER (PARTITION BY app, workload ORDER BY weight DESC, path) <= 50;
