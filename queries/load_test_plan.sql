@@ -12,7 +12,7 @@
 --   workload VARCHAR: 'static' (by the file's ending), 'heavy' (median of heavy_from_ms or more), 'api' (/api/, /graphql, /v1/, .json …), 'page' (any other GET or HEAD); to be tested by hand: 'write' (other methods) and 'login'; 'other' is scanner junk and lines without a path.
 --   routes BIGINT: Number of routes in it.
 --   requests BIGINT: Requests logged in the window, WebSockets (status 101) left out.
---   arrivals_per_second DOUBLE: Requests a second that began in the workload's busiest minute.
+--   arrivals_per_second DOUBLE: Requests a second that began in the workload's busiest minute of the clock.
 --   busiest_at TIMESTAMPTZ: Start of that minute; of equal ones the first.
 --   in_flight BIGINT: Its requests in flight at the instant at which the app had most in flight; the rows of an app add up to its peak.
 --   peak_at TIMESTAMPTZ: That instant, as peak_concurrency gives it.
