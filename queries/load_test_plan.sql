@@ -111,7 +111,7 @@ planned AS (
     greatest(coalesce(in_flight, 0), 1) AS concurrency,
     -- What so many at once can send in a second when each takes as long as today.
     1000 * greatest(coalesce(in_flight, 0), 1) / greatest(mean_ms, 1) AS reachable_per_second,
-    url
+    CASE WHEN p95_ms IS NOT NULL THEN url END AS url
   FROM (
     SELECT app, workload, count(DISTINCT route) AS routes, sum(requests)::BIGINT AS requests
     FROM grouped
@@ -155,14 +155,14 @@ SELECT
       format('Mend it first: {:.3g} % of its requests fail today, and a test stops above 1 %.', 100 * error_share)
     WHEN reachable_per_second < arrivals_per_second THEN
       format(
-        'Cannot reach the rate: {} at once, each for {:.0f} ms as today, make {:.3g} requests a second, the busiest minute had {:.3g}; with -c {} it can.',
-        concurrency, mean_ms, reachable_per_second, arrivals_per_second,
+        'Cannot reach the rate: {} at once, each for {:.0f} ms as today, make {} requests a second, the busiest minute had {}; with -c {} it can.',
+        concurrency, mean_ms, rate_text(reachable_per_second), rate_text(arrivals_per_second),
         ceil(arrivals_per_second * mean_ms / 1000)::BIGINT
       )
     WHEN reachable_per_second > 1.5 * arrivals_per_second THEN
       format(
-        'Tests the peak in flight, not the rate: ab does not wait between requests and would send up to {:.3g} a second, the busiest minute had {:.3g}; for that rate take vegeta, oha or k6 (--write DIR).',
-        reachable_per_second, arrivals_per_second
+        'Tests the peak in flight, not the rate: ab does not wait between requests and would send up to {} a second, the busiest minute had {}; for that rate take vegeta, oha or k6 (--write DIR).',
+        rate_text(reachable_per_second), rate_text(arrivals_per_second)
       )
     ELSE 'Reaches about the rate of the busiest minute while requests take as long as today.'
   END AS note

@@ -194,17 +194,17 @@ SELECT
     WHEN 'ab was told less' THEN
       format('ab was called with -c {}, the plan says {}: run the plan''s command.', ab_concurrency, planned_in_flight)
     WHEN 'ab saw more' THEN
-      format('ab counts {:.3g} requests a second, the log {:.3g}: the window is wider than the test, or something in front of the app answered.', ab_per_second, reached_per_second)
+      format('ab counts {} requests a second, the log {}: the window is wider than the test, or something in front of the app answered.', rate_text(ab_per_second), rate_text(reached_per_second))
     WHEN 'in flight held' THEN
-      format('{} at once were reached, but they make {:.3g} requests a second and the plan says {:.3g}: raise -c to {}, or send at a rate (vegeta, oha, k6).', reached_in_flight, reached_per_second, planned_per_second, greatest(reached_in_flight + 1, ceil(planned_per_second * reached_mean_ms / 1000)::BIGINT))
+      format('{} at once were reached, but they make {} requests a second and the plan says {}: raise -c to {}, or send at a rate (vegeta, oha, k6).', reached_in_flight, rate_text(reached_per_second), rate_text(planned_per_second), greatest(reached_in_flight + 1, ceil(planned_per_second * reached_mean_ms / 1000)::BIGINT))
     WHEN 'few requests' THEN
       format('{} requests are too few to tell.', requests)
     ELSE
-      format('The app answered in time (95 % within {} ms), yet only {:.3g} of {:.3g} requests a second and {} of {} at once came: send from a stronger machine or several, nearer to the app; ab uses one core only.', reached_p95_ms, reached_per_second, planned_per_second, coalesce(reached_in_flight, 0), planned_in_flight)
+      format('The app answered in time (95 % within {} ms), yet only {} of {} requests a second and {} of {} at once came: send from a stronger machine or several, nearer to the app; ab uses one core only.', reached_p95_ms, rate_text(reached_per_second), rate_text(planned_per_second), coalesce(reached_in_flight, 0), planned_in_flight)
   END
     || CASE
       WHEN reached_per_second > 1.5 * planned_per_second AND reason IN ('errors', 'ab errors', 'too slow') THEN
-        format(' It got {:.3g} requests a second, the plan says {:.3g}: send at that rate to be sure (vegeta, oha, k6).', reached_per_second, planned_per_second)
+        format(' It got {} requests a second, the plan says {}: send at that rate to be sure (vegeta, oha, k6).', rate_text(reached_per_second), rate_text(planned_per_second))
       ELSE ''
     END AS explanation,
   coalesce(requests, 0) AS requests,

@@ -82,3 +82,7 @@ CREATE OR REPLACE MACRO load_test_addresses(since, until, app_name, target_url, 
     GROUP BY ALL
   )
   QUALIFY row_number() OVER (PARTITION BY app, workload ORDER BY weight DESC, path) <= 50;
+
+-- A rate in words: three figures, and no exponent.
+CREATE OR REPLACE MACRO rate_text(per_second) AS
+  CASE WHEN per_second >= 100 THEN format('{:.0f}', per_second) ELSE format('{:.3g}', per_second) END;
