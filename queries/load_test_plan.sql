@@ -29,98 +29,14 @@
 -- cost: Sorts one start and one end for each request of the window and of the 10 minutes after it, and reads the window five times more.
 -- example: SELECT app, workload, command, note FROM load_test_plan(since := now() - INTERVAL 7 DAY, target_url := 'https://staging.example.com')
 CREATE OR REPLACE MACRO load_test_plan(since := NULL, until := NULL, app_name := NULL, target_url := NULL, test_seconds := 60, heavy_from_ms := 1000) AS TABLE
-WITH grouped AS MATERIALIZED (
-  SELECT * FROM workloads_between(since, until, app_name, heavy_from_ms)
-),
-logged AS NOT MATERIALIZED (
-  SELECT
-    app,
-    workload,
-    timestamp,
-    service_ms,
-    -- The minute in which it began.
-    (epoch_us(timestamp) - 1000 * (coalesce(service_ms::BIGINT, 0) + coalesce(connect_ms, 0))) // 60000000 AS minute,
-    coalesce(status >= 500 OR level = 'error', level = 'error', false) AS failed
-  FROM router_between(since, until, app_name) AS lines
-  JOIN grouped USING (app)
-  WHERE lines.status IS DISTINCT FROM 101
-    AND grouped.route IS NOT DISTINCT FROM lines.route
-    AND grouped.is_read = coalesce(lines.method IN ('GET', 'HEAD'), false)
-),
-figures AS (
-  SELECT
-    app,
-    workload,
-    avg(service_ms) AS mean_ms,
-    quantile_disc(service_ms, 0.95) AS p95_ms,
-    count(*) FILTER (WHERE failed) / count(*) AS error_share
-  FROM logged
-  GROUP BY app, workload
-),
-busiest AS (
-  SELECT app, workload, max(arrivals) AS arrivals, arg_min(minute, (-arrivals, minute)) AS minute
-  FROM (SELECT app, workload, minute, count(*) AS arrivals FROM logged GROUP BY app, workload, minute)
-  GROUP BY app, workload
-),
-peaks AS MATERIALIZED (
-  SELECT app, peak_at, epoch_us(peak_at) AS peak_us, is_lower_bound FROM peak_concurrency(since, until, app_name)
-),
--- Served requests can be logged after the window; their route may be new then, and is judged by its name alone.
-at_peak AS (
-  SELECT
-    flying.app,
-    coalesce(
-      workload,
-      workload_named(coalesce(method IN ('GET', 'HEAD'), false), flying.route, NULL, heavy_from_ms)
-    ) AS workload,
-    count(*) AS in_flight
-  FROM (
-    SELECT app, method, route
-    FROM served_between(since, until, app_name)
-    JOIN peaks USING (app)
-    WHERE start_us <= peak_us AND end_us > peak_us
-  ) AS flying
-  LEFT JOIN grouped
-    ON grouped.app = flying.app
-    AND grouped.route IS NOT DISTINCT FROM flying.route
-    AND grouped.is_read = coalesce(flying.method IN ('GET', 'HEAD'), false)
-  GROUP BY ALL
-),
-addresses AS (
+WITH addresses AS (
   SELECT app, workload, arg_min(url, (-requests, url)) AS url
   FROM load_test_addresses(since, until, app_name, target_url, heavy_from_ms)
   GROUP BY app, workload
 ),
 planned AS (
-  SELECT
-    totals.app,
-    totals.workload,
-    routes,
-    requests,
-    arrivals,
-    arrivals / 60 AS arrivals_per_second,
-    make_timestamptz(minute * 60000000) AS busiest_at,
-    coalesce(in_flight, 0) AS in_flight,
-    peak_at,
-    is_lower_bound,
-    mean_ms,
-    p95_ms,
-    least(greatest(2 * p95_ms, p95_ms + 10), 30000)::INTEGER AS stop_p95_ms,
-    error_share,
-    greatest(ceil(arrivals * test_seconds::BIGINT / 60)::BIGINT, 20 * greatest(coalesce(in_flight, 0), 1)) AS test_requests,
-    greatest(coalesce(in_flight, 0), 1) AS concurrency,
-    -- What so many at once can send in a second when each takes as long as today.
-    1000 * greatest(coalesce(in_flight, 0), 1) / greatest(mean_ms, 1) AS reachable_per_second,
-    CASE WHEN p95_ms IS NOT NULL THEN url END AS url
-  FROM (
-    SELECT app, workload, count(DISTINCT route) AS routes, sum(requests)::BIGINT AS requests
-    FROM grouped
-    GROUP BY app, workload
-  ) AS totals
-  JOIN figures USING (app, workload)
-  JOIN busiest USING (app, workload)
-  LEFT JOIN peaks USING (app)
-  LEFT JOIN at_peak USING (app, workload)
+  SELECT figures.*, CASE WHEN p95_ms IS NOT NULL THEN url END AS url
+  FROM load_test_figures(since, until, app_name, test_seconds, heavy_from_ms) AS figures
   LEFT JOIN addresses USING (app, workload)
 )
 SELECT

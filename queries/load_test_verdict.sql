@@ -55,11 +55,12 @@ plan AS MATERIALIZED (
     p95_ms AS today_p95_ms,
     stop_p95_ms,
     error_share AS today_error_share
-  FROM load_test_plan(
+  FROM load_test_figures(
     coalesce(instant(plan_since), instant(since) - INTERVAL 168 HOUR),
     coalesce(instant(plan_until), instant(since)),
     coalesce(plan_app, app_name),
-    heavy_from_ms := heavy_from_ms
+    60,
+    heavy_from_ms
   )
 ),
 -- A test is small beside the plan's window; a row per request is kept. A route that the plan does not know is judged by
@@ -71,8 +72,8 @@ tested AS MATERIALIZED (
     path,
     service_ms,
     dyno IS NOT NULL AND service_ms IS NOT NULL AS was_served,
-    coalesce(status >= 500 OR level = 'error', level = 'error', false) AS failed,
-    epoch_us(timestamp) - 1000 * (coalesce(service_ms::BIGINT, 0) + coalesce(connect_ms, 0)) AS start_us,
+    has_failed(status, level) AS failed,
+    began_us(timestamp, service_ms, connect_ms) AS start_us,
     greatest(epoch_us(timestamp), start_us + 1) AS end_us
   FROM router_between(since, until, app_name) AS lines
   LEFT JOIN known

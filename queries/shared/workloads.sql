@@ -86,3 +86,11 @@ CREATE OR REPLACE MACRO load_test_addresses(since, until, app_name, target_url, 
 -- A rate in words: three figures, and no exponent.
 CREATE OR REPLACE MACRO rate_text(per_second) AS
   CASE WHEN per_second >= 100 THEN format('{:.0f}', per_second) ELSE format('{:.3g}', per_second) END;
+
+-- When a request came, in microseconds since the epoch; one that reached no dyno came when its line was written.
+CREATE OR REPLACE MACRO began_us(ended_at, service_time_ms, connect_time_ms) AS
+  epoch_us(ended_at) - 1000 * (coalesce(service_time_ms::BIGINT, 0) + coalesce(connect_time_ms, 0));
+
+-- A client that went away (499) is no failure of the app, and neither is what it may not have (4xx).
+CREATE OR REPLACE MACRO has_failed(answer, router_level) AS
+  coalesce(answer >= 500, false) OR coalesce(router_level = 'error', false);
