@@ -23,6 +23,7 @@ PURE = (
     "ingest/classify.py", "ingest/redaction.py", "ingest/rewriting.py", "ingest/parsing.py", "ingest/records.py",
     "ingest/columns.py", *(f"ingest/parsers/{path.name}" for path in (ROOT / "ingest/parsers").glob("*.py")),
     "transforms/php_events.py", "transforms/routes.py", "queries/catalog.py", "queries/documentation.py",
+    *(f"queries/load_tests/{path.name}" for path in (ROOT / "queries/load_tests").glob("*.py")),
 )  # fmt: skip
 IMPURE_IMPORTS = {"os", "socket", "time", "threading", "asyncio", "sqlite3", "subprocess", "random", "secrets"}
 

@@ -102,7 +102,8 @@ def of_rows(rows: Iterable[Mapping[str, Any]], addresses: Iterable[tuple[str, st
     """The plan in the rows of ``load_test_plan`` for that host.
 
     ``addresses`` are a workload, an address of it and the requests that this stands for. What fails today already comes
-    last, since a test stops there. Raises :class:`PlanError` when the rows are of no app, of several, or hold nothing that a generator may send.
+    last, since a test stops there. Raises :class:`PlanError` when the rows are of no app, of several, or hold nothing
+    that a generator may send.
     """
     rows = sorted(rows, key=lambda row: row["error_share"] > ERROR_SHARE_MAX)
     apps = sorted({row["app"] for row in rows})

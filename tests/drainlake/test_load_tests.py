@@ -51,6 +51,20 @@ def test_a_written_plan_runs_and_stops_itself(saved: Cli) -> None:
     assert "Non-2xx responses:" in (saved.folder / "plan/ab-page-1x.txt").read_text()
 
 
+def test_what_ab_printed_stands_beside_the_log(saved: Cli) -> None:
+    """`--ab FILE` hands the whole text to the verdict."""
+    (saved.folder / "ab.txt").write_text(
+        "Document Path:          /garden?page=1\nConcurrency Level:      4\nComplete requests:      9\n"
+        "Failed requests:        0\nRequests per second:    12.50 [#/sec] (mean)\n"
+    )
+    test = ("--since", "2026-11-23T09:00", "--param", "plan_since=2026-11-23", "--param", "plan_until=2026-11-24")
+    printed = saved.good("query", "load_test_verdict", *test, "--ab", "ab.txt", "--format", "json")
+    (row,) = json.loads(printed)["rows"]
+    assert [row[name] for name in ("verdict", "requests", "ab_per_second", "ab_concurrency", "ab_requests")] == [
+        "held", 4, 12.5, 4, 9,
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
