@@ -1,7 +1,7 @@
 -- question: Did the load test hold, and if not, was it the app or the generator?
 -- one row per: app and workload that was tested or is in the plan
 -- parameters:
---   since: First instant of the test (TIMESTAMPTZ, DATE or text, UTC unless it names a zone); it must be given.
+--   since: First instant of the test (TIMESTAMPTZ, DATE or text, UTC unless it names a zone); it must be given as soon as there is a request.
 --   until: First instant after the test; NULL is the end of the log.
 --   app_name: The app that was tested; NULL is all apps.
 --   plan_since: First instant of the window the plan was made from; NULL is 7 days before the test.
@@ -228,9 +228,11 @@ SELECT
   ab_p95_ms
 FROM judged
 UNION ALL
--- error() would not be reached from a row of an empty lake; here it is reached whenever a parameter is wrong.
+-- error() would not be reached from a row of an empty lake; here it is reached whenever a parameter is wrong. Only a
+-- question with no parameters may be asked of an empty lake: it answers as all do.
 SELECT error('load_test_verdict needs the beginning of the test; try since := ''2026-11-23T10:00''.'),
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM (SELECT app FROM tested LIMIT 1)
 WHERE since IS NULL
 UNION ALL
 SELECT error('load_test_verdict takes a step from 1 to 1000 percent; try load_percent := 150.'),
