@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drainlake import compression
+from drainlake import compression, load_tests
 from drainlake.errors import WrongUse
 from drainlake.options import APP, MOMENT, Parsed, load_settings, rows_out
 
@@ -41,6 +41,7 @@ def _pair(text: str) -> tuple[str, str]:
     help="Another parameter of the question.",
 )
 @compression.options
+@load_tests.options
 @rows_out
 @click.option("-h", "--help", "wants_help", is_flag=True, help="Show this message, or NAME's documentation.")
 @click.pass_context
@@ -98,7 +99,7 @@ def _answer(ctx: click.Context, question: Question, given: dict[str, Any], outpu
     from drainlake.lake import BATCH_ROWS, interruptible, open_lake  # noqa: PLC0415 - duckdb is slow
     from queries.trust import trust  # noqa: PLC0415
 
-    bound = arguments(question, given)
+    bound = arguments(question, given) | load_tests.as_parameters(question, given)
     with open_lake(load_settings(ctx)) as connection:
 
         def sought(more: dict[str, str]) -> list[tuple[str, str, str | None]]:
@@ -112,6 +113,7 @@ def _answer(ctx: click.Context, question: Question, given: dict[str, Any], outpu
         def ask() -> tuple[int, Trust]:
             seen = trust(connection, *(bound.get(name) for name in WINDOW))
             rows = _rows(connection, question, bound).to_arrow_reader(BATCH_ROWS)
+            rows = load_tests.written(connection, rows, bound, given["write"])
             return output.write(rows, seen), seen
 
         count, seen = interruptible(connection, ask)

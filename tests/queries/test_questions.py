@@ -45,8 +45,15 @@ FACTS: dict[str, list[Row]] = {
     "lines": [{"process": "web.1", "message": "hello"}],
     "deliveries": [{"lines": 1}],
 }
-# Files that a question reads of days it was not asked about, on purpose.
-FILES_BEYOND = {"uncompressed_assets": 26, "compare_periods": 12, "migration_diff": 86}
+# Files that a question opens beyond two scans a table, on purpose: those of days it was not asked about, and the same
+# days once more. A verdict also plans from the 7 days before.
+FILES_BEYOND = {
+    "uncompressed_assets": 26,
+    "compare_periods": 12,
+    "migration_diff": 86,
+    "load_test_plan": 6,
+    "load_test_verdict": 70,
+}
 HOURS = [f"2026-11-{day}T{hour:02d}:00:00Z" for day in range(10, 22) for hour in (0, 12, 23)]
 
 

@@ -1,0 +1,96 @@
+-- Workloads: groups of routes that are tested by one command. What one is decided by is its name's line in the CASE.
+-- `median_service_ms` is NULL where nothing is known of it.
+CREATE OR REPLACE MACRO workload_named(is_read, route_name, median_service_ms, heavy_from_ms) AS
+  CASE
+    -- Scanner junk, and lines that name no path.
+    WHEN route_name IS NULL OR route_name = ':probe' OR NOT starts_with(route_name, '/') THEN 'other'
+    -- GET and HEAD may be repeated at will; what any other method changes is not for a generator to find out.
+    WHEN NOT coalesce(is_read, false) THEN 'write'
+    WHEN regexp_matches(
+      lower(route_name),
+      '(^|/)(wp-)?(log|sign)[-_]?(in|out|on|off|up)(\.[a-z]+)?(/|$)|(^|/)(oauth2?|auth|password|register)(\.[a-z]+)?(/|$)'
+    ) THEN 'login'
+    WHEN regexp_matches(
+      lower(route_name),
+      '\.(css|m?js|map|png|jpe?g|gif|svg|webp|avif|ico|bmp|woff2?|ttf|otf|eot|mp[34]|webm|ogg|wasm|pdf|zip|webmanifest)$|^/robots\.txt$'
+    ) THEN 'static'
+    WHEN median_service_ms >= heavy_from_ms THEN 'heavy'
+    WHEN regexp_matches(lower(route_name), '^/(api|rest|rpc|graphql|wp-json)(/|$)|^/v[0-9]+/|\.json$') THEN 'api'
+    ELSE 'page'
+  END;
+
+-- The last good paths of each route, as a sample of what is asked for: most of them are those asked for most.
+-- Offered are paths that were answered with content, or held a worker until the router gave up, and that a generator can send again: nothing redacted, no bytes
+-- that are no UTF-8 (written `\xFF`), no lone percent sign, which the newer router leaves of a decoded one.
+CREATE OR REPLACE MACRO can_be_asked_again(logged_path, answer, router_code) AS
+  (answer BETWEEN 200 AND 299 OR answer = 304 OR router_code = 'H12')
+  AND starts_with(logged_path, '/')
+  AND length(logged_path) <= 1000
+  AND NOT contains(logged_path, '[REDACTED]')
+  AND NOT contains(logged_path, '\')
+  AND NOT regexp_matches(logged_path, '%([^0-9A-Fa-f]|[0-9A-Fa-f][^0-9A-Fa-f]|[0-9A-Fa-f]?$)');
+
+-- A path with all but these characters percent-encoded. Log paths are written by attackers; what is left means nothing
+-- in a shell's quotes, in a string of JavaScript or Python, or in a list of targets.
+CREATE OR REPLACE MACRO encoded_path(logged_path) AS
+  array_to_string(
+    list_transform(
+      string_split(logged_path, ''),
+      lambda c: CASE WHEN regexp_full_match(c, '[A-Za-z0-9/?&=%+,:@~_.-]') THEN c ELSE url_encode(c) END
+    ),
+    ''
+  );
+
+-- The routes of [since, until), each with its workload and a sample of its paths.
+CREATE OR REPLACE MACRO workloads_between(since, until, app_name, heavy_from_ms) AS TABLE
+  SELECT
+    app,
+    coalesce(method IN ('GET', 'HEAD'), false) AS is_read,
+    route,
+    workload_named(
+      coalesce(method IN ('GET', 'HEAD'), false), route, quantile_disc(service_ms, 0.5), heavy_from_ms
+    ) AS workload,
+    count(*) AS requests,
+    -- The struct orders ties of the time by the path, so that the sample does not depend on the order of files.
+    max({'at': timestamp, 'path': path}, 10) FILTER (WHERE can_be_asked_again(path, status, code)) AS sample
+  FROM router_between(since, until, app_name)
+  WHERE status IS DISTINCT FROM 101
+  GROUP BY app, coalesce(method IN ('GET', 'HEAD'), false), route;
+
+-- A scheme and a host, perhaps a port, and nothing more; NULL is one too. Whatever fits needs no quoting anywhere.
+CREATE OR REPLACE MACRO is_target_url(url) AS
+  coalesce(regexp_full_match(url, 'https?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?'), true);
+
+-- A figure in ab's output by a pattern with one group; NULL where it is not there.
+CREATE OR REPLACE MACRO ab_number(pattern, printed) AS nullif(regexp_extract(printed, pattern, 1), '');
+
+-- Up to 50 real addresses of each workload that may be tested, with what each stands for of the requests: its part of
+-- its route's sample. No path with a redacted value is among them.
+CREATE OR REPLACE MACRO load_test_addresses(since, until, app_name, target_url, heavy_from_ms) AS TABLE
+  SELECT
+    app,
+    workload,
+    coalesce(target_url, 'https://your-staging-app.invalid') || path AS url,
+    greatest(round(weight), 1)::BIGINT AS requests
+  FROM (
+    SELECT app, workload, encoded_path(path) AS path, sum(requests / length(sample)) AS weight
+    FROM (
+      SELECT app, workload, requests, sample, unnest(sample).path AS path
+      FROM workloads_between(since, until, app_name, heavy_from_ms)
+      WHERE workload IN ('static', 'page', 'api', 'heavy')
+    )
+    GROUP BY ALL
+  )
+  QUALIFY row_number() OVER (PARTITION BY app, workload ORDER BY weight DESC, path) <= 50;
+
+-- A rate in words: three figures, and no exponent.
+CREATE OR REPLACE MACRO rate_text(per_second) AS
+  CASE WHEN per_second >= 100 THEN format('{:.0f}', per_second) ELSE format('{:.3g}', per_second) END;
+
+-- When a request came, in microseconds since the epoch; one that reached no dyno came when its line was written.
+CREATE OR REPLACE MACRO began_us(ended_at, service_time_ms, connect_time_ms) AS
+  epoch_us(ended_at) - 1000 * (coalesce(service_time_ms::BIGINT, 0) + coalesce(connect_time_ms, 0));
+
+-- A client that went away (499) is no failure of the app, and neither is what it may not have (4xx).
+CREATE OR REPLACE MACRO has_failed(answer, router_level) AS
+  coalesce(answer >= 500, false) OR coalesce(router_level = 'error', false);
