@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def account(deliveries: Sequence[Delivery], parts: Parts, digests: Sequence[bytes], tally: Tally) -> pa.RecordBatch:
     """One row per delivery, from what was counted in the parts of the deliveries' new pieces (one body each)."""
-    repeats = [_count_lines(delivery) for delivery in deliveries]
+    repeats = _count_repeats(deliveries)
     repeated = np.array([lines for lines, _ in repeats], dtype=np.int64)
     of_body = np.repeat(np.arange(len(deliveries)), [len(delivery.new) for delivery in deliveries])
     delivery_of = of_body[parts.body]
@@ -67,16 +67,24 @@ def _counted(
     return found
 
 
-def _count_lines(delivery: Delivery) -> tuple[int, int]:
-    """Lines in the pieces that an earlier try brought, and the time of the last one."""
-    octets = b"".join(piece.octets for piece in delivery.repeated)
+def _count_repeats(deliveries: Sequence[Delivery]) -> list[tuple[int, int]]:
+    """By delivery, lines in the pieces that an earlier try brought, and the time of the last one."""
+    form = deliveries[0].form
+    bodies = [Body(each.app, b"".join(piece.octets for piece in each.repeated)) for each in deliveries]
+    if form is None:
+        received = [each.received_at_us for each in deliveries]
+        return [_count_frames(body.octets, at_us) for body, at_us in zip(bodies, received, strict=True)]
+    if not any(body.octets for body in bodies):
+        return [(0, each.received_at_us) for each in deliveries]
+    tally = plain.parse_as(form, bodies, deliveries[0].received_at_us).tally  # a part is a body
+    return list(zip(tally.lines.tolist(), tally.last_us.tolist(), strict=True))
+
+
+def _count_frames(octets: bytes, received_at_us: int) -> tuple[int, int]:
     if not octets:
-        return 0, delivery.received_at_us
-    if delivery.form is not None:
-        tally = plain.parse_as(delivery.form, [Body(delivery.app, octets)], delivery.received_at_us).tally
-        return int(tally.lines.sum()), int(tally.last_us[-1])
+        return 0, received_at_us
     text = Text(octets)
     found, junk = frames.split(text, Spans(np.array([0]), np.array([len(octets)])))
     header = headers.read(text, found)
     times = header.timestamp_us[header.readable]
-    return len(found.start) + len(junk), int(times[-1]) if len(times) else delivery.received_at_us
+    return len(found.start) + len(junk), int(times[-1]) if len(times) else received_at_us
