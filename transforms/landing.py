@@ -170,7 +170,12 @@ class _Landing:
         name = f"{self.log.identity(table)} {partition}"
         position = self.log.position(table, partition)
         known = name in self.lake.landed_logs(table)
-        if not known and position > 0:
+        if not known and position == BEFORE_FIRST:
+            # Nothing of it was landed anywhere: from here on its position counts the rows of this lake, also if
+            # this landing is stopped halfway.
+            self.lake.add_landed_log(table, name)
+            known = True
+        if not known:
             self.notices.append(
                 f"{table}: the lake does not show that this log was landed into it before, "
                 "so landing began again at the oldest entry the log still holds."

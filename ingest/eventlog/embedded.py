@@ -124,10 +124,10 @@ class EmbeddedLog:
         return self.partitions(table)
 
     def position(self, table: str, partition: str) -> int:
-        """The committed low watermark, 0 before the first landing."""
+        """The committed low watermark, -1 before the first landing."""
         del partition
         row = self._rows('SELECT "offset" FROM positions WHERE "table" = ?', (table,))
-        return int(row[0][0]) if row else 0
+        return int(row[0][0]) if row else -1
 
     def commit(self, table: str, partition: str, offset: int) -> None:
         """Move the low watermark."""

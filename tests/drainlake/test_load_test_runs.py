@@ -9,11 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from drainlake import settings
-from drainlake.commands.import_heroku import import_file
-from drainlake.commands.land import land_backlog
+from drainlake import importing, settings
 from drainlake.lake import open_lake
-from drainlake.log import open_local_log
 from tests.drainlake.slow_app import SlowApp, a_minute_of
 
 if TYPE_CHECKING:
@@ -38,9 +35,7 @@ def take_in(home: Settings, folder: Path, lines: Iterable[str]) -> None:
     """Lines through import, event log and landing into the lake."""
     saved = folder / "saved.log"
     saved.write_text("".join(lines))
-    with open_local_log(home, make=True) as log:
-        import_file(log, saved, "shop")
-    land_backlog(home)
+    importing.take_in(home, [saved], "shop", "heroku")
 
 
 def ask(home: Settings, query: str, *values: object) -> dict[str, Any]:

@@ -305,7 +305,7 @@ def test_a_small_demo_finds_everything(cli: Cli) -> None:
     done = cli.run("demo", "--lines", "20000", "--no-open", DRAINLAKE_LAKE=str(outside), DRAINLAKE_DRAINS="x:y")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "✗" not in done.stdout
-    assert "8 of 8 incidents found" in done.stdout
+    assert "12 of 12 incidents found" in done.stdout
     assert not outside.exists()
     command = re.search(r"drainlake --home (\S+) query\n", done.stdout)
     assert command

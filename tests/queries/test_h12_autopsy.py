@@ -11,7 +11,7 @@ import pytest
 from ingest.parsing import Body, parse
 from ingest.simulator.shop import ShopDay
 from tests.queries.flights import fill
-from transforms.routes import fill_routes
+from transforms.route_book import RouteBook
 
 LINES = 30_000  # incidents do not shrink with the day
 
@@ -22,7 +22,7 @@ def test_planted_culprit_and_its_victims(memory: Any, seed: int) -> None:
     one a victim's."""
     day = ShopDay(seed, date(2026, 11, 22), LINES)
     bodies = [Body("shop", delivery.body) for delivery in day.deliveries()]
-    fill(memory, fill_routes(pl.DataFrame(parse(bodies, 0).tables["router"])).to_dicts())
+    fill(memory, RouteBook().name(pl.DataFrame(parse(bodies, 0).tables["router"])).to_dicts())
     found = memory.execute("SELECT * EXCLUDE (app, dynos, culprit_seconds, victims) FROM h12_autopsy()").fetchall()
     [(first_at, last_at, timeouts, culprit, share, example, victim_timeouts, culprits)] = found
     planted = day.truth.timeouts

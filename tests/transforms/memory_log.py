@@ -69,7 +69,7 @@ class MemoryLog:
     def position(self, table: str, partition: str) -> int:
         """The low watermark."""
         self._maybe_fail("position")
-        return self.positions.get((table, partition), self._first - 1)
+        return self.positions.get((table, partition), -1)
 
     def commit(self, table: str, partition: str, offset: int) -> None:
         """Move the low watermark."""

@@ -357,7 +357,7 @@ def test_rows_stand_in_the_folder_of_their_utc_day(log: MemoryLog, lake: LocalLa
 
 
 def test_stop_ends_between_two_bites(log: MemoryLog, lake: LocalLake, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A landing that is told to stop ends after the bite at hand and carries on next time."""
+    """A landing that is told to stop ends after the bite at hand and carries on next time, also if it was the first."""
     monkeypatch.setattr("transforms.bites.BITE_ROWS", 2)
     for i in range(4):
         append_requests(log, [2 * i, 2 * i + 1])
@@ -370,7 +370,8 @@ def test_stop_ends_between_two_bites(log: MemoryLog, lake: LocalLake, monkeypatc
         on_progress=lambda table, rows: progress.append((table, rows)),
     )
     assert (landed.complete, landed.rows["router"], progress) == (False, 2, [("router", 2)])
-    assert land_once(log, lake, file_rows=10).complete
+    again = land_once(log, lake, file_rows=10)
+    assert (again.complete, again.rows["router"], again.notices) == (True, 6, ())
     assert landed_ids(lake.path) == list(range(8))
 
 
