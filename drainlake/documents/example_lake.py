@@ -1,4 +1,4 @@
-"""A small lake that is the same on every machine: the simulated shop's day, in this process."""
+"""A small lake that is the same on every machine: the simulated shop's day, and its load balancer's log of before."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from drainlake.log import open_local_log
 from drainlake.places import lake_at
 from ingest.batch import store
 from ingest.deliveries import Delivery
+from ingest.importing import LogFile
 from ingest.simulator.shop import ShopDay
+from ingest.simulator.shop.before import DayBefore
 from transforms.landing import land_once
 
 if TYPE_CHECKING:
@@ -26,11 +28,20 @@ SEED: Final = 1
 
 
 def make(home: Path) -> Settings:
-    """Take in and land the day; gives the settings of a home that holds it."""
+    """Take in and land both days; gives the settings of a home that holds them."""
     settings = settings_module.parse({"DRAINLAKE_HOME": str(home)})
     received_at_us = calendar.timegm((DAY + timedelta(days=1)).timetuple()) * 1_000_000
     with open_local_log(settings, make=True) as log:
         for sent in ShopDay(SEED, DAY, LINES).deliveries():
             store(log, [Delivery(APP, sent.body, received_at_us, frame_id=sent.frame_id)])
+        balanced = home / "load-balancer.log"
+        with balanced.open("wb") as file:
+            file.writelines(DayBefore(SEED, DAY - timedelta(days=7), LINES).lines())
+        source = LogFile(balanced, APP, "elb")
+        source.append_to(log, source.content(_silent), received_at_us, _silent)
         land_once(log, lake_at(settings.lake), file_rows=settings.file_rows)
     return settings
+
+
+def _silent(read: int) -> None:
+    """Show no progress."""

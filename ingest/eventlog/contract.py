@@ -134,7 +134,7 @@ class EventLog(Appender, Protocol):
         """The partitions of a table, whoever lands them."""
 
     def position(self, table: str, partition: str) -> int:
-        """The committed low watermark: all rows at or below this offset are in the lake; -1 before the first landing."""
+        """The committed low watermark: all rows up to this offset are in the lake; -1 before the first landing."""
 
     def commit(self, table: str, partition: str, offset: int) -> None:
         """Move the low watermark, once the files are in place. Raises :class:`OwnershipLost`."""
