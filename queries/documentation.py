@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from textwrap import fill
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -60,7 +60,15 @@ def _entries(entries: Iterable[tuple[str, str]], width: int) -> str:
     )
 
 
+_OPTIONS: Final = {"since": "--since", "until": "--until", "app_name": "--app"}
+
+
 def option(parameter: str) -> str:
     """How the command line has a parameter: ``--since``, ``--until``, ``--app`` or ``--param NAME=...``."""
-    known = {"since": "--since", "until": "--until", "app_name": "--app"}
-    return known.get(parameter, f"--param {parameter}=...")
+    return _OPTIONS.get(parameter, f"--param {parameter}=...")
+
+
+def typed(parameter: str, value: str) -> str:
+    """A parameter with its value, as it is typed on the command line."""
+    name = _OPTIONS.get(parameter)
+    return f"--param {parameter}={value}" if name is None else f"{name} {value}"

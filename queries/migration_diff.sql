@@ -9,7 +9,7 @@
 --   at_least: Requests that a route needs on each side to be compared, 10 or more.
 -- columns:
 --   app VARCHAR: The app.
---   verdict VARCHAR: 'gzip lost', 'new error', 'more errors', 'not found any more', 'redirected now', 'refused now', 'gone: no requests any more', 'slower', 'more errors at times', 'larger', 'higher', 'lower', 'faster', 'fewer errors', 'no difference shown', or 'nothing to compare with'.
+--   verdict VARCHAR: 'gzip lost', 'new error', 'more errors', 'not found any more', 'redirected now', 'refused now', 'gone: no requests any more', 'slower' (by more than the 5 ms that the two clocks may differ), 'more errors at times', 'larger', 'higher', 'lower', 'faster', 'fewer errors', 'no difference shown', or 'nothing to compare with'.
 --   measure VARCHAR: What the verdict is about: 'size', 'error code', 'error share', 'status', 'requests', 'median time', 'p95 time' or 'concurrency'.
 --   method VARCHAR: The HTTP method; NULL in a row about all routes.
 --   route VARCHAR: The path with its variable parts named; NULL when the line had no path; 'all routes' in a row about the whole app, whose times and error share are of the routes compared, the load balancer's weighted to the mix of routes on Heroku.
@@ -275,7 +275,7 @@ gone AS (
 speeds AS (
   SELECT
     app,
-    speed_words(low, high) AS verdict,
+    verdict,
     measure,
     method,
     route,
@@ -294,26 +294,30 @@ speeds AS (
       value_before,
       coalesce(low::VARCHAR, 'unknown'),
       coalesce(high::VARCHAR, 'unknown'),
-      CASE speed_words(low, high)
+      CASE verdict
         WHEN 'slower' THEN ' The load balancer stops its clock when the answer starts, Heroku when all of it is sent: a few '
           || 'ms, or the whole time of an answer written bit by bit, may be this.'
         ELSE ''
       END
     ) AS evidence,
-    CASE speed_words(low, high)
+    CASE verdict
       WHEN 'slower' THEN 'See latency for the route, and whether its dynos had requests waiting: peak_concurrency.'
     END AS advice,
     abs(value_after - value_before) * requests_after AS weight
   FROM (
-    SELECT *, 'median time' AS measure, p50_before_ms AS value_before, p50_after_ms AS value_after, p50_low_ms AS low,
-      p50_high_ms AS high
-    FROM compared
-    UNION ALL
-    SELECT *, 'p95 time', p95_before_ms, p95_after_ms, p95_low_ms, p95_high_ms
-    FROM compared
-    WHERE whole OR speed_words(p95_low_ms, p95_high_ms) IN ('slower', 'faster')
+    -- Heroku counts the few milliseconds in which a small answer is sent, the load balancer does not.
+    SELECT *, speed_words(low - 4, high) AS verdict
+    FROM (
+      SELECT *, 'median time' AS measure, p50_before_ms AS value_before, p50_after_ms AS value_after, p50_low_ms AS low,
+        p50_high_ms AS high
+      FROM compared
+      UNION ALL
+      SELECT *, 'p95 time', p95_before_ms, p95_after_ms, p95_low_ms, p95_high_ms
+      FROM compared
+    )
   )
-  WHERE speed_words(low, high) <> 'too few requests'
+  WHERE verdict <> 'too few requests'
+    AND (measure = 'median time' OR whole OR verdict IN ('slower', 'faster'))
 ),
 flying AS NOT MATERIALIZED (
   SELECT app, true AS later, start_us, end_us

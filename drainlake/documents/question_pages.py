@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from drainlake.documents.example_lake import APP, DAY
 from drainlake.output import Rows, markdown_text
 from queries.catalog import questions
-from queries.documentation import option
+from queries.documentation import option, typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 FOLDER: Final = "docs/questions"
 ROWS_SHOWN: Final = 8
-_WINDOW: Final = (DAY.isoformat(), (DAY + timedelta(days=1)).isoformat())
+_WINDOW: Final = {"since": DAY.isoformat(), "until": (DAY + timedelta(days=1)).isoformat(), "app_name": APP}
+# What compares two stretches of time is shown two of this day.
+_EVENING: Final = {"since": f"{DAY}T18:00", "until": f"{DAY}T22:00"}
+_ASKED: Final = {
+    "compare_periods": _EVENING | {"before_since": f"{DAY}T11:20"},
+    "load_test_verdict": _EVENING | {"plan_since": f"{DAY}T11:20", "plan_until": f"{DAY}T15:00"},
+}
 
 
 def pages(connection: DuckDBPyConnection) -> Iterator[tuple[str, str]]:
@@ -58,10 +64,11 @@ def _table(head: str, rows: Iterator[tuple[str, str, str]]) -> Iterator[str]:
 
 
 def _answer(question: Question, connection: DuckDBPyConnection) -> Iterator[str]:
-    since, until = _WINDOW
-    yield f"```sh\ndrainlake query {question.name} --since {since} --until {until} --app {APP}\n```\n"
-    call = f"FROM {question.name}(since := ?, until := ?, app_name := ?)"  # a name of the catalog
-    answer = connection.sql(call, params=[since, until, APP]).to_arrow_table()
+    asked = _WINDOW | _ASKED.get(question.name, {})
+    given = " ".join(typed(name, value) for name, value in asked.items())
+    yield f"```sh\ndrainlake query {question.name} {given}\n```\n"
+    call = ", ".join(f"{name} := ?" for name in asked)  # names of the catalog
+    answer = connection.sql(f"FROM {question.name}({call})", params=list(asked.values())).to_arrow_table()
     if answer.num_rows == 0:
         yield "No rows for the simulated day.\n"
         return
