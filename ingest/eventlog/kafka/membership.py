@@ -27,6 +27,9 @@ LANDING_MAX_MS: Final = 300_000  # between two calls: longer, and others land wh
 JOIN_SECONDS: Final = 20.0  # longer than a session: a lander that died is waited for
 WAIT_EVERY_SECONDS: Final = 2.0
 POLL_MS: Final = 100
+# A broker can answer that it does not know topics made a moment ago. The member then joins and owns nothing until its
+# client asks again, by default after five minutes.
+METADATA_MS: Final = 4_000
 # Without a limit it waits until a coordinator answers, and the lander could not even be stopped. Two requests long: the
 # first can wait behind joining the group on the same connection, the second has a connection of its own.
 ANSWER_SECONDS: Final = 2 * REQUEST_SECONDS
@@ -57,6 +60,7 @@ class Membership:
             session_timeout_ms=SESSION_MS,
             heartbeat_interval_ms=SESSION_MS // 5,
             max_poll_interval_ms=LANDING_MAX_MS,
+            metadata_max_age_ms=METADATA_MS,
         )
         self._consumer.subscribe(list(topics), listener=_Pausing(self._consumer, self._committed))
 
