@@ -12,7 +12,6 @@ import re
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from queries.catalog import question
+from tests.keeper import kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -29,16 +29,6 @@ if TYPE_CHECKING:
 NAMES = ("plain", "naive", "fixed")
 START_TRIES = 5
 WAIT_SECONDS = 20.0
-
-KEEPER = """
-import subprocess, sys
-server = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
-try:
-    sys.stdin.buffer.read()
-finally:
-    server.kill()
-    server.wait()
-"""
 
 CONFIGURATION = """
 daemon off;
@@ -176,12 +166,9 @@ def running(binary: str, folder: Path, site: Path) -> Iterator[Nginx | None]:
         for name, port in ports.items()
     )
     (folder / "nginx.conf").write_text(CONFIGURATION.format(servers=servers))
-    command = [sys.executable, "-c", KEEPER, binary, "-p", str(folder), "-c", "nginx.conf", "-e", "error.log"]
-    keeper = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    try:
-        yield Nginx(folder, site, ports) if _answers(ports["fixed"], keeper) else None
-    finally:
-        keeper.communicate()
+    command = [binary, "-p", str(folder), "-c", "nginx.conf", "-e", "error.log"]
+    with kept(command, ports["fixed"], subprocess.DEVNULL) as answers:
+        yield Nginx(folder, site, ports) if answers else None
 
 
 def _free_ports(count: int) -> list[int]:
@@ -190,15 +177,3 @@ def _free_ports(count: int) -> list[int]:
     for each in sockets:
         each.close()
     return ports
-
-
-def _answers(port: int, keeper: subprocess.Popen[bytes]) -> bool:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < deadline and keeper.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.02)
-        else:
-            return True
-    return False

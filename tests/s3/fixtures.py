@@ -12,9 +12,7 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
-import time
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.keeper import kept
 from tests.s3.faults import FaultProxy
 from transforms.objects import S3Options
 
@@ -34,20 +33,8 @@ MODULE = "github.com/versity/versitygw/cmd/versitygw"
 CACHE = Path(__file__).parents[2] / ".cache" / f"versitygw-{VERSION}"
 BINARY = CACHE / "versitygw"
 BUILD_TIMEOUT_SECONDS = 900
-START_TIMEOUT_SECONDS = 20
 START_TRIES = 5
 REGION = "us-east-1"
-
-# The keeper ends the server when its own standard input ends: that happens however the test process ends.
-KEEPER = """
-import subprocess, sys
-server = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
-try:
-    sys.stdin.buffer.read()
-finally:
-    server.kill()
-    server.wait()
-"""
 
 
 @dataclass(frozen=True)
@@ -129,27 +116,11 @@ def running(binary: Path, folder: Path) -> Iterator[S3Server | None]:
     buckets = folder / "buckets"
     buckets.mkdir(exist_ok=True)
     server = S3Server(f"http://127.0.0.1:{port}", "tester", uuid.uuid4().hex, REGION, buckets)
-    command = [sys.executable, "-c", KEEPER, str(binary), "--quiet", "--keep-alive", "--region", REGION]
+    command = [str(binary), "--quiet", "--keep-alive", "--region", REGION]
     command += ["--port", f"127.0.0.1:{port}", "posix", str(buckets)]
     environment = os.environ | {"ROOT_ACCESS_KEY": server.access_key, "ROOT_SECRET_KEY": server.secret_key}
-    with (folder / "log").open("w") as log:
-        keeper = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=log, stderr=log)
-    try:
-        yield server if _answers(port, keeper) else None
-    finally:
-        keeper.communicate()
-
-
-def _answers(port: int, keeper: subprocess.Popen[bytes]) -> bool:
-    deadline = time.monotonic() + START_TIMEOUT_SECONDS
-    while time.monotonic() < deadline and keeper.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return True
-    return False
+    with (folder / "log").open("w") as log, kept(command, port, log, environment) as answers:
+        yield server if answers else None
 
 
 def options_for(s3: S3Server, bucket: str, prefix: str = "lake", endpoint: str | None = None) -> S3Options:
