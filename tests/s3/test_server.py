@@ -13,7 +13,8 @@ import pytest
 from obstore.exceptions import AlreadyExistsError, PreconditionError
 from obstore.store import S3Store
 
-from tests.s3.fixtures import BINARY, START_TIMEOUT_SECONDS
+from tests.keeper import START_TIMEOUT_SECONDS
+from tests.s3.fixtures import BINARY
 
 if TYPE_CHECKING:
     from pathlib import Path
