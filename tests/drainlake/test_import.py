@@ -118,11 +118,13 @@ def test_requests_of_a_load_balancer_overlap_to_the_microsecond(cli: Cli) -> Non
         ALB.format(time=at.format("2.000000"), seconds="1.000", n=3),  # [1, 2)
         ALB.format(time=at.format("1.250000"), seconds="0.250", n=4),  # [1, 1.25)
         CLASSIC.format(time=at.format("1.100000"), seconds="-1", n=5),  # never answered: no duration
+        # Never answered either, but its creation stands at the end: [0.9, 3).
+        ALB.format(time=at.format("3.000000"), seconds="-1", n=6) + f' "h" "-" 0 {at.format("0.900000")} "forward"',
     ]
     (cli.folder / "x.log").write_text("\n".join(shaped))
     cli.good("import", "elb", "x.log", "--app", "shop")
     [peak] = json.loads(cli.good("query", "peak_concurrency", "--format", "json"))["rows"]
-    assert (peak["peak"], peak["peak_at"]) == (3, "2015-11-07T10:00:01.000000Z")
+    assert (peak["peak"], peak["peak_at"]) == (4, "2015-11-07T10:00:01.000000Z")
 
 
 def test_lines_of_another_kind_are_kept_and_told(cli: Cli) -> None:
