@@ -44,8 +44,9 @@ class Site:
     def parse(cls, text: str) -> Site:
         """The site of a URL such as ``https://shop.example.com``; raises ValueError for any other text."""
         url = urlsplit(text)
-        extra = url.username is not None or url.path not in {"", "/"} or url.query or url.fragment or url.port == 0
-        if url.scheme not in {"http", "https"} or not url.hostname or extra:
+        extra = url.username is not None or url.path not in {"", "/"} or url.query or url.fragment
+        odd = url.port == 0 or " " in url.netloc or not url.netloc.isprintable()
+        if url.scheme not in {"http", "https"} or not url.hostname or extra or odd:
             raise ValueError("must be a site, such as https://shop.example.com, without path or password")
         return cls(url.scheme, url.hostname, url.port or (443 if url.scheme == "https" else 80))
 

@@ -287,6 +287,8 @@ def test_a_silent_site_is_left_alone_after_three_paths() -> None:
         "https://x?q",
         "https://x:0x",
         "https://x:0",
+        "https://x y",
+        "https://x\x7f",
         "https://x:65536",
     ],
 )
