@@ -20,7 +20,7 @@ from ingest.importing import Imported, LogFile, WrongFormError, looks_like
 from ingest.saved_logs import SavedLogError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from drainlake.settings import Settings
     from ingest.eventlog.contract import EventLog
@@ -65,7 +65,7 @@ def take_in(settings: Settings, places: Sequence[Path], app: str, kind: str) -> 
     if settings.keep_days is not None:
         days = f"DRAINLAKE_KEEP_DAYS={settings.keep_days}"
         click.echo(f"Note: {days} removes older days from the lake, imported ones too.", err=True)
-    found = files(places)
+    found = files(places, settings.home)
     refused: list[Failure] = []
     with open_local_log(settings, make=True) as log:
         for number, file in enumerate(found, 1):
@@ -82,8 +82,8 @@ def take_in(settings: Settings, places: Sequence[Path], app: str, kind: str) -> 
         raise refused[0] if len(found) == 1 else _together(refused, len(found))
 
 
-def files(places: Sequence[Path]) -> list[Named]:
-    """The files given, and those below the folders given in the order of their paths; hidden ones are left out.
+def files(places: Sequence[Path], home: Path) -> list[Named]:
+    """The files given, and those below the folders given in the order of their paths, but for hidden ones and the home.
 
     Raises OSError for a folder that cannot be read.
     """
@@ -92,14 +92,19 @@ def files(places: Sequence[Path]) -> list[Named]:
         if not place.is_dir():
             found.setdefault(place, place.name)
             continue
-        below = (Path(parent, name) for parent, _, names in os.walk(place, onerror=_refuse) for name in names)
-        for path in sorted(each for each in below if each.is_file()):
+        for path in sorted(_below(place, home.resolve())):
             name = path.relative_to(place)
             if not any(part.startswith(".") for part in name.parts):
                 found.setdefault(path, str(name))
     if not found:
         raise Failure("What was given holds no file.", "a file, or a folder with files in it")
     return [Named(clean_line(name), path) for path, name in found.items()]
+
+
+def _below(folder: Path, home: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder, onerror=_refuse):
+        folders[:] = [name for name in folders if Path(parent, name).resolve() != home]
+        yield from (path for name in names if (path := Path(parent, name)).is_file())
 
 
 def _refuse(error: OSError) -> NoReturn:

@@ -207,3 +207,10 @@ def test_what_to_try_instead_can_be_pasted_into_a_shell(
     Path("old x.log").write_text(lines(COMBINED, 1))
     assert run(["--home", "home", "import", "elb", "old x.log", "--app", "shop"]) == 1
     assert "Try: drainlake import access 'old x.log' --app shop" in capsys.readouterr().err
+
+
+def test_the_home_below_a_folder_is_no_log(cli: Cli) -> None:
+    """It lies in the working folder by default, where the logs may lie too."""
+    (cli.folder / "x.log").write_text(lines(CLASSIC, 2))
+    cli.good("import", "elb", ".", "--app", "shop")
+    assert cli.good("import", "elb", ".", "--app", "shop") == "x.log: 2 lines read, 0 new, 2 held already.\n"
