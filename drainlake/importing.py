@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import time
-from typing import TYPE_CHECKING, Final, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 import click
 
 from drainlake.errors import Failure
+from drainlake.hostile import clean_line
 from drainlake.log import forward_spool, open_local_log
 from drainlake.progress import progress
 from drainlake.route_file import read_pins
@@ -16,8 +20,7 @@ from ingest.importing import Imported, LogFile, WrongFormError, looks_like
 from ingest.saved_logs import SavedLogError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
     from drainlake.settings import Settings
     from ingest.eventlog.contract import EventLog
@@ -62,7 +65,7 @@ def take_in(settings: Settings, places: Sequence[Path], app: str, kind: str) -> 
     if settings.keep_days is not None:
         days = f"DRAINLAKE_KEEP_DAYS={settings.keep_days}"
         click.echo(f"Note: {days} removes older days from the lake, imported ones too.", err=True)
-    found = files(places)
+    found = files(places, settings.home)
     refused: list[Failure] = []
     with open_local_log(settings, make=True) as log:
         for number, file in enumerate(found, 1):
@@ -70,7 +73,7 @@ def take_in(settings: Settings, places: Sequence[Path], app: str, kind: str) -> 
                 _tell(file, _import(log, file, app, kind, f"{number} of {len(found)}: MB of {file.name}"), kind)
             except Failure as failure:
                 if len(found) > 1:
-                    click.echo(f"Left out: {failure.sentence}", err=True)
+                    click.echo(f"Left out: {clean_line(failure.sentence)}", err=True)
                 refused.append(failure)
         # With Kafka the files' marks are kept here, and their rows go the way of a spool.
         forward_spool(settings, log)
@@ -79,24 +82,39 @@ def take_in(settings: Settings, places: Sequence[Path], app: str, kind: str) -> 
         raise refused[0] if len(found) == 1 else _together(refused, len(found))
 
 
-def files(places: Sequence[Path]) -> list[Named]:
-    """The files given, and those below the folders given in the order of their paths; hidden ones are left out."""
+def files(places: Sequence[Path], home: Path) -> list[Named]:
+    """The files given, and those below the folders given in the order of their paths, but for hidden ones and the home.
+
+    Raises OSError for a folder that cannot be read.
+    """
     found: dict[Path, str] = {}
     for place in places:
         if not place.is_dir():
             found.setdefault(place, place.name)
             continue
-        for path in sorted(each for each in place.rglob("*") if each.is_file()):
+        for path in sorted(_below(place, home.resolve())):
             name = path.relative_to(place)
             if not any(part.startswith(".") for part in name.parts):
                 found.setdefault(path, str(name))
     if not found:
         raise Failure("What was given holds no file.", "a file, or a folder with files in it")
-    return [Named(name, path) for path, name in found.items()]
+    return [Named(clean_line(name), path) for path, name in found.items()]
+
+
+def _below(folder: Path, home: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder, onerror=_refuse):
+        folders[:] = [name for name in folders if Path(parent, name).resolve() != home]
+        yield from (path for name in names if (path := Path(parent, name)).is_file())
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise error
 
 
 def _import(log: EventLog, file: Named, app: str, kind: str, doing: str) -> Imported:
     """Append a file to the log; raises :class:`Failure` when it is damaged or of another kind."""
+    if not file.path.is_file():
+        raise Failure(f"{file.name} is no file.", "save what it gives to a file, since each is read twice")
     source = LogFile(file.path, app, KINDS[kind].form)
     size = file.path.stat().st_size
     received_at_us = time.time_ns() // 1000
@@ -116,7 +134,7 @@ def _wrong_kind(file: Named, app: str, kind: str, sample: bytes) -> Failure:
     none = f"{file.name} holds no {KINDS[kind].line}"
     for name, other in KINDS.items():
         if name != kind and looks_like(other.form, sample):
-            return Failure(f"{none}.", f"drainlake import {name} {file.path} --app {app}")
+            return Failure(f"{none}.", f"drainlake import {name} {shlex.quote(str(file.path))} --app {app}")
     if b"\0" in sample:
         return Failure(f"{none}, it is no text.", "a log file as text, or packed with gzip")
     if _ERROR_LOGS.match(sample):

@@ -146,6 +146,8 @@ def _marked(folder: Path) -> dict[str, list[str]]:
     if not path.exists():
         return {}
     try:
+        if not path.is_file():
+            raise ValueError
         marked = json.loads(path.read_text("utf-8"))
         # Names alone: a path in there must not lead out of the folder.
         return {Path(name).name: [str(digest) for digest in digests] for name, digests in marked.items()}

@@ -57,21 +57,27 @@ class SavedBody:
 def bodies(path: Path, target_bytes: int = BODY_BYTES, *, framed: bool = True) -> Iterator[SavedBody]:
     """Yields the file as bodies of at most ``target_bytes`` (a longer line goes alone), in order.
 
-    gzip is recognised by its first bytes, not by the name. SavedLogError if gzip data is damaged, or if the file is
-    packed in another way.
+    gzip is recognised by its first bytes, not by the name. SavedLogError if gzip data is damaged, if the file is
+    packed in another way, or if it cannot be read.
     """
-    with path.open("rb") as raw:
-        first = raw.read(8)
-        raw.seek(0)
-        for magic, name in _PACKED.items():
-            if first.startswith(magic):
-                raise SavedLogError(f"{path.name} is packed with {name}; unpack it, or pack it with gzip")
-        source = gzip.GzipFile(fileobj=raw) if first.startswith(_GZIP) else raw
-        try:
+    try:
+        with path.open("rb") as raw:
+            source = _unpacked(raw, path.name)
             for body in _bodies(_framed(source) if framed else _as_they_are(source), target_bytes):
                 yield SavedBody(*body, position=raw.tell())
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise SavedLogError(f"{path.name} is not whole gzip data; copy or compress it again") from error
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise SavedLogError(f"{path.name} is not whole gzip data; copy or compress it again") from error
+    except OSError as error:
+        raise SavedLogError(f"{path.name} cannot be read: {error.strerror}; check its permissions and disk") from error
+
+
+def _unpacked(raw: BinaryIO, name: str) -> BinaryIO | gzip.GzipFile:
+    first = raw.read(8)
+    raw.seek(0)
+    for magic, packing in _PACKED.items():
+        if first.startswith(magic):
+            raise SavedLogError(f"{name} is packed with {packing}; unpack it, or pack it with gzip")
+    return gzip.GzipFile(fileobj=raw) if first.startswith(_GZIP) else raw
 
 
 def reframed(octets: bytes) -> bytes:

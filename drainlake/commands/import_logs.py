@@ -40,7 +40,8 @@ def elb(settings: Settings, files: tuple[Path, ...], app: str) -> None:
     FILES are files, also .gz, or folders, which are read with all below them, as S3 exports them. The lines become rows
     of the table router with source 'elb' (Classic) or 'alb', stamped with the end of the request: Classic logs its
     arrival, to which the three times are added. service_ms ends when the answer begins, so sending the body is not in
-    it. The exact time in microseconds is duration_us in extra, where all fields without a column stand.
+    it; of a request whose target gave an Application one no answer (504) it ends with the request. The exact time in
+    microseconds is duration_us in extra, where all fields without a column stand.
 
     A file is known by its content: taken in again in the same home, it adds nothing. Two files that overlap count
     twice.

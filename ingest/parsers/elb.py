@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from ingest.columns import booleans, indices, integers, matches, numbers
 from ingest.parsers import elb_line
-from ingest.parsers.elb_line import COLUMNS, NO_REQUEST, SECONDS_MAX, TAIL, TAIL_MIN
+from ingest.parsers.elb_line import COLUMNS, CREATED, NO_REQUEST, SECONDS_MAX, TAIL, TAIL_MIN
 from ingest.parsers.numbers import SMALLINT_MAX
 from ingest.parsers.request import VERSION, all_in, request_spans
 from ingest.records import replace_odd, rows
@@ -65,6 +65,7 @@ def parse(records: Records) -> tuple[pa.RecordBatch, Mask]:
     fields, regular = _cut(text, records.message)
     values, regular = _numbers(text, fields, regular)
     columns, regular = _texts(text, fields, regular)
+    values |= _waited(text, fields, values, regular)
     odd = records.take(~regular)
     lines = [elb_line.parse(message) for message in odd.messages().to_pylist()]
     end_us = values.pop("end_us")
@@ -72,7 +73,7 @@ def parse(records: Records) -> tuple[pa.RecordBatch, Mask]:
     duration_us, timed = values.pop("duration_us"), values.pop("timed").astype(np.bool_)
     columns |= {
         "connect_ms": numbers((values["connect_us"] + 500) // 1000, "INTEGER", values["connect_us"] >= 0),
-        "service_ms": numbers((values["service_us"] + 500) // 1000, "INTEGER", timed),
+        "service_ms": numbers(values["service_ms"], "INTEGER", timed),
         "status": numbers(values["status"], "SMALLINT", values["status"] >= 0),
         "bytes": numbers(values["sent_bytes"], "BIGINT", values["sent_bytes"] >= 0),
         "extra": _extra(text, fields, numbers(duration_us, "BIGINT", timed), regular),
@@ -195,6 +196,23 @@ def _numbers(text: Text, fields: Mapping[str, Spans], regular: Mask) -> tuple[di
     timed = regular & (us[1:] >= 0).all(axis=0)
     values |= {"connect_us": np.where(regular, us[0], -1), "service_us": us[1:].sum(axis=0)}
     return values | {"duration_us": duration_us, "end_us": end_us, "timed": timed.astype(np.int64)}, regular
+
+
+def _waited(
+    text: Text, fields: Mapping[str, Spans], values: Mapping[str, Positions], regular: Mask
+) -> dict[str, Positions]:
+    """Service time and duration also of requests whose target gave no answer, as ``elb_line`` has them."""
+    service_ms, duration_us = (values["service_us"] + 500) // 1000, values["duration_us"]
+    timed, target = values["timed"].astype(np.bool_), fields["target"]
+    at = np.flatnonzero(regular & ~timed & (fields["kind"].length > 0) & ~text.equals(target, b"-"))
+    created_us, dated = iso_microseconds(text, Spans(fields[CREATED].start[at], fields[CREATED].end[at]))
+    waited_us = values["end_us"][at] - created_us
+    dated &= (waited_us >= 0) & (waited_us < SECONDS_MAX * 1_000_000)
+    at, waited_us = at[dated], waited_us[dated]
+    connect_ms = (np.maximum(values["connect_us"][at], 0) + 500) // 1000
+    service_ms[at] = np.maximum((waited_us + 500) // 1000 - connect_ms, 0)
+    duration_us[at], timed[at] = waited_us, True
+    return {"service_ms": service_ms, "duration_us": duration_us, "timed": timed.astype(np.int64)}
 
 
 def _texts(text: Text, fields: dict[str, Spans], regular: Mask) -> tuple[dict[str, pa.Array], Mask]:

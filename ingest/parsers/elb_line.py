@@ -34,6 +34,7 @@ TAIL: Final = (
     ("classification_reason", True), ("conn_trace_id", False),
 )  # fmt: skip
 TAIL_MIN: Final = 3  # user agent, cipher and protocol came together
+CREATED: Final = "request_creation_time"
 MORE: Final = "more"  # fields of years to come
 COLUMNS: Final = {"user_agent": "user_agent", "ssl_protocol": "tls_version"}  # the others stand in `extra`
 DEFAULT_PORTS: Final = {"http": ":80", "https": ":443", "ws": ":80", "wss": ":443"}
@@ -47,6 +48,7 @@ _PROTOCOL: Final = "(-|(?:TLS|SSL)v[0-9.]+)"
 _SECONDS: Final = re.compile(r"(-?)[0-9]{1,12}(?:\.[0-9]{1,20})?(?:[Ee][+-]?[0-9]{1,2})?")
 _ENDPOINT: Final = re.compile(r"\[?([^\[\]]*?)\]?:([0-9]+)")
 _URL: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)(.*)", re.DOTALL)
+_NO_PATH: Final = re.compile(r"- ([a-z]+)://([^/?#@ ]*)- -?")  # of what was no HTTP
 
 
 def _tail(end: str) -> re.Pattern[str]:
@@ -65,7 +67,8 @@ _ODD: Final = re.compile(rf' "(.*?)" {_WORD} {_PROTOCOL}(?: (.*))?', re.DOTALL)
 def parse(line: str) -> Row | None:
     """The columns of one line, ``timestamp`` in microseconds since 1970; None when it is no load balancer's line.
 
-    ``extra`` begins with ``duration_us``, the exact sum of the three times, where ``service_ms`` is known.
+    ``extra`` begins with ``duration_us`` where ``service_ms`` is known: the exact sum of the three times, or, where a
+    target gave no answer, the time since the request was created.
     """
     head = _HEAD.match(line)
     if head is None:
@@ -78,6 +81,8 @@ def parse(line: str) -> Row | None:
     request, tail = _request(line[head.end() :])
     host_path, http_version = _request_columns(request, kind)
     fields = _fields(tail)
+    if duration_us is None and kind and present(target):
+        columns, duration_us = _waited(columns, fields.get(CREATED))
     client_ip, client_port = _client(client)
     extra = {
         "duration_us": duration_us, "elb": name, "client_port": client_port, "request_processing_time": numbers[0],
@@ -97,12 +102,27 @@ def parse(line: str) -> Row | None:
     }
 
 
+def _waited(columns: Row, created: str | None) -> tuple[Row, str | None]:
+    """The columns of a request whose target gave no answer, and its duration: it was the target's until the end."""
+    [created_us], [dated] = iso_microseconds(*_alone(created or ""))
+    waited_us = int(columns["timestamp"] or 0) - int(created_us)
+    if not dated or not 0 <= waited_us < SECONDS_MAX * 1_000_000:
+        return columns, None
+    service_ms = max((waited_us + 500) // 1000 - int(columns["connect_ms"] or 0), 0)
+    return columns | {"service_ms": service_ms}, str(waited_us)
+
+
+def _alone(word: str) -> tuple[Text, Spans]:
+    octets = word.encode()
+    return Text(octets), Spans(np.array([0]), np.array([len(octets)]))
+
+
 def _numbers(
     kind: str | None, time: str, numbers: list[str], received: str, sent: str
 ) -> tuple[Row, str | None] | None:
     """Times, statuses and bytes, and the duration in microseconds; None where one of them is none."""
     seconds = [_microseconds(each) for each in numbers[:3]]
-    stamp_us, dated = iso_microseconds(Text(time.encode()), Spans(np.array([0]), np.array([len(time.encode())])))
+    stamp_us, dated = iso_microseconds(*_alone(time))
     digits = all(each == "-" or whole(each, BIGINT_MAX) is not None for each in (received, sent))
     statuses = all(each == "-" or whole(each, SMALLINT_MAX) is not None for each in numbers[3:])
     if not (dated[0] and digits and statuses) or None in seconds:
@@ -145,6 +165,9 @@ def _request_columns(request: str, kind: str | None) -> tuple[Row, str | None]:
     """Method, host, path and protocol, and the version of HTTP."""
     if not request.strip("- "):
         return {"protocol": kind}, None
+    if match := _NO_PATH.fullmatch(request):
+        scheme, host = match.groups()
+        return {"host": host.removesuffix(DEFAULT_PORTS.get(scheme, "")) or None, "protocol": kind or scheme}, None
     method, url, version = split_request(request)
     match = _URL.fullmatch(url or "")
     if match is None:

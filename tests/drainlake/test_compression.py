@@ -6,6 +6,7 @@ import gzip
 import json
 import socket
 import threading
+import time
 from contextlib import contextmanager, suppress
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
@@ -203,8 +204,8 @@ def test_the_probe_asks_the_named_host_only_and_says_what_it_could_not_learn(ngi
 
 
 @contextmanager
-def misbehaving(answer: bytes) -> Iterator[str]:
-    """A server that sends these bytes to everybody and hangs up; gives its address."""
+def misbehaving(answer: bytes, forever: bytes = b"") -> Iterator[str]:
+    """A server that sends these bytes to everybody and hangs up, or never comes to an end; gives its address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -217,6 +218,9 @@ def misbehaving(answer: bytes) -> Iterator[str]:
                     client.recv(1 << 16)
                     with suppress(OSError):  # a client that has seen enough
                         client.sendall(answer)
+                        while forever:
+                            client.sendall(forever)
+                            time.sleep(0.02)
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -244,6 +248,25 @@ def test_a_site_that_misbehaves_settles_nothing(sent: bytes, says: str) -> None:
     assert fact == {"path": "/a.css", "answer": says, "plain_bytes": None, "compressed_bytes": None}
 
 
+@pytest.mark.parametrize(
+    ("sent", "forever"),
+    [
+        (b"HTTP/1.1 200 OK\r\nX: ", b"a"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", b"a"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0", b"0"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X: a\r\n"),
+    ],
+    ids=["a header", "interim answers", "a body", "the size of a chunk", "trailers"],
+)
+def test_an_answer_that_never_ends_is_no_answer(monkeypatch: pytest.MonkeyPatch, sent: bytes, forever: bytes) -> None:
+    """However little comes at a time, an answer has its seconds in all, and the site counts as silent."""
+    monkeypatch.setattr(probing, "ANSWER_SECONDS", 0.3)
+    with misbehaving(sent, forever) as url:
+        fact, answered = probing.ask(probing.Site.parse(url), "/a.css")
+    assert (fact["answer"], answered) == ("no answer in time", False)
+
+
 def test_a_silent_site_is_left_alone_after_three_paths() -> None:
     """Nobody waits fifty times for a host that is not there."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -263,6 +286,10 @@ def test_a_silent_site_is_left_alone_after_three_paths() -> None:
         "https://x/path",
         "https://x?q",
         "https://x:0x",
+        "https://x:0",
+        "https://x y",
+        "https://x\x7f",
+        "https://x:65536",
     ],
 )
 def test_only_a_site_can_be_probed(text: str) -> None:

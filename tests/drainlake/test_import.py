@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -117,11 +118,13 @@ def test_requests_of_a_load_balancer_overlap_to_the_microsecond(cli: Cli) -> Non
         ALB.format(time=at.format("2.000000"), seconds="1.000", n=3),  # [1, 2)
         ALB.format(time=at.format("1.250000"), seconds="0.250", n=4),  # [1, 1.25)
         CLASSIC.format(time=at.format("1.100000"), seconds="-1", n=5),  # never answered: no duration
+        # Never answered either, but its creation stands at the end: [0.9, 3).
+        ALB.format(time=at.format("3.000000"), seconds="-1", n=6) + f' "h" "-" 0 {at.format("0.900000")} "forward"',
     ]
     (cli.folder / "x.log").write_text("\n".join(shaped))
     cli.good("import", "elb", "x.log", "--app", "shop")
     [peak] = json.loads(cli.good("query", "peak_concurrency", "--format", "json"))["rows"]
-    assert (peak["peak"], peak["peak_at"]) == (3, "2015-11-07T10:00:01.000000Z")
+    assert (peak["peak"], peak["peak_at"]) == (4, "2015-11-07T10:00:01.000000Z")
 
 
 def test_lines_of_another_kind_are_kept_and_told(cli: Cli) -> None:
@@ -164,3 +167,50 @@ def test_days_that_retention_would_remove_are_told(
     (tmp_path / "x.log").write_text(lines(COMBINED, 1))
     assert run(["--home", str(tmp_path / "home"), "import", "access", str(tmp_path / "x.log"), "--app", "shop"]) == 0
     assert "DRAINLAKE_KEEP_DAYS=30 removes older days" in capsys.readouterr().err
+
+
+def test_files_that_cannot_be_read_are_left_out_and_told(cli: Cli) -> None:
+    """All others are in, whatever their names hold; a pipe would give its lines only once, and is read twice."""
+    folder = cli.folder / "logs"
+    folder.mkdir()
+    (folder / "broken").symlink_to("/proc/self/mem")  # a file whose first byte cannot be read
+    (folder / "z\x1b[2J.log").write_text(lines(CLASSIC, 2))
+    os.mkfifo(cli.folder / "pipe")
+    done = cli.run("import", "elb", "logs", "pipe", "--app", "shop")
+    assert (done.returncode, done.stdout) == (1, "z[2J.log: 2 lines read, 2 new, 0 held already.\n")
+    assert "Left out: broken cannot be read: " in done.stderr
+    assert "Left out: pipe is no file." in done.stderr
+    assert "2 of 3 files were left out" in done.stderr
+    assert rows(cli, "SELECT count(*) AS n FROM router") == [{"n": 2}]
+
+
+def test_a_folder_that_cannot_be_read_is_told_before_anything_is_taken_in(cli: Cli) -> None:
+    """Or its files would be missing without a word."""
+    (cli.folder / "logs" / "closed").mkdir(parents=True)
+    (cli.folder / "logs" / "x.log").write_text(lines(CLASSIC, 2))
+    (cli.folder / "logs" / "closed").chmod(0)
+    # Root reads every folder, but for this capability.
+    bare = [] if os.geteuid() else ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
+    command = [*bare, sys.executable, "-m", "drainlake", "import", "elb", "logs", "--app", "shop"]
+    done = subprocess.run(command, cwd=cli.folder, check=False, timeout=60, capture_output=True, text=True)
+    (cli.folder / "logs" / "closed").chmod(0o700)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "closed: Permission denied." in done.stderr
+    assert not (cli.folder / "drainlake-data" / "lake").exists()
+
+
+def test_what_to_try_instead_can_be_pasted_into_a_shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also when the name of the file has blanks."""
+    monkeypatch.chdir(tmp_path)
+    Path("old x.log").write_text(lines(COMBINED, 1))
+    assert run(["--home", "home", "import", "elb", "old x.log", "--app", "shop"]) == 1
+    assert "Try: drainlake import access 'old x.log' --app shop" in capsys.readouterr().err
+
+
+def test_the_home_below_a_folder_is_no_log(cli: Cli) -> None:
+    """It lies in the working folder by default, where the logs may lie too."""
+    (cli.folder / "x.log").write_text(lines(CLASSIC, 2))
+    cli.good("import", "elb", ".", "--app", "shop")
+    assert cli.good("import", "elb", ".", "--app", "shop") == "x.log: 2 lines read, 0 new, 2 held already.\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
@@ -154,6 +155,10 @@ def test_a_marker_of_another_make_is_refused(tmp_path: Path) -> None:
     (tmp_path / MARKER).write_text("[1, 2]")
     with pytest.raises(Failure, match="cannot be read"):
         publish_files(tmp_path, {"a.sh": "a\n"})
+    (tmp_path / "piped").mkdir()
+    os.mkfifo(tmp_path / "piped" / MARKER)  # reading it would wait for a writer
+    with pytest.raises(Failure, match="cannot be read"):
+        publish_files(tmp_path / "piped", {"a.sh": "a\n"})
     outside = tmp_path / "outside.txt"
     outside.write_text("a\n")
     folder = tmp_path / "plan"
