@@ -93,4 +93,4 @@ CREATE OR REPLACE MACRO began_us(ended_at, service_time_ms, connect_time_ms) AS
 
 -- A client that went away (499) is no failure of the app, and neither is what it may not have (4xx).
 CREATE OR REPLACE MACRO has_failed(answer, router_level) AS
-  coalesce(answer >= 500, false) OR coalesce(router_level = 'error', false);
+  coalesce(answer >= 500, false) OR coalesce(router_level = 'error' AND answer IS DISTINCT FROM 499, false);
