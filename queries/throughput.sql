@@ -19,10 +19,10 @@ WITH counted AS (
   SELECT
     app,
     source,
-    epoch_us(timestamp) // (1000000::BIGINT * step_seconds)::BIGINT AS step,
+    epoch_us(timestamp) // step_us(step_seconds) AS step,
     count(*) AS requests,
     count(*) FILTER (WHERE status >= 500 OR (status IS NULL AND code IS NOT NULL)) AS errors,
-    coalesce(sum(bytes), 0)::BIGINT AS bytes_sent
+    to_bigint(coalesce(sum(bytes), 0)) AS bytes_sent
   FROM router_between(since, until, app_name)
   GROUP BY ALL
 ),
@@ -36,7 +36,7 @@ filled AS (
 )
 SELECT
   app,
-  make_timestamptz(filled_step * (1000000::BIGINT * step_seconds)::BIGINT) AS begins_at,
+  make_timestamptz(filled_step * step_us(step_seconds)) AS begins_at,
   CASE WHEN filled_step = step THEN requests ELSE 0 END AS requests,
   CASE WHEN filled_step = step THEN errors ELSE 0 END AS errors,
   CASE WHEN filled_step = step THEN bytes_sent ELSE 0 END AS bytes_sent,
