@@ -120,12 +120,15 @@ busy AS (
   ) USING (id, step)
   JOIN groups USING (id)
 ),
-carried AS (
+carried AS MATERIALIZED (
   SELECT
     *,
     sum(net) OVER before_it::BIGINT - net AS carried_in,
     sum(timeouts_net) OVER before_it::BIGINT - timeouts_net AS timeouts_in,
-    lead(step) OVER before_it AS next_step
+    CASE
+      WHEN carried_in + net > 0 OR lead(step) OVER before_it - step <= 61 THEN lead(step) OVER before_it
+      ELSE step + 1
+    END AS filled_to
   FROM busy
   WINDOW before_it AS (PARTITION BY id ORDER BY step)
 ),
@@ -133,13 +136,9 @@ carried AS (
 filled AS (
   SELECT
     *,
-    unnest(
-      range(
-        step,
-        CASE WHEN carried_in + net > 0 OR next_step - step <= 61 THEN next_step ELSE step + 1 END
-      )
-    ) AS filled_step
+    unnest(range(step, filled_to)) AS filled_step
   FROM carried
+  WHERE few_enough((SELECT sum(filled_to - step) FROM carried))
 ),
 answers AS (
   SELECT

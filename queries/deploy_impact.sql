@@ -49,7 +49,7 @@ compared AS MATERIALIZED (
     -- To the microsecond, and the last line is in the window.
     greatest(
       least(
-        (least(greatest(minutes, 1), 1440) * 60000000)::BIGINT,
+        (60000000::BIGINT * least(greatest(minutes, 1), 1440))::BIGINT,
         date_diff('microsecond', greatest(previous_at, first_at), changed_at),
         date_diff('microsecond', changed_at, coalesce(next_at, last_at + INTERVAL 1 MICROSECOND))
       ),

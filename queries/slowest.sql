@@ -24,7 +24,7 @@ CREATE OR REPLACE MACRO slowest(since := NULL, until := NULL, app_name := NULL, 
 WITH timed AS NOT MATERIALIZED (
   SELECT app, service_ms, timestamp AS ended_at, request_id, method, path, route, dyno, status, code, source
   FROM router_between(since, until, app_name)
-  WHERE dyno IS NOT NULL AND service_ms IS NOT NULL AND status IS DISTINCT FROM 101
+  WHERE service_ms IS NOT NULL AND (dyno IS NOT NULL OR code IS NULL) AND status IS DISTINCT FROM 101
 ),
 bars AS MATERIALIZED (
   SELECT app, source, list_min(max(service_ms, least(greatest(top, 1), 10000)::BIGINT)) AS bar_ms FROM timed GROUP BY app, source

@@ -26,13 +26,18 @@ WITH counted AS (
   FROM router_between(since, until, app_name)
   GROUP BY ALL
 ),
-followed AS (
-  SELECT *, lead(step) OVER (PARTITION BY app, source ORDER BY step) AS next_step FROM counted
+followed AS MATERIALIZED (
+  SELECT
+    *,
+    lead(step) OVER (PARTITION BY app, source ORDER BY step) AS next_step,
+    CASE WHEN next_step - step <= 61 THEN next_step ELSE step + 1 END AS filled_to
+  FROM counted
 ),
 -- Each step with requests, and those that follow it without.
 filled AS (
-  SELECT *, unnest(range(step, CASE WHEN next_step - step <= 61 THEN next_step ELSE step + 1 END)) AS filled_step
+  SELECT *, unnest(range(step, filled_to)) AS filled_step
   FROM followed
+  WHERE few_enough((SELECT sum(filled_to - step) FROM followed))
 )
 SELECT
   app,
