@@ -256,14 +256,14 @@ judged AS (
 files AS (
   SELECT fact.*, parse_filename(fact.path) AS name
   FROM (
-    SELECT unnest(site_files::JSON::STRUCT(path VARCHAR, plain_bytes BIGINT, compressed_bytes BIGINT)[]) AS fact
+    SELECT unnest(TRY_CAST(TRY_CAST(site_files AS JSON) AS STRUCT(path VARCHAR, plain_bytes BIGINT, compressed_bytes BIGINT)[])) AS fact
   )
 ),
 answers AS (
   SELECT fact.path, any_value(fact) AS fact
   FROM (
     SELECT unnest(
-      probed::JSON::STRUCT(path VARCHAR, answer VARCHAR, plain_bytes BIGINT, compressed_bytes BIGINT)[]
+      TRY_CAST(TRY_CAST(probed AS JSON) AS STRUCT(path VARCHAR, answer VARCHAR, plain_bytes BIGINT, compressed_bytes BIGINT)[])
     ) AS fact
   )
   GROUP BY fact.path
@@ -348,4 +348,10 @@ SELECT
   error('mbit_per_second is a number from 0.001 to 1000000; try mbit_per_second := 10.'),
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 WHERE coalesce(TRY_CAST(mbit_per_second AS DOUBLE) NOT BETWEEN 0.001 AND 1000000, true)
+UNION ALL
+SELECT
+  error('site_files and probed are lists in JSON; try --assets DIR or --probe URL, which make them.'),
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+WHERE (site_files IS NOT NULL AND TRY_CAST(TRY_CAST(site_files AS JSON) AS STRUCT(path VARCHAR, plain_bytes BIGINT, compressed_bytes BIGINT)[]) IS NULL)
+  OR (probed IS NOT NULL AND TRY_CAST(TRY_CAST(probed AS JSON) AS STRUCT(path VARCHAR, answer VARCHAR, plain_bytes BIGINT, compressed_bytes BIGINT)[]) IS NULL)
 ORDER BY saving_high_bytes DESC, app, path;

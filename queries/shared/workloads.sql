@@ -48,7 +48,10 @@ CREATE OR REPLACE MACRO workloads_between(since, until, app_name, heavy_from_ms)
     coalesce(method IN ('GET', 'HEAD'), false) AS is_read,
     route,
     workload_named(
-      coalesce(method IN ('GET', 'HEAD'), false), route, quantile_disc(service_ms, 0.5), heavy_from_ms
+      coalesce(method IN ('GET', 'HEAD'), false),
+      route,
+      quantile_disc(service_ms, 0.5) FILTER (WHERE dyno IS NOT NULL OR code IS NULL),
+      heavy_from_ms
     ) AS workload,
     count(*) AS requests,
     -- The struct orders ties of the time by the path, so that the sample does not depend on the order of files.

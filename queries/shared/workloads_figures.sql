@@ -10,7 +10,7 @@ logged AS NOT MATERIALIZED (
     app,
     workload,
     timestamp,
-    CASE WHEN dyno IS NOT NULL THEN service_ms END AS worked_ms,
+    CASE WHEN dyno IS NOT NULL OR code IS NULL THEN service_ms END AS worked_ms,
     -- The minute in which it began.
     began_us(timestamp, service_ms, connect_ms) // 60000000 AS minute,
     has_failed(status, level) AS failed
