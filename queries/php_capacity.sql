@@ -130,7 +130,7 @@ candidates AS MATERIALIZED (
     dynos_then,
     types.*,
     coalesce(quota_mb, ram_mb) = types.memory_mb AS is_now,
-    coalesce(nullif(greatest(TRY_CAST(limit_mb AS DOUBLE), 0), 0), limit_mb_said, limit_hit_mb, 128)::DOUBLE AS memory_limit_mb,
+    coalesce(nullif(least(greatest(TRY_CAST(limit_mb AS DOUBLE), 0), 1000000), 0), limit_mb_said, limit_hit_mb, 128)::DOUBLE AS memory_limit_mb,
     CASE
       WHEN limit_mb IS NOT NULL THEN 'given'
       WHEN limit_mb_said IS NOT NULL THEN 'boot'
