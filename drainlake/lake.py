@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from transforms.objects import S3Options
 
 BATCH_ROWS: Final = 10_000
+_REFUSED: Final = "Invalid Input Error: "
 INTERRUPT_SECONDS: Final = 0.05
 # How long a query may go on after it was told to end: some functions of DuckDB look up only when they are done.
 PATIENCE_SECONDS: Final = 2.0
@@ -155,6 +156,9 @@ def failure_of(error: duckdb.Error | pa.ArrowException) -> Failure:
         "Traceback"
     ):  # an error of the file system that reads a lake on S3, with its sentence at the end
         return _failure(text.splitlines()[-1].partition(": ")[2])
+    sentence, _, remedy = clean_line(text).removeprefix(_REFUSED).partition("; try ")
+    if remedy and text.startswith(_REFUSED):  # what a question says itself of a wrong parameter
+        return Failure(f"{sentence}.", remedy.rstrip("."))
     return Failure(clean_line(text), 'drainlake sql ".tables", or `drainlake query` for the questions')
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 APP_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_NUMBER_END: Final = 1e15  # beyond it a float is no longer exact to one
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(I?)(B?)")
 _SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 _SPAN_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -95,6 +96,14 @@ def seconds(text: str) -> float:
 def days(text: str) -> int | None:
     """A number of days; ``all`` is None."""
     return None if text == "all" else whole(1, 36500)(text)
+
+
+def number(text: str) -> int | float:
+    """A finite number, whole where its value is: ``1e3`` and ``1000.0`` are 1,000 as ``1000`` is."""
+    value = float(text) if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text.strip()) else math.nan
+    if not abs(value) < _NUMBER_END:
+        raise ValueError("must be a number")
+    return int(value) if value.is_integer() else value
 
 
 def host(text: str) -> str:

@@ -77,8 +77,8 @@ SELECT
   p95_high_ms,
   round(failed_share_before, 6) AS error_before_share,
   round(failed_share_after, 6) AS error_after_share,
-  round(bytes_before)::BIGINT AS response_before_bytes,
-  round(bytes_after)::BIGINT AS response_after_bytes,
+  to_bigint(round(bytes_before)) AS response_before_bytes,
+  to_bigint(round(bytes_after)) AS response_after_bytes,
   CASE earlier
     WHEN 'given' THEN instant(before_since)
     WHEN 'weeks' THEN weeks_before(or_a_day(since, until), or_a_day(since, until), until)

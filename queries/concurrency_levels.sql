@@ -57,9 +57,9 @@ moments AS NOT MATERIALIZED (
 steps AS NOT MATERIALIZED (
   SELECT
     id,
-    moment // 2 AS at_us,
-    CASE WHEN moment % 2 = 1 THEN 1 ELSE -1 END AS step,
-    sum(CASE WHEN moment % 2 = 1 THEN 1 ELSE -1 END)
+    moment >> 1 AS at_us,
+    CASE WHEN moment % 2 <> 0 THEN 1 ELSE -1 END AS step,
+    sum(CASE WHEN moment % 2 <> 0 THEN 1 ELSE -1 END)
       OVER (PARTITION BY id ORDER BY moment ROWS UNBOUNDED PRECEDING)::BIGINT AS reached
   FROM moments
 ),

@@ -28,7 +28,7 @@ CREATE OR REPLACE MACRO concurrency_over_time(
 ) AS TABLE
 WITH bounds AS MATERIALIZED (
   SELECT
-    (1000000::BIGINT * step_seconds)::BIGINT AS width,
+    step_us(step_seconds) AS width,
     epoch_us(instant(since)) AS since_us,
     epoch_us(instant(until)) AS until_us
 ),
@@ -47,7 +47,7 @@ left_out AS MATERIALIZED (
   SELECT
     app,
     CASE per WHEN 'app' THEN app WHEN 'dyno' THEN dyno WHEN 'route' THEN route END AS key,
-    epoch_us(timestamp) // (1000000::BIGINT * step_seconds)::BIGINT AS step,
+    epoch_us(timestamp) // step_us(step_seconds) AS step,
     count(*) FILTER (WHERE status = 101) AS websockets,
     count(*) FILTER (WHERE status IS DISTINCT FROM 101) AS unreached
   FROM router_between(since, until, app_name)
@@ -77,10 +77,10 @@ levels AS NOT MATERIALIZED (
     id,
     step,
     moment,
-    CASE WHEN moment % 2 = 1 THEN 1 ELSE -1 END AS change,
+    CASE WHEN moment % 2 <> 0 THEN 1 ELSE -1 END AS change,
     timed_out,
     arrived,
-    sum(CASE WHEN moment % 2 = 1 THEN 1 ELSE -1 END)
+    sum(CASE WHEN moment % 2 <> 0 THEN 1 ELSE -1 END)
       OVER (PARTITION BY id, step ORDER BY moment ROWS UNBOUNDED PRECEDING)::BIGINT AS rise
   FROM moments
 ),
@@ -90,7 +90,7 @@ changes AS (
     id,
     step,
     sum(change)::BIGINT AS net,
-    sum(change * (least((step + 1) * width, coalesce(until_us, (step + 1) * width)) - moment // 2))::BIGINT AS held_us,
+    sum(change * (least((step + 1) * width, coalesce(until_us, (step + 1) * width)) - (moment >> 1)))::BIGINT AS held_us,
     max({'rise': rise, 'before': -moment}) FILTER (WHERE change = 1) AS highest,
     count(*) FILTER (WHERE arrived) AS arrivals,
     coalesce(sum(change) FILTER (WHERE timed_out), 0)::BIGINT AS timeouts_net,
@@ -120,12 +120,15 @@ busy AS (
   ) USING (id, step)
   JOIN groups USING (id)
 ),
-carried AS (
+carried AS MATERIALIZED (
   SELECT
     *,
     sum(net) OVER before_it::BIGINT - net AS carried_in,
     sum(timeouts_net) OVER before_it::BIGINT - timeouts_net AS timeouts_in,
-    lead(step) OVER before_it AS next_step
+    CASE
+      WHEN carried_in + net > 0 OR lead(step) OVER before_it - step <= 61 THEN lead(step) OVER before_it
+      ELSE step + 1
+    END AS filled_to
   FROM busy
   WINDOW before_it AS (PARTITION BY id ORDER BY step)
 ),
@@ -133,13 +136,9 @@ carried AS (
 filled AS (
   SELECT
     *,
-    unnest(
-      range(
-        step,
-        CASE WHEN carried_in + net > 0 OR next_step - step <= 61 THEN next_step ELSE step + 1 END
-      )
-    ) AS filled_step
+    unnest(range(step, filled_to)) AS filled_step
   FROM carried
+  WHERE few_enough((SELECT sum(filled_to - step) FROM carried))
 ),
 answers AS (
   SELECT
@@ -151,7 +150,7 @@ answers AS (
     filled_step = step AS is_own,
     CASE WHEN is_own THEN carried_in ELSE carried_in + net END AS level_in,
     CASE WHEN is_own THEN greatest(level_in, level_in + highest.rise) ELSE level_in END AS peak,
-    -highest.before // 2 AS peak_us,
+    (-highest.before) >> 1 AS peak_us,
     CASE WHEN is_own THEN held_us ELSE 0 END AS held_us,
     CASE WHEN is_own THEN arrivals ELSE 0 END AS arrivals,
     CASE WHEN is_own THEN websockets ELSE 0 END AS websockets,
@@ -174,7 +173,7 @@ losses AS (
 SELECT
   app,
   key,
-  make_timestamptz(filled_step * (1000000::BIGINT * step_seconds)::BIGINT) AS begins_at,
+  make_timestamptz(filled_step * step_us(step_seconds)) AS begins_at,
   peak,
   CASE WHEN peak > 0 THEN make_timestamptz(CASE WHEN level_in = peak THEN begin_us ELSE peak_us END) END AS peak_at,
   (level_in * (finish_us - begin_us) + held_us) / (finish_us - begin_us) AS mean,

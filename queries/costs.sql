@@ -95,7 +95,7 @@ scaled AS (
   GROUP BY app, process
 ),
 quotas AS (
-  SELECT app, split_part(source, '.', 1) AS process, round(arg_max(value, timestamp) / 1048576)::INTEGER AS quota_mb
+  SELECT app, split_part(source, '.', 1) AS process, TRY_CAST(round(arg_max(value, timestamp) / 1048576) AS INTEGER) AS quota_mb
   FROM samples_between(since, until, app_name)
   WHERE kind = 'dyno' AND metric = 'memory_quota'
   GROUP BY ALL

@@ -29,7 +29,7 @@ WITH ledger AS (
   GROUP BY ALL
 ),
 losses AS (
-  SELECT app, utc_hour(timestamp) AS hour, sum(lines_dropped)::BIGINT AS dropped
+  SELECT app, utc_hour(timestamp) AS hour, to_bigint(sum(lines_dropped)) AS dropped
   FROM platform_between(since, until, app_name)
   WHERE lines_dropped > 0
   GROUP BY ALL

@@ -78,7 +78,7 @@ counted AS (
     crawler,
     count(*) AS requests,
     count(DISTINCT route) AS routes,
-    sum(bytes)::BIGINT AS bytes_sent,
+    to_bigint(sum(bytes)) AS bytes_sent,
     sum(coalesce(taken_ms, service_ms)) / 1000 AS worker_seconds,
     count(coalesce(taken_ms, service_ms)) AS timed_requests,
     count(*) FILTER (WHERE status >= 500) AS errors,

@@ -34,9 +34,9 @@ WITH measured AS (
     source,
     kind,
     timestamp,
-    max(value) FILTER (WHERE metric = 'active_connections')::BIGINT AS active,
-    max(value) FILTER (WHERE metric = 'waiting_connections')::BIGINT AS waiting,
-    max(value) FILTER (WHERE metric = 'max_connections')::BIGINT AS logged_limit
+    TRY_CAST(max(value) FILTER (WHERE metric = 'active_connections') AS BIGINT) AS active,
+    TRY_CAST(max(value) FILTER (WHERE metric = 'waiting_connections') AS BIGINT) AS waiting,
+    nullif(TRY_CAST(max(value) FILTER (WHERE metric = 'max_connections') AS BIGINT), 0) AS logged_limit
   FROM samples_between(since, until, app_name)
   WHERE kind IN ('postgres', 'redis') AND metric IN ('active_connections', 'waiting_connections', 'max_connections')
   GROUP BY ALL
@@ -44,7 +44,7 @@ WITH measured AS (
 limited AS (
   SELECT
     *,
-    coalesce(logged_limit, max(logged_limit) OVER (PARTITION BY app, source, kind), plan_limit::BIGINT) AS most
+    coalesce(logged_limit, max(logged_limit) OVER (PARTITION BY app, source, kind), TRY_CAST(plan_limit AS BIGINT)) AS most
   FROM measured
   WHERE active IS NOT NULL
 ),
@@ -152,9 +152,9 @@ answers AS (
       AND refusals.kind = summary.kind
   UNION ALL
   SELECT
-    error('database_connections takes a plan_limit of 1 connection or more; try plan_limit := 20.'),
+    error('database_connections takes a plan_limit of 1 to 1,000,000 connections; try plan_limit := 20.'),
     NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-  WHERE plan_limit::BIGINT < 1
+  WHERE plan_limit IS NOT NULL AND coalesce(TRY_CAST(plan_limit AS DOUBLE) NOT BETWEEN 1 AND 1000000, true)
 )
 SELECT *
 FROM answers

@@ -49,7 +49,7 @@ compared AS MATERIALIZED (
     -- To the microsecond, and the last line is in the window.
     greatest(
       least(
-        minutes::BIGINT * 60000000,
+        (60000000::BIGINT * least(greatest(minutes, 1), 1440))::BIGINT,
         date_diff('microsecond', greatest(previous_at, first_at), changed_at),
         date_diff('microsecond', changed_at, coalesce(next_at, last_at + INTERVAL 1 MICROSECOND))
       ),
@@ -212,5 +212,5 @@ UNION ALL
 SELECT
   error('deploy_impact compares windows of 1 to 1440 minutes; try minutes := 60.'),
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-WHERE coalesce(minutes::BIGINT NOT BETWEEN 1 AND 1440, true)
+WHERE coalesce(minutes NOT BETWEEN 1 AND 1440, true)
 ORDER BY app, changed_at DESC, list_position(['error_share', 'h12_share', 'p50_ms', 'p95_ms', 'memory_mb'], measure);

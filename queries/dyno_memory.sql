@@ -4,7 +4,7 @@
 --   since: First instant looked at (TIMESTAMPTZ, DATE or text, UTC unless it names a zone); NULL is the beginning.
 --   until: First instant no longer looked at; NULL is the end.
 --   app_name: The app asked about; NULL is all apps.
---   step_minutes: Length of a step in minutes, 1 or more; steps are counted from midnight UTC where they divide a day.
+--   step_minutes: Length of a step in whole minutes, 1 to 86400; steps are counted from midnight UTC where they divide a day.
 -- columns:
 --   app VARCHAR: The app.
 --   dyno VARCHAR: The dyno.
@@ -47,7 +47,7 @@ steps AS (
   SELECT
     app,
     dyno,
-    epoch_us(timestamp) // (60000000::BIGINT * greatest(step_minutes, 1)) AS step,
+    epoch_us(timestamp) // (60 * step_us(step_minutes)) AS step,
     count(*) FILTER (WHERE metric = 'memory_total') AS measured,
     quantile_disc(mb, 0.5) FILTER (WHERE metric = 'memory_total') AS total_mb,
     quantile_disc(mb, 0.5) FILTER (WHERE metric = 'memory_rss') AS rss_mb,
@@ -66,7 +66,7 @@ steps AS (
 SELECT
   app,
   dyno,
-  make_timestamptz(step * 60000000 * step_minutes) AS begins_at,
+  make_timestamptz(step * 60 * step_us(step_minutes)) AS begins_at,
   measured,
   total_mb,
   rss_mb,
@@ -82,7 +82,7 @@ LEFT JOIN dyno_quotas(since, until, app_name) AS dyno_quotas USING (app, dyno)
 WHERE peak IS NOT NULL OR r14_errors > 0
 UNION ALL
 SELECT
-  error('The steps of dyno_memory have 1 minute at least; try step_minutes := 60.'),
+  error('dyno_memory counts in steps of 1 to 86400 whole minutes; try step_minutes := 60.'),
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-WHERE coalesce(step_minutes < 1, true)
+WHERE coalesce(step_minutes NOT BETWEEN 1 AND 86400 OR step_minutes % 1 <> 0, true)
 ORDER BY app, dyno, begins_at;

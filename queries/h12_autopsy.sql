@@ -88,6 +88,7 @@ near AS MATERIALIZED (
     CASE WHEN code IN ('H12', 'H27') THEN end_us + 30000000 ELSE end_us END AS gone_us
   FROM served_between(since, until, app_name)
   WHERE app IN (SELECT app FROM waits)
+    AND source = 'heroku'
     AND (
       end_us - logged_start_us > 60000000
       OR (app, dyno, end_us // 60000000) IN (SELECT (app, dyno, minute) FROM busy_minutes)
@@ -134,6 +135,7 @@ alone AS MATERIALIZED (
     SELECT app, route, end_us - logged_start_us AS lasted_us
     FROM served_between(since, until, app_name)
     WHERE (app, coalesce(route, '')) IN (SELECT (app, coalesce(route, '')) FROM begun)
+      AND source = 'heroku'
       AND NOT (app, dyno, end_us // 60000000) IN (SELECT (app, dyno, minute) FROM busy_minutes)
     UNION ALL
     SELECT app, route, end_us - began_us FROM begun WHERE is_near AND is_free
@@ -243,7 +245,7 @@ FROM bursts LEFT JOIN judged USING (app, burst)
 UNION ALL
 -- error() would not be reached from a row of an empty lake; here it is reached whenever a parameter is wrong.
 SELECT
-  error('h12_autopsy takes apart_seconds from 1 to 3600 and free_below from 1, whole numbers both; try apart_seconds := 60, free_below := 4.'),
+  error('h12_autopsy takes apart_seconds from 1 to 3600 and free_below from 1 to 100000, whole numbers both; try apart_seconds := 60, free_below := 4.'),
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-WHERE coalesce(apart_seconds NOT BETWEEN 1 AND 3600 OR apart_seconds % 1 <> 0 OR free_below < 1, true)
+WHERE coalesce(apart_seconds NOT BETWEEN 1 AND 3600 OR apart_seconds % 1 <> 0 OR free_below NOT BETWEEN 1 AND 100000 OR free_below % 1 <> 0, true)
 ORDER BY app, first_at;

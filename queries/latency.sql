@@ -26,6 +26,6 @@ SELECT
   max(service_ms) AS max_ms,
   source
 FROM router_between(since, until, app_name)
-WHERE service_ms IS NOT NULL AND status IS DISTINCT FROM 101
+WHERE service_ms IS NOT NULL AND (dyno IS NOT NULL OR code IS NULL) AND status IS DISTINCT FROM 101
 GROUP BY app, route, source
 ORDER BY requests DESC, app, route, source;

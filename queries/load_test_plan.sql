@@ -53,10 +53,10 @@ SELECT
   p95_ms,
   stop_p95_ms,
   error_share,
-  test_seconds::INTEGER AS duration_seconds,
+  least(greatest(test_seconds, 1), 86400)::INTEGER AS duration_seconds,
   test_requests,
   concurrency,
-  'ab -t ' || test_seconds::INTEGER || ' -n ' || test_requests || ' -c ' || concurrency || ' -s 30 -l '''
+  'ab -t ' || least(greatest(test_seconds, 1), 86400)::INTEGER || ' -n ' || test_requests || ' -c ' || concurrency || ' -s 30 -l '''
     || url || '''' AS command,
   CASE
     WHEN workload = 'write' THEN
@@ -89,11 +89,11 @@ SELECT error('load_test_plan sends to a scheme and a host, nothing more; try tar
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 WHERE NOT is_target_url(target_url)
 UNION ALL
-SELECT error('load_test_plan runs a test for 1 to 86400 seconds; try test_seconds := 60.'),
+SELECT error('load_test_plan runs a test for 1 to 86400 whole seconds; try test_seconds := 60.'),
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-WHERE coalesce(test_seconds::BIGINT NOT BETWEEN 1 AND 86400, true)
+WHERE coalesce(test_seconds NOT BETWEEN 1 AND 86400 OR test_seconds % 1 <> 0, true)
 UNION ALL
-SELECT error('load_test_plan takes milliseconds from 1 up as heavy_from_ms; try heavy_from_ms := 1000.'),
+SELECT error('load_test_plan takes 1 to 86400000 milliseconds as heavy_from_ms; try heavy_from_ms := 1000.'),
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-WHERE coalesce(heavy_from_ms::BIGINT < 1, true)
+WHERE coalesce(heavy_from_ms NOT BETWEEN 1 AND 86400000, true)
 ORDER BY app, in_flight DESC, arrivals_per_second DESC, workload;

@@ -49,8 +49,8 @@ plan AS MATERIALIZED (
   SELECT
     app AS planned_app,
     workload,
-    arrivals_per_second * load_percent / 100 AS planned_per_second,
-    ceil(concurrency * load_percent / 100)::BIGINT AS planned_in_flight,
+    arrivals_per_second * least(greatest(load_percent, 1), 1000) / 100 AS planned_per_second,
+    ceil(concurrency * least(greatest(load_percent, 1), 1000) / 100)::BIGINT AS planned_in_flight,
     mean_ms AS today_mean_ms,
     p95_ms AS today_p95_ms,
     stop_p95_ms,
@@ -101,8 +101,8 @@ figures AS (
     count(*) AS requests,
     count(*) FILTER (WHERE failed) AS errors,
     count(*) * 1000000 / (max(end_us) - min(start_us)) AS reached_per_second,
-    avg(service_ms) AS reached_mean_ms,
-    quantile_disc(service_ms, 0.95) AS reached_p95_ms
+    avg(service_ms) FILTER (WHERE was_served) AS reached_mean_ms,
+    quantile_disc(service_ms, 0.95) FILTER (WHERE was_served) AS reached_p95_ms
   FROM tested
   GROUP BY app, workload
 ),
@@ -237,7 +237,7 @@ WHERE since IS NULL
 UNION ALL
 SELECT error('load_test_verdict takes a step from 1 to 1000 percent; try load_percent := 150.'),
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-WHERE coalesce(load_percent::BIGINT NOT BETWEEN 1 AND 1000, true)
+WHERE coalesce(load_percent NOT BETWEEN 1 AND 1000, true)
 UNION ALL
 SELECT error('load_test_verdict finds no figures in what ab printed; try the whole text, from `This is ApacheBench` on.'),
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL

@@ -4,7 +4,7 @@
 --   since: First instant looked at (TIMESTAMPTZ, DATE or text, UTC unless it names a zone); NULL is the beginning.
 --   until: First instant no longer looked at; NULL is the end.
 --   app_name: The app asked about; NULL is all apps.
---   warm_up_minutes: Minutes of each life left out, in which memory grows anyway; of a life whose start was not seen, they count from its first measurement.
+--   warm_up_minutes: Minutes of each life left out, 0 to 1440, in which memory grows anyway; of a life whose start was not seen, they count from its first measurement.
 -- columns:
 --   app VARCHAR: The app.
 --   dyno VARCHAR: The dyno.
@@ -47,7 +47,7 @@ warm AS (
     app,
     dyno,
     life,
-    coalesce(started_at, min(timestamp)) + warm_up_minutes * INTERVAL 1 MINUTE AS warm_at
+    coalesce(started_at, min(timestamp)) + least(greatest(warm_up_minutes, 0), 1440) * INTERVAL 1 MINUTE AS warm_at
   FROM measured
   GROUP BY app, dyno, life, started_at
 ),
@@ -191,7 +191,7 @@ FROM judged
 WINDOW alike AS (PARTITION BY app, split_part(dyno, '.', 1))
 UNION ALL
 SELECT
-  error('The warm-up of memory_leaks is 0 minutes or more; try warm_up_minutes := 30.'),
+  error('The warm-up of memory_leaks is 0 to 1440 minutes; try warm_up_minutes := 30.'),
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-WHERE coalesce(warm_up_minutes < 0, true)
+WHERE coalesce(warm_up_minutes NOT BETWEEN 0 AND 1440, true)
 ORDER BY app, verdict <> 'leak', slope_mb_per_hour DESC, dyno, life;

@@ -91,7 +91,7 @@ sizes AS (
   FROM answers
   WHERE least(bodies_before, bodies_after) >= 3
     AND bytes_after > 1400
-    AND bytes_after BETWEEN 2.5 * bytes_before AND 6 * bytes_before
+    AND bytes_after BETWEEN 2.5 * bytes_before AND 6.0 * bytes_before
     AND (compressible_name(route) OR NOT regexp_matches(route, '\.[A-Za-z0-9]{1,5}$'))
 ),
 -- Heroku's codes and the load balancer's statuses by what they say: the answer took too long, or there was none. What the
@@ -347,7 +347,7 @@ peaks AS (
     SELECT
       side,
       moment,
-      sum(CASE WHEN moment % 2 = 1 THEN 1 ELSE -1 END) OVER (PARTITION BY side ORDER BY moment)::BIGINT AS level
+      sum(CASE WHEN moment % 2 <> 0 THEN 1 ELSE -1 END) OVER (PARTITION BY side ORDER BY moment)::BIGINT AS level
     FROM moments
   )
   GROUP BY side
@@ -385,8 +385,8 @@ concurrency AS (
       number,
       max(highest.level) FILTER (WHERE NOT later) AS peak_before,
       max(highest.level) FILTER (WHERE later) AS peak_after,
-      make_timestamp(max(-highest.before // 2) FILTER (WHERE NOT later)) AS before_at,
-      make_timestamp(max(-highest.before // 2) FILTER (WHERE later)) AS after_at
+      make_timestamp(max((-highest.before) >> 1) FILTER (WHERE NOT later)) AS before_at,
+      make_timestamp(max((-highest.before) >> 1) FILTER (WHERE later)) AS after_at
     FROM peaks
     GROUP BY number
   )

@@ -44,13 +44,13 @@ levels AS NOT MATERIALIZED (
     id,
     moment,
     end_us,
-    sum(CASE WHEN moment % 2 = 1 THEN 1 ELSE -1 END)
+    sum(CASE WHEN moment % 2 <> 0 THEN 1 ELSE -1 END)
       OVER (PARTITION BY id ORDER BY moment)::BIGINT AS level
   FROM moments
 ),
 -- The largest level, of its arrivals the one that was logged first, of these the first: all in one pass.
 peaks AS (
-  SELECT app, key, highest.level AS peak, -highest.before // 2 AS peak_us
+  SELECT app, key, highest.level AS peak, (-highest.before) >> 1 AS peak_us
   FROM (SELECT id, max({'level': level, 'logged': -end_us, 'before': -moment}) AS highest FROM levels GROUP BY id)
   JOIN groups USING (id)
 ),

@@ -5,7 +5,7 @@
 --   until: First instant no longer looked at; NULL is the end.
 --   app_name: The app asked about; NULL is all apps.
 --   limit_mb: PHP's memory_limit in MB to compute with; NULL is the one in use, or 128 where no line tells it.
---   headroom_percent: How many requests at once to plan for, in percent of the peak; 100 or more.
+--   headroom_percent: How many requests at once to plan for, in percent of the peak, 100 to 1000.
 -- columns:
 --   app VARCHAR: The app.
 --   of_type VARCHAR: The dyno type; Eco and Basic are as standard-1x, Private and Shield dynos as the performance dyno of their letter.
@@ -50,7 +50,7 @@ levels AS NOT MATERIALIZED (
   SELECT
     id,
     moment,
-    sum(CASE WHEN moment % 2 = 1 THEN 1 ELSE -1 END) OVER (PARTITION BY id ORDER BY moment)::BIGINT AS level
+    sum(CASE WHEN moment % 2 <> 0 THEN 1 ELSE -1 END) OVER (PARTITION BY id ORDER BY moment)::BIGINT AS level
   FROM (
     SELECT
       CASE WHEN is_of_app THEN app_id ELSE dyno_id END AS id,
@@ -61,7 +61,7 @@ levels AS NOT MATERIALIZED (
   )
 ),
 peaks AS MATERIALIZED (
-  SELECT app, dyno, highest.level AS peak, make_timestamptz(-highest.before // 2) AS peak_at
+  SELECT app, dyno, highest.level AS peak, make_timestamptz((-highest.before) >> 1) AS peak_at
   FROM (SELECT id, max({'level': level, 'before': -moment}) AS highest FROM levels GROUP BY id)
   JOIN (SELECT app, dyno, dyno_id AS id FROM groups UNION ALL SELECT DISTINCT app, NULL, app_id FROM groups) USING (id)
 ),
@@ -90,8 +90,8 @@ boots AS (
     SELECT
       app,
       timestamp,
-      TRY_CAST(regexp_extract(message, '^Starting php-fpm with (\d+) workers', 1) AS BIGINT) AS workers,
-      megabytes_of(regexp_extract(message, '^PHP memory_limit is (\S+) Bytes$', 1)) AS limit_mb_said,
+      nullif(TRY_CAST(regexp_extract(message, '^Starting php-fpm with (\d+) workers', 1) AS INTEGER), 0) AS workers,
+      nullif(megabytes_of(regexp_extract(message, '^PHP memory_limit is (\S+) Bytes$', 1)), 0) AS limit_mb_said,
       megabytes_of(regexp_extract(message, '^Available RAM is (\S+) Bytes$', 1)) AS ram_mb
     FROM lines_between(since, until, app_name)
     WHERE starts_with(process, 'web.')
@@ -130,7 +130,7 @@ candidates AS MATERIALIZED (
     dynos_then,
     types.*,
     coalesce(quota_mb, ram_mb) = types.memory_mb AS is_now,
-    coalesce(nullif(greatest(limit_mb, 0), 0), limit_mb_said, limit_hit_mb, 128)::DOUBLE AS memory_limit_mb,
+    coalesce(nullif(least(greatest(TRY_CAST(limit_mb AS DOUBLE), 0), 1000000), 0), limit_mb_said, limit_hit_mb, 128)::DOUBLE AS memory_limit_mb,
     CASE
       WHEN limit_mb IS NOT NULL THEN 'given'
       WHEN limit_mb_said IS NOT NULL THEN 'boot'
@@ -138,10 +138,10 @@ candidates AS MATERIALIZED (
       ELSE 'default'
     END AS limit_from,
     coalesce(
-      CASE WHEN limit_mb IS NULL AND is_now THEN boots.workers END,
+      CASE WHEN limit_mb IS NULL AND is_now THEN boots.workers::BIGINT END,
       php_workers(types.memory_mb, cores, memory_limit_mb)
     ) AS workers,
-    ceil(peak * headroom_percent / 100)::BIGINT AS planned
+    ceil(peak * least(greatest(headroom_percent, 100), 1000) / 100)::BIGINT AS planned
   FROM demand
   JOIN serving USING (app)
   LEFT JOIN boots USING (app)
@@ -199,7 +199,8 @@ SELECT
 FROM judged
 UNION ALL
 SELECT
-  error('php_capacity takes a limit_mb above 0 and a headroom_percent of 100 or more; try limit_mb := 128.'),
+  error('php_capacity takes a limit_mb of 1 or more and a headroom_percent of 100 to 1000; try limit_mb := 128.'),
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-WHERE limit_mb <= 0 OR coalesce(headroom_percent < 100, true)
+WHERE (limit_mb IS NOT NULL AND coalesce(TRY_CAST(limit_mb AS DOUBLE) NOT BETWEEN 1 AND 1000000, true))
+  OR coalesce(headroom_percent NOT BETWEEN 100 AND 1000, true)
 ORDER BY app, memory_mb;

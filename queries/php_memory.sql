@@ -32,7 +32,7 @@ SELECT
   count(*) FILTER (WHERE is_tied) AS tied,
   memory_limit_bytes AS limit_bytes,
   max(memory_wanted_bytes) AS wanted_bytes,
-  ceil((memory_limit_bytes + max(memory_wanted_bytes)) / 1048576)::BIGINT AS least_limit_mb,
+  ceil((memory_limit_bytes::HUGEINT + max(memory_wanted_bytes)) / 1048576)::BIGINT AS least_limit_mb,
   CASE
     WHEN quantile_disc(memory_wanted_bytes, 0.5) >= 0.1 * memory_limit_bytes THEN 'one large allocation'
     WHEN max(memory_wanted_bytes) IS NOT NULL THEN 'many small ones'

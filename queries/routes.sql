@@ -45,8 +45,8 @@ counted AS (
     count(timed_ms) AS timed,
     quantile_disc(timed_ms, 0.50) AS p50_ms,
     quantile_disc(timed_ms, 0.95) AS p95_ms,
-    coalesce(sum(timed_ms), 0)::BIGINT AS worked_ms,
-    coalesce(sum(bytes), 0)::BIGINT AS bytes_sent,
+    to_bigint(coalesce(sum(timed_ms), 0)) AS worked_ms,
+    to_bigint(coalesce(sum(bytes), 0)) AS bytes_sent,
     count(DISTINCT path) AS paths,
     min(path) AS example_path,
     source

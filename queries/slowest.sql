@@ -24,10 +24,10 @@ CREATE OR REPLACE MACRO slowest(since := NULL, until := NULL, app_name := NULL, 
 WITH timed AS NOT MATERIALIZED (
   SELECT app, service_ms, timestamp AS ended_at, request_id, method, path, route, dyno, status, code, source
   FROM router_between(since, until, app_name)
-  WHERE service_ms IS NOT NULL AND status IS DISTINCT FROM 101
+  WHERE service_ms IS NOT NULL AND (dyno IS NOT NULL OR code IS NULL) AND status IS DISTINCT FROM 101
 ),
 bars AS MATERIALIZED (
-  SELECT app, source, list_min(max(service_ms, top)) AS bar_ms FROM timed GROUP BY app, source
+  SELECT app, source, list_min(max(service_ms, least(greatest(top, 1), 10000)::BIGINT)) AS bar_ms FROM timed GROUP BY app, source
 )
 SELECT timed.*
 FROM timed JOIN bars
@@ -39,5 +39,5 @@ UNION ALL
 SELECT
   error('slowest shows 1 to 10000 requests; try top := 20.'),
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-WHERE coalesce(top NOT BETWEEN 1 AND 10000, true)
+WHERE coalesce(top NOT BETWEEN 1 AND 10000 OR top % 1 <> 0, true)
 ORDER BY app, source, service_ms DESC, ended_at, request_id, path;

@@ -19,24 +19,29 @@ WITH counted AS (
   SELECT
     app,
     source,
-    epoch_us(timestamp) // (1000000::BIGINT * step_seconds)::BIGINT AS step,
+    epoch_us(timestamp) // step_us(step_seconds) AS step,
     count(*) AS requests,
     count(*) FILTER (WHERE status >= 500 OR (status IS NULL AND code IS NOT NULL)) AS errors,
-    coalesce(sum(bytes), 0)::BIGINT AS bytes_sent
+    to_bigint(coalesce(sum(bytes), 0)) AS bytes_sent
   FROM router_between(since, until, app_name)
   GROUP BY ALL
 ),
-followed AS (
-  SELECT *, lead(step) OVER (PARTITION BY app, source ORDER BY step) AS next_step FROM counted
+followed AS MATERIALIZED (
+  SELECT
+    *,
+    lead(step) OVER (PARTITION BY app, source ORDER BY step) AS next_step,
+    CASE WHEN next_step - step <= 61 THEN next_step ELSE step + 1 END AS filled_to
+  FROM counted
 ),
 -- Each step with requests, and those that follow it without.
 filled AS (
-  SELECT *, unnest(range(step, CASE WHEN next_step - step <= 61 THEN next_step ELSE step + 1 END)) AS filled_step
+  SELECT *, unnest(range(step, filled_to)) AS filled_step
   FROM followed
+  WHERE few_enough((SELECT sum(filled_to - step) FROM followed))
 )
 SELECT
   app,
-  make_timestamptz(filled_step * (1000000::BIGINT * step_seconds)::BIGINT) AS begins_at,
+  make_timestamptz(filled_step * step_us(step_seconds)) AS begins_at,
   CASE WHEN filled_step = step THEN requests ELSE 0 END AS requests,
   CASE WHEN filled_step = step THEN errors ELSE 0 END AS errors,
   CASE WHEN filled_step = step THEN bytes_sent ELSE 0 END AS bytes_sent,

@@ -69,7 +69,7 @@ told AS (
     path,
     count(*) FILTER (WHERE plain) AS requests,
     quantile_disc(bytes, 0.5) FILTER (WHERE plain) AS bytes_each,
-    sum(bytes) FILTER (WHERE plain)::BIGINT AS bytes_sent,
+    to_bigint(sum(bytes) FILTER (WHERE plain)) AS bytes_sent,
     0 AS with_headers,
     min(bytes) FILTER (WHERE plain) AS smallest,
     max(bytes) FILTER (WHERE plain) AS largest,
@@ -128,7 +128,7 @@ grouped AS (
     *,
     CASE
       WHEN is_before THEN 'before'
-      WHEN 2 * bytes > max(bytes) FILTER (WHERE NOT is_before) OVER (PARTITION BY app, path) THEN 'large'
+      WHEN 2::HUGEINT * bytes > max(bytes) FILTER (WHERE NOT is_before) OVER (PARTITION BY app, path) THEN 'large'
       ELSE 'small'
     END AS mode
   FROM sizes
@@ -140,7 +140,7 @@ modes AS MATERIALIZED (
     mode,
     sum(responses)::BIGINT AS requests,
     min(bytes) FILTER (WHERE 2 * running >= in_all) AS bytes_each,  -- the median
-    sum(bytes * responses)::BIGINT AS bytes_sent,
+    to_bigint(sum(bytes::HUGEINT * responses)) AS bytes_sent,
     sum(with_headers)::BIGINT AS with_headers,
     min(bytes) AS smallest,
     max(bytes) AS largest,
@@ -208,9 +208,9 @@ graded AS (
     CASE
       -- Two sizes at a time: it is compressed for whoever asks. Up to 2 % small ones were cut off.
       WHEN NOT apart AND 50 * requests_small > requests + requests_small THEN NULL
-      WHEN smallest >= 2.5 * bytes_at_balancer AND largest <= 6 * bytes_at_balancer THEN 'strong'
-      WHEN smallest >= 2.5 * bytes_before AND largest <= 6 * bytes_before THEN 'strong'
-      WHEN apart AND smallest >= 2.5 * bytes_small AND largest <= 6 * bytes_small THEN 'strong'
+      WHEN smallest >= 2.5 * bytes_at_balancer AND largest <= 6::HUGEINT * bytes_at_balancer THEN 'strong'
+      WHEN smallest >= 2.5 * bytes_before AND largest <= 6::HUGEINT * bytes_before THEN 'strong'
+      WHEN apart AND smallest >= 2.5 * bytes_small AND largest <= 6::HUGEINT * bytes_small THEN 'strong'
       -- Much smaller than before: it is compressed now.
       WHEN largest * 2.5 <= greatest(bytes_at_balancer, bytes_before) THEN NULL
       WHEN largest - smallest <= CASE WHEN with_headers > 0 THEN 300 ELSE 0 END THEN 'likely'
@@ -226,7 +226,7 @@ pages AS (
     path,
     count(*) AS requests,
     quantile_disc(bytes, 0.5) AS bytes_each,
-    sum(bytes)::BIGINT AS bytes_sent,
+    to_bigint(sum(bytes)) AS bytes_sent,
     count(*) FILTER (WHERE coalesce(protocol, 'http') IN ('http', 'https')) AS with_headers,
     min(bytes) AS smallest,
     max(bytes) AS largest,
@@ -251,19 +251,19 @@ judged AS (
   UNION ALL BY NAME
   SELECT pages.* EXCLUDE (lower_bytes, upper_bytes), 'strong' AS evidence
   FROM pages JOIN earlier USING (app, path) ANTI JOIN told USING (app, path)
-  WHERE pages.lower_bytes >= 2.5 * earlier.upper_bytes AND pages.upper_bytes <= 6 * earlier.lower_bytes
+  WHERE pages.lower_bytes >= 2.5 * earlier.upper_bytes AND pages.upper_bytes <= 6::HUGEINT * earlier.lower_bytes
 ),
 files AS (
   SELECT fact.*, parse_filename(fact.path) AS name
   FROM (
-    SELECT unnest(site_files::JSON::STRUCT(path VARCHAR, plain_bytes BIGINT, compressed_bytes BIGINT)[]) AS fact
+    SELECT unnest(TRY_CAST(TRY_CAST(site_files AS JSON) AS STRUCT(path VARCHAR, plain_bytes BIGINT, compressed_bytes BIGINT)[])) AS fact
   )
 ),
 answers AS (
   SELECT fact.path, any_value(fact) AS fact
   FROM (
     SELECT unnest(
-      probed::JSON::STRUCT(path VARCHAR, answer VARCHAR, plain_bytes BIGINT, compressed_bytes BIGINT)[]
+      TRY_CAST(TRY_CAST(probed AS JSON) AS STRUCT(path VARCHAR, answer VARCHAR, plain_bytes BIGINT, compressed_bytes BIGINT)[])
     ) AS fact
   )
   GROUP BY fact.path
@@ -313,13 +313,13 @@ saved AS (
     *,
     CASE
       WHEN evidence = 'refuted' THEN 0
-      WHEN of_one_size AND saving_each IS NOT NULL THEN requests * greatest(saving_each, 0)
-      ELSE greatest(bytes_sent - 1000 * with_headers, 0) * 55 // 100
+      WHEN of_one_size AND saving_each IS NOT NULL THEN to_bigint(requests::HUGEINT * greatest(saving_each, 0))
+      ELSE to_bigint(greatest(bytes_sent - 1000 * with_headers, 0) * 55::HUGEINT // 100)
     END AS saving_low_bytes,
     CASE
       WHEN evidence = 'refuted' THEN 0
-      WHEN of_one_size AND saving_each IS NOT NULL THEN requests * greatest(saving_each, 0)
-      ELSE bytes_sent * 84 // 100
+      WHEN of_one_size AND saving_each IS NOT NULL THEN to_bigint(requests::HUGEINT * greatest(saving_each, 0))
+      ELSE to_bigint(bytes_sent * 84::HUGEINT // 100)
     END AS saving_high_bytes
   FROM settled
 )
@@ -335,17 +335,23 @@ SELECT
   first_at,
   last_at,
   round(days_seen, 2) AS days_seen,
-  CASE WHEN spans.days_seen >= 0.75 THEN round(saving_low_bytes * 30 / spans.days_seen) END::BIGINT AS month_low_bytes,
-  CASE WHEN spans.days_seen >= 0.75 THEN round(saving_high_bytes * 30 / spans.days_seen) END::BIGINT AS month_high_bytes,
-  round(month_low_bytes * 8 / (1e6 * mbit_per_second::DOUBLE), 1) AS month_low_seconds,
-  round(month_high_bytes * 8 / (1e6 * mbit_per_second::DOUBLE), 1) AS month_high_seconds,
+  CASE WHEN spans.days_seen >= 0.75 THEN to_bigint(round(saving_low_bytes * 30.0::DOUBLE / spans.days_seen)) END AS month_low_bytes,
+  CASE WHEN spans.days_seen >= 0.75 THEN to_bigint(round(saving_high_bytes * 30.0::DOUBLE / spans.days_seen)) END AS month_high_bytes,
+  round(month_low_bytes * 8.0::DOUBLE / (1e6 * mbit_per_second::DOUBLE), 1) AS month_low_seconds,
+  round(month_high_bytes * 8.0::DOUBLE / (1e6 * mbit_per_second::DOUBLE), 1) AS month_high_seconds,
   file,
   probe
 FROM saved JOIN spans USING (app)
 UNION ALL
 -- error() would not be reached from a row of an empty lake.
 SELECT
-  error('mbit_per_second is a number above 0; try mbit_per_second := 10.'),
+  error('mbit_per_second is a number from 0.001 to 1000000; try mbit_per_second := 10.'),
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-WHERE coalesce(NOT mbit_per_second::DOUBLE > 0, true)
+WHERE coalesce(TRY_CAST(mbit_per_second AS DOUBLE) NOT BETWEEN 0.001 AND 1000000, true)
+UNION ALL
+SELECT
+  error('site_files and probed are lists in JSON; try --assets DIR or --probe URL, which make them.'),
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+WHERE (site_files IS NOT NULL AND TRY_CAST(TRY_CAST(site_files AS JSON) AS STRUCT(path VARCHAR, plain_bytes BIGINT, compressed_bytes BIGINT)[]) IS NULL)
+  OR (probed IS NOT NULL AND TRY_CAST(TRY_CAST(probed AS JSON) AS STRUCT(path VARCHAR, answer VARCHAR, plain_bytes BIGINT, compressed_bytes BIGINT)[]) IS NULL)
 ORDER BY saving_high_bytes DESC, app, path;

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from drainlake import compression, load_tests
+from drainlake import compression, load_tests, values
 from drainlake.errors import WrongUse
 from drainlake.options import APP, MOMENT, Parsed, load_settings, rows_out
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from duckdb import DuckDBPyConnection
 
     from drainlake.output import Output
@@ -138,13 +141,19 @@ def arguments(question: Question, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _typed(name: str, value: Any, default: str) -> Any:
-    """A number where the parameter's default is one: as text it would be compared as text."""
-    if not isinstance(value, str) or not default.isdigit():
+    """An instant where the name says so, a number where the default is one: as text it would be compared as text."""
+    if not isinstance(value, str):
         return value
+    if name.endswith(("since", "until")):
+        return _read(name, value, lambda text: values.moment(text, datetime.now(UTC)), "7d")
+    return _read(name, value, values.number, default) if default.isdigit() else value
+
+
+def _read(name: str, text: str, parse: Callable[[str], Any], instead: str) -> Any:
     try:
-        return int(value) if value.lstrip("-").isdigit() else float(value)
-    except ValueError:
-        raise WrongUse(f"--param {name}={value} must be a number.", f"--param {name}={default}") from None
+        return parse(text)
+    except ValueError as error:
+        raise WrongUse(f"--param {name}={text} {error}.", f"--param {name}={instead}") from None
 
 
 def _rows(connection: DuckDBPyConnection, question: Question, bound: dict[str, Any]) -> Any:

@@ -72,7 +72,7 @@ SELECT
   epoch_us(timestamp) // 60000000 AS minute,
   coalesce(status >= 500, code IS NOT NULL) AS failed,
   CASE
-    WHEN status = 101 OR (moved AND (failed OR bytes >= 1000000)) THEN NULL
+    WHEN status = 101 OR (dyno IS NULL AND code IS NOT NULL) OR (moved AND (failed OR bytes >= 1000000)) THEN NULL
     ELSE service_ms
   END AS ms,
   status,

@@ -48,7 +48,10 @@ CREATE OR REPLACE MACRO workloads_between(since, until, app_name, heavy_from_ms)
     coalesce(method IN ('GET', 'HEAD'), false) AS is_read,
     route,
     workload_named(
-      coalesce(method IN ('GET', 'HEAD'), false), route, quantile_disc(service_ms, 0.5), heavy_from_ms
+      coalesce(method IN ('GET', 'HEAD'), false),
+      route,
+      quantile_disc(service_ms, 0.5) FILTER (WHERE dyno IS NOT NULL OR code IS NULL),
+      heavy_from_ms
     ) AS workload,
     count(*) AS requests,
     -- The struct orders ties of the time by the path, so that the sample does not depend on the order of files.
@@ -93,4 +96,4 @@ CREATE OR REPLACE MACRO began_us(ended_at, service_time_ms, connect_time_ms) AS
 
 -- A client that went away (499) is no failure of the app, and neither is what it may not have (4xx).
 CREATE OR REPLACE MACRO has_failed(answer, router_level) AS
-  coalesce(answer >= 500, false) OR coalesce(router_level = 'error', false);
+  coalesce(answer >= 500, false) OR coalesce(router_level = 'error' AND answer IS DISTINCT FROM 499, false);

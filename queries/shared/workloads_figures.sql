@@ -10,7 +10,7 @@ logged AS NOT MATERIALIZED (
     app,
     workload,
     timestamp,
-    service_ms,
+    CASE WHEN dyno IS NOT NULL OR code IS NULL THEN service_ms END AS worked_ms,
     -- The minute in which it began.
     began_us(timestamp, service_ms, connect_ms) // 60000000 AS minute,
     has_failed(status, level) AS failed
@@ -24,8 +24,8 @@ figures AS (
   SELECT
     app,
     workload,
-    avg(service_ms) AS mean_ms,
-    quantile_disc(service_ms, 0.95) AS p95_ms,
+    avg(worked_ms) AS mean_ms,
+    quantile_disc(worked_ms, 0.95) AS p95_ms,
     count(*) FILTER (WHERE failed) / count(*) AS error_share
   FROM logged
   GROUP BY app, workload
@@ -71,9 +71,9 @@ SELECT
   is_lower_bound,
   mean_ms,
   p95_ms,
-  least(greatest(2 * p95_ms, p95_ms + 10), 30000)::INTEGER AS stop_p95_ms,
+  least(greatest(2::BIGINT * p95_ms, 10::BIGINT + p95_ms), 30000)::INTEGER AS stop_p95_ms,
   error_share,
-  greatest(ceil(arrivals * test_seconds::BIGINT / 60)::BIGINT, 20 * greatest(coalesce(in_flight, 0), 1)) AS test_requests,
+  greatest(ceil(arrivals * least(greatest(test_seconds, 1), 86400)::BIGINT / 60)::BIGINT, 20 * greatest(coalesce(in_flight, 0), 1)) AS test_requests,
   greatest(coalesce(in_flight, 0), 1) AS concurrency,
   -- What so many at once can send in a second when each takes as long as today.
   1000 * greatest(coalesce(in_flight, 0), 1) / greatest(mean_ms, 1) AS reachable_per_second

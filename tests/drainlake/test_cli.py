@@ -121,6 +121,27 @@ def test_query_takes_the_window_and_parameters(cli: Cli) -> None:
     assert "No rows." in done.stderr
 
 
+def test_query_refuses_a_wrong_parameter_in_the_words_of_the_question(cli: Cli) -> None:
+    """The sentence stands alone, without what DuckDB puts before it, and the remedy is the question's own."""
+    done = cli.run("query", "peak_concurrency", "--param", "per=host")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-2:] == [
+        "drainlake: peak_concurrency counts per 'app', 'dyno' or 'route'.",
+        "Try: per := 'dyno'",
+    ]
+
+
+@pytest.mark.parametrize("given", ["20", "2e1", "20.0"])
+def test_query_reads_a_number_however_it_is_written(cli: Cli, given: str) -> None:
+    """A whole number is one in any notation."""
+    assert cli.good("query", "slowest", "--param", f"top={given}", "--format", "jsonl") == ""
+
+
+def test_query_takes_spans_for_other_moments_too(cli: Cli) -> None:
+    """What --since takes, the beginnings and ends of other periods take."""
+    cli.good("query", "compare_periods", "--since", "1d", "--param", "before_since=7d", "--param", "before_until=6d")
+
+
 def test_sql_prints_rows_in_every_format(cli: Cli) -> None:
     """The same row as table, JSON, JSON lines, CSV, Markdown and Parquet."""
     query = "SELECT 1 AS n, 'a' AS t"

@@ -6,6 +6,8 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import duckdb
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -154,3 +156,17 @@ def figures(spans: list[Span], low: int, high: int) -> tuple[Any, ...]:
     held = sum(min(span.end, high) - max(span.start, low) for span in here)
     arrivals = sum(span.arrived and span.start >= low for span in here)
     return peak, at, held / (high - low), arrivals, any(span.timed_out for span in here)
+
+
+def test_too_many_steps_are_refused(memory: Any) -> None:
+    """Requests a minute apart for 12 days make a million steps of a second each: refused; of a minute they are few."""
+    memory.execute("TRUNCATE rows")
+    memory.execute(
+        "INSERT INTO rows BY NAME SELECT timestamp, 'shop' AS app, 'heroku' AS source, timestamp::DATE AS date"
+        " FROM (SELECT TIMESTAMPTZ '2026-11-01 00:00Z' + n * INTERVAL 1 MINUTE AS timestamp FROM range(16669) AS t (n))"
+    )
+    for question in ("throughput", "concurrency_over_time"):
+        with pytest.raises(duckdb.Error, match="over 1,000,000 rows; try a longer step"):
+            memory.execute(f"FROM {question}(step_seconds := 1)")
+        (steps,) = memory.execute(f"SELECT count(*) FROM {question}(step_seconds := 60)").fetchone()
+        assert steps == 16669
