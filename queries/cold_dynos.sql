@@ -127,29 +127,32 @@ by_route AS (
 days AS (
   SELECT app, greatest((max(last_us) - min(hit.start_us)) / 86400000000, 1) AS days FROM firsts GROUP BY app
 )
-SELECT
-  app,
-  route,
-  CASE
-    WHEN lives < 3 OR later_hits < 5 THEN 'too few'
-    WHEN lives >= 5 AND slow_lives >= 0.8 * lives THEN 'strong'
-    WHEN slow_lives >= 0.75 * lives THEN 'likely'
-    WHEN slower >= 0.75 * lives THEN 'warm-up'
-    ELSE 'none'
-  END AS evidence,
-  lives,
-  slow_lives,
-  first_hits,
-  first_ms,
-  later_hits,
-  later_ms,
-  others_lose_ms,
-  CASE WHEN evidence IN ('strong', 'likely') THEN (wasted_ms / lives)::BIGINT END AS wasted_per_life_ms,
-  CASE WHEN evidence IN ('strong', 'likely') THEN (wasted_ms / days)::BIGINT END AS wasted_per_day_ms
-FROM by_route JOIN days USING (app)
-UNION ALL
-SELECT
-  error('cold_dynos compares the hits per ''route'' or ''path''; try per := ''path''.'),
-  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-WHERE coalesce(per NOT IN ('route', 'path'), true)
+SELECT *
+FROM (
+  SELECT
+    app,
+    route,
+    CASE
+      WHEN lives < 3 OR later_hits < 5 THEN 'too few'
+      WHEN lives >= 5 AND slow_lives >= 0.8 * lives THEN 'strong'
+      WHEN slow_lives >= 0.75 * lives THEN 'likely'
+      WHEN slower >= 0.75 * lives THEN 'warm-up'
+      ELSE 'none'
+    END AS evidence,
+    lives,
+    slow_lives,
+    first_hits,
+    first_ms,
+    later_hits,
+    later_ms,
+    others_lose_ms,
+    CASE WHEN evidence IN ('strong', 'likely') THEN (wasted_ms / lives)::BIGINT END AS wasted_per_life_ms,
+    CASE WHEN evidence IN ('strong', 'likely') THEN (wasted_ms / days)::BIGINT END AS wasted_per_day_ms
+  FROM by_route JOIN days USING (app)
+  UNION ALL
+  SELECT
+    error('cold_dynos compares the hits per ''route'' or ''path''; try per := ''path''.'),
+    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+  WHERE coalesce(per NOT IN ('route', 'path'), true)
+)
 ORDER BY app, list_position(['strong', 'likely', 'warm-up', 'none', 'too few'], evidence), wasted_per_day_ms DESC NULLS LAST, route;

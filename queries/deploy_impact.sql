@@ -186,31 +186,34 @@ answers AS (
   UNION ALL
   FROM quantiles
 )
-SELECT
-  app,
-  changed_at,
-  change,
-  version,
-  measure,
-  CASE
-    WHEN difference_low IS NULL OR difference_high IS NULL THEN 'too few values'
-    WHEN difference_low > CASE measure WHEN 'memory_mb' THEN before / 20 ELSE 0 END THEN 'worse'
-    WHEN difference_high < 0 AND measure <> 'memory_mb' THEN 'better'
-    ELSE 'no difference shown'
-  END AS verdict,
-  before,
-  after,
-  CASE WHEN difference_high IS NOT NULL THEN difference_low END AS difference_low,
-  CASE WHEN difference_low IS NOT NULL THEN difference_high END AS difference_high,
-  coalesce(values_before, 0) AS values_before,
-  coalesce(values_after, 0) AS values_after,
-  window_us / 6e7 AS window_minutes
-FROM compared
-CROSS JOIN (SELECT unnest(['error_share', 'h12_share', 'p50_ms', 'p95_ms', 'memory_mb']) AS measure) AS measures
-LEFT JOIN answers USING (app, changed_at, measure)
-UNION ALL
-SELECT
-  error('deploy_impact compares windows of 1 to 1440 minutes; try minutes := 60.'),
-  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-WHERE coalesce(minutes NOT BETWEEN 1 AND 1440, true)
+SELECT *
+FROM (
+  SELECT
+    app,
+    changed_at,
+    change,
+    version,
+    measure,
+    CASE
+      WHEN difference_low IS NULL OR difference_high IS NULL THEN 'too few values'
+      WHEN difference_low > CASE measure WHEN 'memory_mb' THEN before / 20 ELSE 0 END THEN 'worse'
+      WHEN difference_high < 0 AND measure <> 'memory_mb' THEN 'better'
+      ELSE 'no difference shown'
+    END AS verdict,
+    before,
+    after,
+    CASE WHEN difference_high IS NOT NULL THEN difference_low END AS difference_low,
+    CASE WHEN difference_low IS NOT NULL THEN difference_high END AS difference_high,
+    coalesce(values_before, 0) AS values_before,
+    coalesce(values_after, 0) AS values_after,
+    window_us / 6e7 AS window_minutes
+  FROM compared
+  CROSS JOIN (SELECT unnest(['error_share', 'h12_share', 'p50_ms', 'p95_ms', 'memory_mb']) AS measure) AS measures
+  LEFT JOIN answers USING (app, changed_at, measure)
+  UNION ALL
+  SELECT
+    error('deploy_impact compares windows of 1 to 1440 minutes; try minutes := 60.'),
+    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+  WHERE coalesce(minutes NOT BETWEEN 1 AND 1440, true)
+)
 ORDER BY app, changed_at DESC, list_position(['error_share', 'h12_share', 'p50_ms', 'p95_ms', 'memory_mb'], measure);

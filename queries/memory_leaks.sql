@@ -165,33 +165,36 @@ judged AS (
   LEFT JOIN over USING (app, dyno, life)
   LEFT JOIN dyno_quotas(since, until, app_name) USING (app, dyno)
 )
-SELECT
-  app,
-  dyno,
-  life,
-  started_at,
-  ended_at,
-  verdict,
-  slope AS slope_mb_per_hour,
-  slope_low AS slope_low_mb_per_hour,
-  slope_high AS slope_high_mb_per_hour,
-  first_third AS first_third_mb_per_hour,
-  last_third AS last_third_mb_per_hour,
-  measured_hours,
-  points,
-  last_mb,
-  quota_mb,
-  CASE WHEN verdict = 'leak' THEN CASE WHEN over_us IS NOT NULL THEN 0 ELSE (quota_mb - last_mb) / slope END END
-    AS hours_to_r14,
-  CASE WHEN verdict = 'leak' THEN make_timestamptz(coalesce(over_us, last_at_us + (hours_to_r14 * 3600000000)::BIGINT)) END
-    AS r14_at,
-  count(*) FILTER (WHERE verdict <> 'too short') OVER alike AS lives_alike,
-  count(*) FILTER (WHERE verdict = 'leak') OVER alike AS leaks_alike
-FROM judged
-WINDOW alike AS (PARTITION BY app, split_part(dyno, '.', 1))
-UNION ALL
-SELECT
-  error('The warm-up of memory_leaks is 0 to 1440 minutes; try warm_up_minutes := 30.'),
-  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-WHERE coalesce(warm_up_minutes NOT BETWEEN 0 AND 1440, true)
+SELECT *
+FROM (
+  SELECT
+    app,
+    dyno,
+    life,
+    started_at,
+    ended_at,
+    verdict,
+    slope AS slope_mb_per_hour,
+    slope_low AS slope_low_mb_per_hour,
+    slope_high AS slope_high_mb_per_hour,
+    first_third AS first_third_mb_per_hour,
+    last_third AS last_third_mb_per_hour,
+    measured_hours,
+    points,
+    last_mb,
+    quota_mb,
+    CASE WHEN verdict = 'leak' THEN CASE WHEN over_us IS NOT NULL THEN 0 ELSE (quota_mb - last_mb) / slope END END
+      AS hours_to_r14,
+    CASE WHEN verdict = 'leak' THEN make_timestamptz(coalesce(over_us, last_at_us + (hours_to_r14 * 3600000000)::BIGINT)) END
+      AS r14_at,
+    count(*) FILTER (WHERE verdict <> 'too short') OVER alike AS lives_alike,
+    count(*) FILTER (WHERE verdict = 'leak') OVER alike AS leaks_alike
+  FROM judged
+  WINDOW alike AS (PARTITION BY app, split_part(dyno, '.', 1))
+  UNION ALL
+  SELECT
+    error('The warm-up of memory_leaks is 0 to 1440 minutes; try warm_up_minutes := 30.'),
+    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+  WHERE coalesce(warm_up_minutes NOT BETWEEN 0 AND 1440, true)
+)
 ORDER BY app, verdict <> 'leak', slope_mb_per_hour DESC, dyno, life;

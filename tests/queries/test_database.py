@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -16,7 +17,6 @@ from tests.queries.lakes import write_file, write_lake
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     Opened = Callable[[Path], duckdb.DuckDBPyConnection]
 
@@ -220,3 +220,17 @@ def test_the_file_says_what_its_questions_are(lake: Path, file: Path) -> None:
         rows = connection.execute("SELECT function_name, comment FROM duckdb_functions() WHERE comment IS NOT NULL")
         found = dict(rows.fetchall())
     assert {question.name: question.question for question in questions()}.items() <= found.items()
+
+
+def test_every_question_answers_in_the_command_line_of_duckdb(tmp_path: Path) -> None:
+    """The file opens in another, older client, and all questions there answer, each with what it needs."""
+    home = tmp_path / "lake.duckdb"
+    database.ensure(str(write_lake(tmp_path / "lake", {})), home)
+    asked = "".join(f"SELECT '{item.name}' FROM (SELECT count(*) FROM {item.name}());\n" for item in questions())
+    duckdb_cli = Path(sys.executable).parent / "duckdb"
+    done = subprocess.run(
+        [duckdb_cli, "-readonly", "-bail", "-noheader", "-list", home],
+        input=asked, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split() == [item.name for item in questions()]
