@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 ROUTE_MAX: Final = 200
 SEGMENTS_MAX: Final = 10
 PATH_MAX: Final = 2_000
+PIECE_PATHS: Final = 4_096  # typing takes some 2 KB for a path of many segments
 _ERROR_PAGE: Final = r"^/[45][0-9][0-9](?:\.html?|\.php)?/?$"
 PROBE: Final = ":probe"
 REST: Final = "{rest}"
@@ -85,7 +86,12 @@ def routes(paths: pl.Series, pins: Pins = NO_PINS) -> pl.Series:
 
 
 def distinct_routes(paths: pl.Series, pins: Pins = NO_PINS) -> pl.Series:
-    """As :func:`routes`, for paths that are distinct already and not NULL."""
+    """As :func:`routes`, for paths that are distinct already and not NULL: a flood of them goes in small pieces."""
+    pieces = [_routes_of(paths[start : start + PIECE_PATHS], pins) for start in range(0, paths.len(), PIECE_PATHS)]
+    return pl.concat(pieces) if pieces else paths
+
+
+def _routes_of(paths: pl.Series, pins: Pins) -> pl.Series:
     bare = _before_query(_decode(_before_query(paths.str.slice(0, PATH_MAX))))
     route = _by_distinct(bare, lambda some: _by_distinct(_without_ids(some), _of_bare))
     if pins.routes:
