@@ -117,23 +117,18 @@ class _Place(NamedTuple):
 
 def learn(tally: Tally, known: Rules, pins: Pins = NO_PINS) -> Rules:
     """The known rules and those that the tally shows besides, from the root down: a rule changes what lies below."""
-    rules = known
-    for _ in range(SEGMENTS_MAX):
-        named = tally.named_by(rules, pins).rows
-        found = [rule for place in _places(named) if (rule := _judge(place)) is not None]
-        if not found:
-            break
-        depth = min(rule.under.count("/") for rule in found)
-        wider = merge(rules.rules, (rule for rule in found if rule.under.count("/") == depth))
-        if wider == rules:
-            break
-        rules = wider
+    rules, named = known, tally.named_by(known, pins)
+    for depth in range(SEGMENTS_MAX):
+        found = [rule for place in _places(named.rows, depth) if (rule := _judge(place)) is not None]
+        wider = merge(rules.rules, found)
+        if wider != rules:
+            rules, named = wider, tally.named_by(wider, pins)
     return rules
 
 
-def _places(named: pl.DataFrame) -> Iterator[_Place]:
-    """Places with children enough to be looked at, children by name."""
-    children = _children(named)
+def _places(named: pl.DataFrame, depth: int) -> Iterator[_Place]:
+    """Places so deep that have children enough to be looked at, children by name."""
+    children = _children(named, depth)
     slug = children.filter(pl.col("child") == pl.concat_str(pl.lit(SLUG), "extension"))
     names = children.filter(pl.col("is_name"), pl.col("child") != pl.concat_str(pl.lit(SLUG), "extension"))
     wide = names.group_by("app", "under", "extension").agg(
@@ -147,24 +142,18 @@ def _places(named: pl.DataFrame) -> Iterator[_Place]:
         yield _Place(app, under, ending, tuple(listed), slug_hits or 0)
 
 
-def _children(named: pl.DataFrame) -> pl.DataFrame:
-    """Each child of each place with its hits and the segments below it."""
-    cut = named.filter(pl.col("route").str.starts_with("/")).with_columns(
-        segments=pl.col("route").str.strip_prefix("/").str.split("/")
+def _children(named: pl.DataFrame, depth: int) -> pl.DataFrame:
+    """Each child of each place with its hits and the segments below it; one depth at a time bounds the memory."""
+    segments = pl.col("route").str.strip_prefix("/").str.split("/")
+    under = pl.concat_str(pl.lit("/"), segments.list.head(depth).list.join("/")) if depth else pl.lit("")
+    at = named.filter(pl.col("route").str.starts_with("/"), segments.list.len() > depth).select(
+        "app",
+        "hits",
+        under=under,
+        child=segments.list.get(depth),
+        below=segments.list.get(depth + 1, null_on_oob=True),
     )
-    levels = [pl.DataFrame(schema=_TALLY | {"under": pl.String, "child": pl.String, "below": pl.String})]
-    for depth in range(SEGMENTS_MAX):
-        cut = cut.filter(pl.col("segments").list.len() > depth)
-        before = pl.col("segments").list.head(depth)
-        levels.append(
-            cut.select(
-                *_TALLY.names(),
-                under=pl.when(depth > 0).then(pl.concat_str(pl.lit("/"), before.list.join("/"))).otherwise(pl.lit("")),
-                child=pl.col("segments").list.get(depth),
-                below=pl.col("segments").list.get(depth + 1, null_on_oob=True),
-            )
-        )
-    grouped = pl.concat(levels).group_by("app", "under", "child")
+    grouped = at.group_by("app", "under", "child")
     below = pl.col("below").filter(pl.col("below") != "").unique()
     return grouped.agg(pl.col("hits").sum(), below).with_columns(
         extension=extension(pl.col("child")), is_name=is_name("child"), is_compound=is_compound("child")
