@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 SENTINEL_DATE: Final = "1970-01-01"
 SENTINEL_NAME: Final = "empty-0.parquet"
+NOTE_BYTES_MAX: Final = 4 << 20
 RECENT_DATES: Final = 2  # at start only these are looked through: older ones were settled by the process before
 FILE: Final = re.compile(r"(.+)-(\d{6,})\.parquet")
 DATE_FOLDER: Final = re.compile(r"date=(\d{4}-\d{2}-\d{2})")
@@ -125,7 +126,10 @@ class Lake(Protocol):
         """Note in a table's sentinel that a log has been landed; owners of other partitions may do so too."""
 
     def note(self, name: str) -> bytes | None:
-        """A small file beside the tables; None if it is not there."""
+        """A small file beside the tables; None if it is not there.
+
+        Of one that is no small file at all so much comes back that it is longer than :data:`NOTE_BYTES_MAX`.
+        """
 
     def change_note(self, name: str, change: Callable[[bytes | None], bytes]) -> bytes:
         """Put what ``change`` makes of a note, whole or not at all, and give it; no change of another is lost.

@@ -20,6 +20,7 @@ import polars as pl
 from transforms import durable, parquet
 from transforms.lake import (
     DATE_FOLDER,
+    NOTE_BYTES_MAX,
     RECENT_DATES,
     SENTINEL_DATE,
     SENTINEL_NAME,
@@ -136,7 +137,8 @@ class LocalLake:
     def note(self, name: str) -> bytes | None:
         """A small file beside the tables."""
         try:
-            return (self.path / name).read_bytes()
+            with (self.path / name).open("rb") as file:
+                return file.read(NOTE_BYTES_MAX + 1)
         except FileNotFoundError:
             return None
 

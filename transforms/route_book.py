@@ -7,7 +7,8 @@ written, and every landing begins by reading it: so a lander that starts anew, a
 
 Nothing here is needed for rows to be landed once: a route is no key of anything. A kill loses counts, which come
 again. The note is written whole or not at all, and two landers that learn at once both keep what they learned,
-because rules only grow. A note that cannot be read is told, not fatal, and replaced when something is learned.
+because rules only grow. A note that cannot be read, such as one of a newer version, is told and never written over:
+until it is gone or right, landing goes on with the rules that it has and learns none.
 
 Rows landed before a rule was learned keep their route in files that are full. The tail, which is rewritten anyway,
 is named anew when its footer shows other rules or pins than those of now.
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from transforms.route_learning import Tally, learn
+from transforms.route_learning import MANY, Tally, learn
 from transforms.route_pins import NO_PINS
 from transforms.route_rules import Rules, apply_rules, from_json, merge
 from transforms.routes import distinct_routes
@@ -28,7 +29,6 @@ from transforms.routes import distinct_routes
 if TYPE_CHECKING:
     from transforms.lake import Lake
     from transforms.route_pins import Pins
-    from transforms.route_rules import Rule
 
 NOTE: Final = "_routes.json"
 GROWTH: Final = 0.05
@@ -42,8 +42,8 @@ class RouteBook:
         self.pins = pins
         self.rules = Rules()
         self._tally = Tally()
-        self._learned_from = 0  # routes counted at the last look
-        self._is_fresh = True  # no bite of this landing was counted yet
+        self._note: bytes | None = None  # what the rules are read from
+        self._can_learn = True
 
     @property
     def fingerprint(self) -> str:
@@ -52,13 +52,15 @@ class RouteBook:
         return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:12] if any(texts) else ""
 
     def read(self, lake: Lake) -> str | None:
-        """Take over the lake's rules; gives a sentence when there are some that cannot be read. Raises LakeError."""
-        self._is_fresh = True
-        text = lake.note(NOTE)
+        """Take over the lake's rules; gives a sentence if they cannot be read. Raises LakeError."""
         try:
-            self.rules = from_json(text) if text else Rules()
-        except ValueError as error:
-            return f"the routes learned in {lake.place}/{NOTE} are not used, since that file {error}; remove it."
+            note = lake.note(NOTE)
+            if note != self._note or not self._can_learn:
+                self.rules, self._note, self._can_learn = _rules(note), note, True
+        except (OSError, ValueError) as error:
+            self._can_learn = False
+            why = f"cannot be read ({error.strerror})" if isinstance(error, OSError) else error
+            return f"{lake.place}/{NOTE} is not used for routes, since it {why}; remove it, or update drainlake."
         return None
 
     def learn(self, rows: pl.DataFrame, lake: Lake) -> pl.DataFrame:
@@ -98,19 +100,20 @@ class RouteBook:
         return typed.with_columns(final=apply_rules(typed, self.rules, self.pins))
 
     def _is_due(self) -> bool:
-        """Whether new routes are worth a look at all that was counted: some, once in a landing; many, at any bite."""
-        new = self._tally.rows.height - self._learned_from
-        is_due = new > (0 if self._is_fresh else GROWTH * self._learned_from)
-        self._is_fresh = False
-        return is_due
+        """Whether enough routes are new for a look at all that was counted: it costs as much as a small landing."""
+        new = self._tally.new
+        return self._can_learn and (new >= MANY or new > GROWTH * (self._tally.rows.height - new))
 
     def _keep(self, wider: Rules, lake: Lake) -> None:
         """Take rules over into the lake and the tally. If the lake refuses, the next bite tries again."""
         if wider != self.rules:
-            note = lake.change_note(NOTE, lambda before: merge(_readable(before), wider.rules).to_json())
-            self.rules = from_json(note)
-            self._tally = self._tally.named_by(self.rules, self.pins)
-        self._learned_from = self._tally.rows.height
+            try:
+                self._note = lake.change_note(NOTE, lambda before: merge(_rules(before).rules, wider.rules).to_json())
+            except ValueError:  # another version of drainlake was first; the next landing tells
+                self._can_learn = False
+                return
+            self.rules = _rules(self._note)
+        self._tally = self._tally.named_by(self.rules, self.pins)
 
 
 def _key(rows: pl.DataFrame) -> list[str]:
@@ -130,8 +133,5 @@ def _are_missing(rows: pl.DataFrame) -> bool:
     return bool(rows.select((pl.col("route").is_null() & pl.col("path").is_not_null()).any()).item())
 
 
-def _readable(text: bytes | None) -> tuple[Rule, ...]:
-    try:
-        return from_json(text).rules if text else ()
-    except ValueError:
-        return ()
+def _rules(note: bytes | None) -> Rules:
+    return Rules() if note is None else from_json(note)

@@ -2,20 +2,17 @@
 
 The first step (``routes``) types a segment by its look; that a lone word such as ``/tag/php`` is a value shows only
 beside its siblings. A :class:`Tally` counts the typed routes that were answered well, and :func:`learn` looks at each
-place of each app, from the root down:
+place of each app, from the root down. It decides so:
 
-* **many**: at least :data:`MANY` children that can be names (no numbers, code files or words such as ``new``).
-* **flat**: what *stands apart* stays literal: children with more than 5 % of the place's hits and three times
-  those of the next. A share alone would not do: the hits of real pages fall like 1, 1/2, 1/3, and the first
-  of 500 posts has 15 %. No other child may have more than 40 %.
-* **alike**: below the children come the same segments (``/u/{slug}/posts``), or nothing, or names again. One that has a
-  crowd of its own below (``/blog/tag/…`` among posts) is a place, not a name, and stays literal.
-
-Where developers put routes side by side (the root, right below a language, ``/api/v1`` or ``/admin``) single words
-stay and so does whatever has places below it, and other names must be :data:`MANY_IN_CODE`. Where children have numbers
-below, like the collections of an API, single words stay and other names must be as many. Right below a name
-(``/repos/{slug}/issues``) single words must be as many. Where the first step has found slugs already, a few
-more names that are more than a word are enough.
+1. At least :data:`MANY` children that can be names (no numbers, code files or words such as ``new``) are one
+   ``{slug}``, if below them come the same segments, or nothing, or so many that they are names again.
+2. Literal stays a child with a crowd of its own below where few others have anything (``/blog/tag/…`` among posts),
+   and a word that stands apart: more than 5 % of the hits and three times those of the next (hits of real pages fall
+   like 1, 1/2, 1/3, so a share alone would not do).
+3. Where developers put routes side by side (the root, right below a language, ``/api/v1`` or ``/admin``; and where
+   children have numbers below, like the collections of an API) single words stay, and other names must be
+   :data:`MANY_IN_CODE`. Elsewhere, beside slugs that the first step found, :data:`MANY_BESIDE_SLUGS` that are more
+   than a word are enough.
 
 Only answers 200 to 299 and 304 count, so that what scanners ask for teaches nothing. The same tally gives the same
 rules in whatever order its rows came. Bounded: the busiest :data:`APP_ROUTES_MAX` routes of an app and
@@ -43,6 +40,7 @@ from transforms.route_rules import (
     is_name,
     merge,
 )
+from transforms.routes import SEGMENTS_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -61,33 +59,36 @@ FEW_SHARE: Final = 0.2
 CROWD: Final = 3
 ROUTES_MAX: Final = 40_000
 APP_ROUTES_MAX: Final = 5_000
-DEPTH_MAX: Final = 10
 
 _CODE_PLACE: Final = re.compile(
     r"(?i)v?\d+(?:\.\d+)*|[a-z]{2}(?:[-_][a-z]{2})?|api|rest|rpc|graphql|admin|administrator|backend|backoffice|manage|"
     r"dashboard|internal|ajax|actions?|app|web|site|public|static|assets|build|index\.php|account|konto|my|me|"
     r"settings|auth|oauth2?|checkout|wp-json|_next|_nuxt"
 )
-_PAGE: Final = {"", ".html", ".htm", ".xhtml", ".json", ".xml"}  # what a route may end with; no image or archive
 _TYPED: Final = re.compile(r"\{(?:id|uuid|hex|date)\}")
 
 _TALLY: Final = pl.Schema({"app": pl.String, "route": pl.String, "hits": pl.Int64})
 
 
 class Tally:
-    """Hits of typed routes per app: the columns ``app``, ``route``, ``hits``; never changed, only replaced."""
+    """Hits of typed routes per app: the columns ``app``, ``route``, ``hits``; never changed, only replaced.
 
-    def __init__(self, rows: pl.DataFrame | None = None) -> None:
+    ``new`` counts the routes that came since rules were last looked for, those that the bounds left out included.
+    """
+
+    def __init__(self, rows: pl.DataFrame | None = None, new: int = 0) -> None:
         self.rows = pl.DataFrame(schema=_TALLY) if rows is None else rows
+        self.new = new
 
     def add(self, more: pl.DataFrame) -> Tally:
         """This tally and rows with the same columns; beyond the bounds the routes with fewest hits go."""
         joined = pl.concat([self.rows, more.select(_TALLY.names()).cast(_TALLY)])
-        return Tally(_bound(joined.group_by("app", "route").agg(pl.col("hits").sum())))
+        whole = joined.group_by("app", "route").agg(pl.col("hits").sum())
+        return Tally(_bound(whole), self.new + whole.height - self.rows.height)
 
     def named_by(self, rules: Rules, pins: Pins = NO_PINS) -> Tally:
-        """This tally with the routes that rules make of its routes."""
-        return Tally().add(self.rows.with_columns(route=apply_rules(self.rows, rules, pins)))
+        """This tally with the routes that rules make of its routes, none of them new."""
+        return Tally(Tally().add(self.rows.with_columns(route=apply_rules(self.rows, rules, pins))).rows)
 
 
 def _bound(rows: pl.DataFrame) -> pl.DataFrame:
@@ -116,23 +117,18 @@ class _Place(NamedTuple):
 
 def learn(tally: Tally, known: Rules, pins: Pins = NO_PINS) -> Rules:
     """The known rules and those that the tally shows besides, from the root down: a rule changes what lies below."""
-    rules = known
-    for _ in range(DEPTH_MAX):
-        named = tally.named_by(rules, pins).rows
-        found = [rule for place in _places(named) if (rule := _judge(place)) is not None]
-        if not found:
-            break
-        depth = min(rule.under.count("/") for rule in found)
-        wider = merge(rules.rules, (rule for rule in found if rule.under.count("/") == depth))
-        if wider == rules:
-            break
-        rules = wider
+    rules, named = known, tally.named_by(known, pins)
+    for depth in range(SEGMENTS_MAX):
+        found = [rule for place in _places(named.rows, depth) if (rule := _judge(place)) is not None]
+        wider = merge(rules.rules, found)
+        if wider != rules:
+            rules, named = wider, tally.named_by(wider, pins)
     return rules
 
 
-def _places(named: pl.DataFrame) -> Iterator[_Place]:
-    """Places with children enough to be looked at, children by name."""
-    children = _children(named)
+def _places(named: pl.DataFrame, depth: int) -> Iterator[_Place]:
+    """Places so deep that have children enough to be looked at, children by name."""
+    children = _children(named, depth)
     slug = children.filter(pl.col("child") == pl.concat_str(pl.lit(SLUG), "extension"))
     names = children.filter(pl.col("is_name"), pl.col("child") != pl.concat_str(pl.lit(SLUG), "extension"))
     wide = names.group_by("app", "under", "extension").agg(
@@ -146,24 +142,18 @@ def _places(named: pl.DataFrame) -> Iterator[_Place]:
         yield _Place(app, under, ending, tuple(listed), slug_hits or 0)
 
 
-def _children(named: pl.DataFrame) -> pl.DataFrame:
-    """Each child of each place with its hits and the segments below it."""
-    cut = named.filter(pl.col("route").str.starts_with("/")).with_columns(
-        segments=pl.col("route").str.strip_prefix("/").str.split("/")
+def _children(named: pl.DataFrame, depth: int) -> pl.DataFrame:
+    """Each child of each place with its hits and the segments below it; one depth at a time bounds the memory."""
+    segments = pl.col("route").str.strip_prefix("/").str.split("/")
+    under = pl.concat_str(pl.lit("/"), segments.list.head(depth).list.join("/")) if depth else pl.lit("")
+    at = named.filter(pl.col("route").str.starts_with("/"), segments.list.len() > depth).select(
+        "app",
+        "hits",
+        under=under,
+        child=segments.list.get(depth),
+        below=segments.list.get(depth + 1, null_on_oob=True),
     )
-    levels = [pl.DataFrame(schema=_TALLY | {"under": pl.String, "child": pl.String, "below": pl.String})]
-    for depth in range(DEPTH_MAX):
-        cut = cut.filter(pl.col("segments").list.len() > depth)
-        before = pl.col("segments").list.head(depth)
-        levels.append(
-            cut.select(
-                *_TALLY.names(),
-                under=pl.when(depth > 0).then(pl.concat_str(pl.lit("/"), before.list.join("/"))).otherwise(pl.lit("")),
-                child=pl.col("segments").list.get(depth),
-                below=pl.col("segments").list.get(depth + 1, null_on_oob=True),
-            )
-        )
-    grouped = pl.concat(levels).group_by("app", "under", "child")
+    grouped = at.group_by("app", "under", "child")
     below = pl.col("below").filter(pl.col("below") != "").unique()
     return grouped.agg(pl.col("hits").sum(), below).with_columns(
         extension=extension(pl.col("child")), is_name=is_name("child"), is_compound=is_compound("child")
@@ -174,15 +164,16 @@ def _judge(place: _Place) -> Rule | None:
     """The rule for a place, or None where its children are no names."""
     held = _crowded(place.children)
     names = [child for child in place.children if child.name not in held]
-    leaf = place.extension in _PAGE and _is_code_place(place.under)
+    leaf = _is_code_place(place.under)
     if leaf:
         names = [child for child in names if child.below <= VIEWS]
     for compound, needed in _demands(place, names, in_code=leaf or _have_numbers_below(names)):
         some = [child for child in names if child.is_compound or not compound]
         apart = {child.name for child in _apart(some, place.slug_hits)}
         some = [child for child in some if child.name not in apart]
-        if len(some) >= needed and _is_flat(some, place.slug_hits) and _are_alike(some):
-            keep = frozenset(sorted(held | apart)[:KEEP_MAX])
+        if len(some) >= needed and _are_alike(some):
+            kept = sorted((-child.hits, child.name) for child in place.children if child.name in held | apart)
+            keep = frozenset(name for _, name in kept[:KEEP_MAX])
             return Rule(place.app, place.under, place.extension, compound=compound, leaf=leaf, keep=keep)
     return None
 
@@ -191,10 +182,8 @@ def _demands(place: _Place, names: list[Child], *, in_code: bool) -> list[tuple[
     """What to look for, in this order: whether only at names that are compound, and how many there must be."""
     beside_slugs = place.slug_hits >= SLUGS_SHARE * (place.slug_hits + sum(child.hits for child in names))
     if in_code:
-        return [(True, MANY if beside_slugs else MANY_IN_CODE)]
-    below_name = place.under.endswith("}")
-    many = (False, MANY_IN_CODE if below_name else MANY)
-    return [many, (True, MANY_BESIDE_SLUGS if beside_slugs else MANY)]
+        return [(True, MANY_IN_CODE)]
+    return [(False, MANY), (True, MANY_BESIDE_SLUGS if beside_slugs else MANY)]
 
 
 def _is_code_place(under: str) -> bool:
@@ -211,22 +200,17 @@ def _have_numbers_below(children: Iterable[Child]) -> bool:
 
 
 def _crowded(children: tuple[Child, ...]) -> set[str]:
-    """Where few have anything below, those with numbers or a crowd below that no other has."""
+    """Where few have anything below, those with a crowd below."""
     deep = [child for child in children if child.below]
     if len(deep) > FEW_SHARE * len(children):
         return set()
-    owners = Counter(name for child in deep for name in child.below)
-    return {child.name for child in deep if _has_crowd({name for name in child.below if owners[name] == 1})}
-
-
-def _has_crowd(own: set[str]) -> bool:
-    return len(own) >= CROWD or any(name.startswith("{") for name in own)
+    return {child.name for child in deep if len(child.below - VIEWS) >= CROWD}
 
 
 def _apart(children: list[Child], slug_hits: int) -> list[Child]:
-    """The busiest, down to the last gap: above it a share that is heavy, below it hits three times fewer.
+    """The busiest words, down to the last gap: above it a share that is heavy, below it hits three times fewer.
 
-    Among names that are more than a word another such name is no route of the code, however busy within reason.
+    A busy name that is more than a word is a name all the same, within reason.
     """
     total = slug_hits + sum(child.hits for child in children)
     falling = sorted(children, key=lambda child: (-child.hits, child.name))
@@ -236,14 +220,8 @@ def _apart(children: list[Child], slug_hits: int) -> list[Child]:
         for index, (one, following) in enumerate(zip(heavy, falling[1:], strict=False), 1)
         if one.hits >= APART_TIMES * following.hits
     ]
-    mostly_compound = 2 * sum(child.is_compound for child in children) > len(children)
     found = falling[: gaps[-1]] if gaps else []
-    return [one for one in found if not (mostly_compound and one.is_compound) or one.hits > SHARE_MAX * total]
-
-
-def _is_flat(children: list[Child], slug_hits: int) -> bool:
-    total = slug_hits + sum(child.hits for child in children)
-    return max(child.hits for child in children) <= SHARE_MAX * total
+    return [one for one in found if not one.is_compound or one.hits > SHARE_MAX * total]
 
 
 def _are_alike(children: list[Child]) -> bool:
@@ -253,5 +231,4 @@ def _are_alike(children: list[Child]) -> bool:
         return True
     owners = Counter(name for child in deep for name in child.below)
     shared = sum(count * count for count in owners.values()) / (owners.total() * len(deep))
-    named = sum(not name.isalpha() for name in owners)
-    return shared >= ALIKE_MIN or 2 * named >= len(owners) or len(owners) >= MANY_IN_CODE
+    return shared >= ALIKE_MIN or len(owners) >= MANY_IN_CODE

@@ -4,8 +4,9 @@ A rule belongs to one app and one place (``/blog``) and says: what comes next an
 ``{slug}``. Rules work on routes whose segments are typed already, so what was one route for two sources stays
 one. Numbers, dates, UUIDs and the like keep their name: they tell more than ``{slug}`` does.
 
-Rules only grow: two landers that learned apart are joined by :func:`merge`, in any order, to the same rules.
-They are kept as JSON (:meth:`Rules.to_json`), to be read and deleted by people.
+Rules only grow, up to bounds for each app and for all: what there is stays, so that nobody who makes up paths can drive
+out the rules of real ones. Landers that learned apart are joined by :func:`merge`. Rules are kept as JSON
+(:meth:`Rules.to_json`), to be read and deleted by people.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import hashlib
 import json
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
 from transforms.route_pins import NO_PINS
-from transforms.routes import ROUTE_MAX
+from transforms.routes import ROUTE_MAX, SEGMENTS_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,6 +34,7 @@ RULES_MAX: Final = 2_000
 APP_RULES_MAX: Final = 200
 KEEP_MAX: Final = 50
 CHARACTERS_MAX: Final = 200_000  # of all rules: at most four bytes each, so that what is written can be read again
+APP_CHARACTERS_MAX: Final = 40_000
 JSON_MAX_BYTES: Final = 2 << 20
 _VERSION: Final = 1
 
@@ -58,7 +62,6 @@ WORDS: Final = (
 VIEWS: Final = frozenset({"feed", "rss", "atom", "amp", "embed", "print", "page", "pages", "edit", "preview"})
 # A child that the rules never touch; `{slug}`, `{token}` and `order-{id}` may be any name.
 _KNOWN: Final = r"^(?:|:probe|\{rest\}|\{(?:id|date|uuid|hex|email)\}(?:\.[A-Za-z][A-Za-z0-9]{0,4})?)$"
-_WORD_FILE: Final = r"(?i)^(?:index|search|login)\."
 _PLAIN: Final = r"^\p{L}*$"
 
 
@@ -94,7 +97,7 @@ class Rule:
 
     def join(self, other: Rule) -> Rule:
         """The rule that does what either does, for the same place."""
-        keep = frozenset(sorted(self.keep | other.keep)[:KEEP_MAX])
+        keep = self.keep.union(sorted(other.keep - self.keep)[: max(KEEP_MAX - len(self.keep), 0)])
         compound, leaf = self.compound and other.compound, self.leaf and other.leaf
         return Rule(*self.place, compound=compound, leaf=leaf, keep=keep)
 
@@ -105,7 +108,7 @@ class Rules:
 
     rules: tuple[Rule, ...] = ()
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """A short name of exactly these rules, the same in every process; empty without any."""
         return hashlib.sha256(self.to_json()).hexdigest()[:12] if self.rules else ""
@@ -129,20 +132,20 @@ class Rules:
 
 
 def merge(*parts: Iterable[Rule]) -> Rules:
-    """The union, in order of places; what goes beyond the bounds is left out."""
-    found: dict[tuple[str, str, str], Rule] = {}
-    for rule in (rule for part in parts for rule in part):
-        known = found.get(rule.place)
-        found[rule.place] = known.join(rule) if known else rule
+    """The union, in order of places; of what goes beyond the bounds the parts and rules that come first stay."""
+    kept: dict[tuple[str, str, str], Rule] = {}
     counts: Counter[str] = Counter()
-    characters = 0
-    kept = []
-    for rule in (found[place] for place in sorted(found)):
-        counts[rule.app] += 1
-        characters += rule.characters
-        if counts[rule.app] <= APP_RULES_MAX and characters <= CHARACTERS_MAX:
-            kept.append(rule)
-    return Rules(tuple(kept[:RULES_MAX]))
+    characters: Counter[str] = Counter()
+    for rule in chain.from_iterable(parts):
+        known = kept.get(rule.place)
+        wider = known.join(rule) if known else rule
+        more = wider.characters - (known.characters if known else 0)
+        has_room = more <= min(APP_CHARACTERS_MAX - characters[rule.app], CHARACTERS_MAX - characters.total())
+        if has_room and (known or (counts[rule.app] < APP_RULES_MAX and len(kept) < RULES_MAX)):
+            kept[rule.place] = wider
+            characters[rule.app] += more
+            counts[rule.app] += known is None
+    return Rules(tuple(kept[place] for place in sorted(kept)))
 
 
 def from_json(text: bytes) -> Rules:
@@ -151,17 +154,22 @@ def from_json(text: bytes) -> Rules:
         raise ValueError(f"has more than {JSON_MAX_BYTES >> 20} MiB")
     try:
         found = json.loads(text)
-        if found["version"] != _VERSION:
-            raise ValueError(f"is of version {found['version']!r}, not {_VERSION}")
-        return merge(_rule(row) for row in found["rules"])
-    except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        version = found["version"]
+        rules = merge(map(_rule, found["rules"])) if version == _VERSION else None
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"holds no rules ({type(error).__name__})") from error
+    if rules is None:
+        raise ValueError(f"is of version {version!r:.20}, not {_VERSION}")
+    return rules
 
 
 def _rule(row: dict[str, Any]) -> Rule:
     app, under, ending, *keep = texts = [row["app"], row["under"], row["extension"], *row["keep"]]
-    if not all(isinstance(text, str) and len(text) <= ROUTE_MAX for text in texts):
-        raise TypeError("a rule holds something else than short texts")
+    if not all(isinstance(text, str) and len(text) <= ROUTE_MAX for text in texts) or len(keep) > KEEP_MAX:
+        raise TypeError("a rule holds something else than a few short texts")
+    "".join(texts).encode()  # half a surrogate pair is no text: no column takes it
+    if under.count("/") >= SEGMENTS_MAX:
+        raise ValueError("no place lies so deep")
     return Rule(app, under, ending, compound=row["compound"] is True, leaf=row["leaf"] is True, keep=frozenset(keep))
 
 
@@ -232,8 +240,8 @@ def is_view_or_nothing(column: str) -> pl.Expr:
 def is_name(column: str) -> pl.Expr:
     """Whether a typed segment can be one of many names: no number or the like, no file or word of the code."""
     child = pl.col(column)
-    is_word = child.str.contains(WORDS) | child.str.contains(_WORD_FILE)
-    return child.is_not_null() & ~(child.str.contains(_KNOWN) | child.str.contains(CODE_FILE) | is_word)
+    is_code = child.str.contains(WORDS) | child.str.contains(CODE_FILE)
+    return child.is_not_null() & ~(child.str.contains(_KNOWN) | is_code)
 
 
 def is_compound(column: str) -> pl.Expr:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 ROUTE_MAX: Final = 200
 SEGMENTS_MAX: Final = 10
 PATH_MAX: Final = 2_000
+PIECE_PATHS: Final = 4_096  # typing takes some 2 KB for a path of many segments
 _ERROR_PAGE: Final = r"^/[45][0-9][0-9](?:\.html?|\.php)?/?$"
 PROBE: Final = ":probe"
 REST: Final = "{rest}"
@@ -85,16 +86,25 @@ def routes(paths: pl.Series, pins: Pins = NO_PINS) -> pl.Series:
 
 
 def distinct_routes(paths: pl.Series, pins: Pins = NO_PINS) -> pl.Series:
-    """As :func:`routes`, for paths that are distinct already and not NULL."""
-    bare = _before_query(_decode(_before_query(paths.str.slice(0, PATH_MAX))))
+    """As :func:`routes`, for paths that are distinct already and not NULL: a flood of them goes in small pieces."""
+    encoded = _before_query(paths.str.slice(0, PATH_MAX))
+    route = _by_distinct(encoded, lambda distinct: _in_pieces(distinct, pins))
+    return pl.select(pl.coalesce(route, paths).str.slice(0, ROUTE_MAX)).to_series()
+
+
+def _in_pieces(encoded: pl.Series, pins: Pins) -> pl.Series:
+    starts = range(0, encoded.len(), PIECE_PATHS)
+    return pl.concat([_of_encoded(encoded[start : start + PIECE_PATHS], pins) for start in starts] or [encoded])
+
+
+def _of_encoded(encoded: pl.Series, pins: Pins) -> pl.Series:
+    """Routes of paths without query string; NULL for what is no path."""
+    bare = _before_query(_decode(encoded))
     route = _by_distinct(bare, lambda some: _by_distinct(_without_ids(some), _of_bare))
     if pins.routes:
         found = _by_distinct(bare, pins.find)
         route = found.zip_with(found.is_not_null(), route)
-    cut = pl.DataFrame({"path": paths, "route": route}).select(
-        pl.when(bare.str.starts_with("/")).then("route").otherwise("path").str.slice(0, ROUTE_MAX).alias("route")
-    )
-    return cut["route"]
+    return route.set(~bare.str.starts_with("/"), None)
 
 
 def _by_distinct(texts: pl.Series, work: Callable[[pl.Series], pl.Series]) -> pl.Series:

@@ -23,6 +23,7 @@ from tests.transforms.backlog import DISTINCT_ROWS, append_backlog, router_rows
 from transforms import parquet
 from transforms.landing import land_once
 from transforms.locallake import LocalLake
+from transforms.route_book import RouteBook
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,14 +48,14 @@ def bare(home: Path, rows: int) -> int:
 
 
 def tail(home: Path, rows: int) -> int:
-    """Land small batches into a large tail; the rows counted are those rewritten."""
+    """Land small batches into a large tail, with one book of routes as the lander; counts the rows rewritten."""
     del rows
-    log, lake = EmbeddedLog(home / "tail.db"), LocalLake(home / "tail-lake")
+    log, lake, book = EmbeddedLog(home / "tail.db"), LocalLake(home / "tail-lake"), RouteBook()
     batch = log.read("router", "e0", 0, rows_max=1, bytes_max=1)[0]
-    land_once(log, lake, file_rows=FILE_ROWS)
+    land_once(log, lake, file_rows=FILE_ROWS, book=book)
     for _ in range(TAIL_LANDINGS):
         log.append([NewEntry(batch.table, batch.app, batch.rows, batch.payload)])
-        land_once(log, lake, file_rows=FILE_ROWS)
+        land_once(log, lake, file_rows=FILE_ROWS, book=book)
     return TAIL_ROWS * TAIL_LANDINGS
 
 

@@ -45,9 +45,14 @@ def router_rows(count: int) -> pl.DataFrame:
     )
 
 
+def append(log: EventLog, rows: pl.DataFrame, *, entry_rows: int = 5_000, times: int = 1) -> None:
+    """Append router rows in entries of ``entry_rows``, all of them so many times."""
+    entries = [NewEntry("router", "shop", piece.height, payload(piece)) for piece in rows.iter_slices(entry_rows)]
+    for _ in range(times):
+        log.append(entries)
+
+
 def append_backlog(log: EventLog, rows: int, *, entry_rows: int = 5_000) -> None:
     """Append entries of ``entry_rows`` router rows until the log holds ``rows`` of them."""
     distinct = router_rows(min(rows, DISTINCT_ROWS))
-    entries = [NewEntry("router", "shop", piece.height, payload(piece)) for piece in distinct.iter_slices(entry_rows)]
-    for _ in range(rows // distinct.height):
-        log.append(entries)
+    append(log, distinct, entry_rows=entry_rows, times=rows // distinct.height)

@@ -6,23 +6,21 @@ import errno
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import polars as pl
 import pytest
 
 from ingest.eventlog.embedded import EmbeddedLog
-from tests.transforms.backlog import append_backlog
+from tests.transforms.backlog import append, append_backlog, router_rows
 from tests.transforms.lines import append_requests, landed_ids
 from tests.transforms.memory_log import MemoryLog
 from transforms import parquet
 from transforms.landing import land_once
 from transforms.locallake import LocalLake
 
-if TYPE_CHECKING:
-    import polars as pl
-
 RSS_MAX_MB = 400
 BACKLOG_ROWS = 2_000_000
+FLOOD_ROWS = 100_000
 
 # The peak of this program alone: ru_maxrss of a child begins at what its parent had when it was started.
 LANDER = """
@@ -37,16 +35,34 @@ print(landed.rows["router"], int(peak) // 1024)
 """
 
 
+def land(home: Path) -> tuple[int, int]:
+    """The router rows that a process of its own landed, and the most memory it held in MB."""
+    command = [sys.executable, "-c", LANDER, str(home / "log.db"), str(home / "lake")]
+    root = Path(__file__).parents[2]
+    answer = subprocess.run(command, check=True, cwd=root, capture_output=True, text=True, timeout=120)
+    landed, peak_mb = map(int, answer.stdout.split())
+    return landed, peak_mb
+
+
 def test_long_backlog_lands_in_little_memory(tmp_path: Path) -> None:
     """Two million router rows land in a process that stays under 400 MB."""
     log = EmbeddedLog(tmp_path / "log.db")
     append_backlog(log, BACKLOG_ROWS)
     log.close()
-    command = [sys.executable, "-c", LANDER, str(tmp_path / "log.db"), str(tmp_path / "lake")]
-    root = Path(__file__).parents[2]
-    answer = subprocess.run(command, check=True, cwd=root, capture_output=True, text=True, timeout=120)
-    landed, peak_mb = map(int, answer.stdout.split())
+    landed, peak_mb = land(tmp_path)
     assert landed == BACKLOG_ROWS
+    assert peak_mb < RSS_MAX_MB
+
+
+def test_flood_of_long_unlike_paths_lands_in_little_memory(tmp_path: Path) -> None:
+    """The same for paths that a scanner makes up, each of many segments and none twice: naming them takes most."""
+    log = EmbeddedLog(tmp_path / "log.db")
+    number = pl.int_range(FLOOD_ROWS).cast(pl.UInt64)
+    path = pl.format("/a{}%C3%A4/b{}-x/c{}.html/d{}.json/e{}/f{}-ab-c/g{}/h{}/{}", *(number.hash(k) for k in range(9)))
+    append(log, router_rows(FLOOD_ROWS).with_columns(path=path))
+    log.close()
+    landed, peak_mb = land(tmp_path)
+    assert landed == FLOOD_ROWS
     assert peak_mb < RSS_MAX_MB
 
 

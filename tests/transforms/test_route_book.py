@@ -11,9 +11,11 @@ import pytest
 from tests.transforms.lines import NOON, entry
 from tests.transforms.memory_log import MemoryLog
 from transforms import parquet
+from transforms.lake import NOTE_BYTES_MAX
 from transforms.landing import land_once
 from transforms.locallake import LocalLake
 from transforms.route_book import NOTE, RouteBook
+from transforms.route_learning import APP_ROUTES_MAX
 from transforms.route_pins import NO_PINS, Pins
 from transforms.route_rules import from_json
 
@@ -119,16 +121,64 @@ def test_rules_are_in_the_lake_before_rows_named_by_them(log: MemoryLog, lake: L
     assert set(routes(lake).values()) == {"/tag/{slug}"}
 
 
-def test_a_damaged_note_is_told_and_replaced(log: MemoryLog, lake: LocalLake) -> None:
-    """Landing goes on without the rules, says so, and writes the note anew once it has learned."""
+RULE = '{"app": "shop", "under": "/tag", "extension": "", "compound": false, "leaf": false, "keep": []}'
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "{ half",
+        '{"version": 2, "rules": []}',
+        f'{{"version": 1, "rules": [{RULE}]}}'.replace("/tag", r"\ud800"),
+        f'{{"version": 1, "rules": [{RULE}]}}'.replace("/tag", "/a" * 90),
+        f'{{"version": 1, "rules": [{RULE}]}}' + " " * NOTE_BYTES_MAX,
+        None,
+    ],
+    ids=["damaged", "of a newer version", "no text", "too deep", "too long", "a folder"],
+)
+def test_a_note_that_cannot_be_read_is_told_and_left(log: MemoryLog, lake: LocalLake, note: str | None) -> None:
+    """Landing goes on, says so and writes nothing over it; without the note it learns what it counted."""
     lake.prepare()
-    (lake.path / NOTE).write_bytes(b"{ half")
-    append(log, ["/a"])
-    (notice,) = land(log, lake)
-    assert str(lake.path / NOTE) in notice
+    place, book = lake.path / NOTE, RouteBook()
+    place.mkdir() if note is None else place.write_text(note)
     append(log, TAGS)
-    land(log, lake)
-    assert land(log, lake) == ()
+    (notice,) = land(log, lake, book)
+    assert notice.startswith(f"{place} is not used for routes, since it ")
+    assert routes(lake) == {path: path for path in TAGS}
+    if note is None:
+        place.rmdir()
+    else:
+        assert place.read_text() == note
+        place.unlink()
+    append(log, ["/tag/wordz/"])
+    assert land(log, lake, book) == ()
+    assert set(routes(lake).values()) == {"/tag/{slug}", "/tag/{slug}/"}
+
+
+def test_a_note_replaced_by_a_newer_version_meanwhile_is_left(log: MemoryLog, lake: LocalLake) -> None:
+    """What this landing learned is not kept then, its rows are in the lake, and the next landing tells."""
+    newer = b'{"version": 2, "rules": []}'
+    append(log, TAGS)
+
+    def write(point: str) -> None:
+        if point == "read":
+            (lake.path / NOTE).write_bytes(newer)
+
+    land_once(log, lake, file_rows=1000, fault=write)
+    assert lake.note(NOTE) == newer
+    assert routes(lake) == {path: path for path in TAGS}
+    assert len(land(log, lake)) == 1
+
+
+def test_a_flood_of_made_up_paths_does_not_end_learning(lake: LocalLake) -> None:
+    """When all that can be counted is full, what is asked for more often still takes a place and is learned from."""
+    lake.prepare()
+    book = RouteBook()
+    flood = pl.select(path=pl.format("/x{}/y", pl.int_range(2 * APP_ROUTES_MAX)))
+    tags = pl.DataFrame({"path": TAGS * 9})
+    for paths in (flood, tags):
+        book.learn(paths.with_columns(app=pl.lit("shop"), route=pl.lit(None, pl.String), status=pl.lit(200)), lake)
+    assert "/tag/{slug}" in [rule.pattern for rule in book.rules.rules]
 
 
 def test_two_landers_keep_what_each_has_learned(lake: LocalLake) -> None:

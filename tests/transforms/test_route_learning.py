@@ -158,6 +158,33 @@ def test_rules_are_bounded_and_can_be_read_again() -> None:
     assert len(merge(Rule("shop", f"/{number}") for number in range(APP_RULES_MAX + 5)).rules) == APP_RULES_MAX
 
 
+def test_made_up_places_never_drive_out_rules() -> None:
+    """Neither of the same app nor of another, though their names sort first: what there is stays."""
+    real = [Rule("shop", f"/real{number}") for number in range(5)] + [Rule("zoo", "/real", keep=frozenset({"b"}))]
+    apps = [f"{letter}{number}" for letter in "as" for number in range(9)] + ["shop"]
+    keep = frozenset(f"!{number}" * 60 for number in range(KEEP_MAX))
+    fake = [Rule(app, f"/!{number}", keep=keep) for app in apps for number in range(APP_RULES_MAX)]
+    joined = merge(real, [*fake, Rule("zoo", "/real", keep=keep)])
+    assert set(real[:5]) < set(joined.rules)
+    (rule,) = (rule for rule in joined.rules if rule.app == "zoo")
+    assert "b" in rule.keep
+    assert len(rule.keep) <= KEEP_MAX
+    assert (
+        Rule("zoo", "/new")
+        in merge(merge(real, [rule for rule in fake if rule.app == "shop"]).rules, [Rule("zoo", "/new")]).rules
+    )
+
+
+def test_the_busiest_of_too_many_children_to_keep_are_kept() -> None:
+    """Children with a crowd below that anybody can make up do not drive out a word that stands apart."""
+    crowded = {f"/blog/a{word}/{view}": 1 for word in WORDS for view in ("x", "y", "z")}
+    plain = {f"/blog/{one}{other}": 1 for one in WORDS for other in WORDS[:10]}
+    rules = learn(tally(crowded | plain | {"/blog/overview": 900}), Rules())
+    (rule,) = (rule for rule in rules.rules if rule.under == "/blog")
+    assert len(rule.keep) == KEEP_MAX
+    assert "overview" in rule.keep
+
+
 RULES = st.builds(
     Rule,
     st.sampled_from(["a", "b"]),
