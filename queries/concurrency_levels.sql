@@ -8,11 +8,11 @@
 -- columns:
 --   app VARCHAR: The app.
 --   key VARCHAR: The app, dyno or route counted by; a route is NULL when the line had no path.
---   level BIGINT: A number of requests in flight, counted as in peak_concurrency; the highest is the peak.
+--   level BIGINT: A number of requests in flight, counted as in peak_concurrency, those of an imported load balancer's log too; the highest is the peak.
 --   at_least_seconds DOUBLE: Seconds, to the microsecond, in which that many or more were in flight.
 --   at_least_share DOUBLE: Their part of the time looked at, from 0 to 1: from the start of the app's first request in the window to the end of its last.
 --   at_most_share DOUBLE: Part of the time with that many or fewer in flight, from 0 to 1; for "99.9 % of the time at most N" take the first level with 0.999 or more.
---   is_lower_bound BOOLEAN: True when an H12 was among the requests (its worker went on unseen) or lines of the app were lost in the window: then the seconds are at least so many, and at_most_share is too high rather than too low.
+--   is_lower_bound BOOLEAN: True when an H12 (at a load balancer a 504) was among the requests, whose worker went on unseen, or lines of the app were lost in the window: then the seconds are at least so many, and at_most_share is too high rather than too low.
 -- cost: Sorts one start and one end for each request of the window, and of the 10 minutes after it.
 -- example: SELECT app, key, min(level) FROM concurrency_levels(since := now() - INTERVAL 1 DAY, per := 'dyno') WHERE at_most_share >= 0.999 GROUP BY ALL
 CREATE OR REPLACE MACRO concurrency_levels(since := NULL, until := NULL, app_name := NULL, per := 'app') AS TABLE
@@ -21,7 +21,7 @@ WITH in_window AS NOT MATERIALIZED (
   SELECT
     app,
     CASE per WHEN 'app' THEN app WHEN 'dyno' THEN dyno WHEN 'route' THEN route END AS key,
-    code,
+    timed_out,
     start_us,
     least(end_us, coalesce(epoch_us(instant(until)), end_us)) AS end_us
   FROM served_between(since, until, app_name)
@@ -39,7 +39,7 @@ groups AS MATERIALIZED (
       key,
       min(start_us) AS first_us,
       max(end_us) AS last_us,
-      count(*) FILTER (WHERE code = 'H12') AS timeouts
+      count(*) FILTER (WHERE timed_out) AS timeouts
     FROM in_window
     GROUP BY app, key
   )

@@ -16,7 +16,7 @@
 --   arrivals BIGINT: Requests that began in the step and reached a dyno, WebSockets left out.
 --   websockets BIGINT: WebSockets (status 101) that ended in the step; they are in no other figure.
 --   unreached BIGINT: Requests that ended in the step without having reached a dyno; they are in no other figure.
---   is_lower_bound BOOLEAN: True when an H12 was in flight in the step (its worker goes on unseen) or lines of the app were lost in it.
+--   is_lower_bound BOOLEAN: True when an H12 (at a load balancer a 504) was in flight in the step, whose worker goes on unseen, or lines of the app were lost in it.
 -- cost: Sorts one start and one end for each request of the window, and of the 10 minutes after it; a second pass counts what is left out.
 -- example: SELECT begins_at, peak, mean FROM concurrency_over_time(since := now() - INTERVAL 1 DAY, step_seconds := 300)
 CREATE OR REPLACE MACRO concurrency_over_time(
@@ -37,7 +37,7 @@ in_window AS NOT MATERIALIZED (
   SELECT
     app,
     CASE per WHEN 'app' THEN app WHEN 'dyno' THEN dyno WHEN 'route' THEN route END AS key,
-    code IS NOT DISTINCT FROM 'H12' AS timed_out,
+    timed_out,
     start_us = logged_start_us AS arrived,
     start_us,
     least(end_us, coalesce(epoch_us(instant(until)), end_us)) AS end_us

@@ -10,7 +10,7 @@
 --   key VARCHAR: The app, dyno or route counted by; a route is NULL when the line had no path.
 --   peak BIGINT: Most requests in flight at one instant. A request is in flight from its line's time less service and connect time up to that time, at least 1 microsecond; WebSockets and requests that reached no dyno are left out; requests of an imported load-balancer log count too.
 --   peak_at TIMESTAMPTZ: An instant at which so many were in flight; of several, the one whose last arrival was the first to be logged.
---   is_lower_bound BOOLEAN: True when an H12 was in flight at that instant (its worker goes on unseen) or lines of the app were lost in the window.
+--   is_lower_bound BOOLEAN: True when an H12 (at a load balancer a 504) was in flight at that instant, whose worker goes on unseen, or lines of the app were lost in the window.
 -- cost: Sorts one start and one end for each request of the window, and of the 10 minutes after it.
 -- example: SELECT * FROM peak_concurrency(since := now() - INTERVAL 1 DAY, per := 'dyno')
 CREATE OR REPLACE MACRO peak_concurrency(since := NULL, until := NULL, app_name := NULL, per := 'app') AS TABLE
@@ -20,7 +20,7 @@ WITH in_window AS NOT MATERIALIZED (
   SELECT
     app,
     CASE per WHEN 'app' THEN app WHEN 'dyno' THEN dyno WHEN 'route' THEN route END AS key,
-    code,
+    timed_out,
     start_us,
     end_us
   FROM served_between(since, until, app_name)
@@ -55,7 +55,7 @@ peaks AS (
   JOIN groups USING (id)
 ),
 timeouts AS (
-  SELECT app, key, start_us, end_us FROM in_window WHERE code = 'H12'
+  SELECT app, key, start_us, end_us FROM in_window WHERE timed_out
 ),
 losses AS (
   SELECT DISTINCT app FROM platform_between(since, until, app_name) WHERE lines_dropped > 0
