@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -170,6 +171,8 @@ class Broker:
         """Stand still with all connections open, as a machine does that swaps or is cut off."""
         assert self._process is not None, "the broker does not run"
         self._process.send_signal(signal.SIGSTOP)
+        # The signal is only sent: until its last thread stands still, the broker can answer what comes meanwhile.
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
 
     def resume(self) -> None:
         """Go on after a pause."""
