@@ -39,10 +39,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_question_is_in_the_wheel(wheel: Path) -> None:
-    """The .sql files travel with the package."""
+    """The .sql files travel with the package, and the texts of their fixes."""
     inside = set(zipfile.ZipFile(wheel).namelist())
-    sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "queries").rglob("*.sql")}
-    assert len(sources) > 8
+    kinds = ("*.sql", "*.txt")
+    sources = {path.relative_to(ROOT).as_posix() for kind in kinds for path in (ROOT / "queries").rglob(kind)}
+    assert len(sources) > 33
     assert sources <= inside
 
 

@@ -52,6 +52,7 @@ def kafka_prefix(kafka: Access) -> Iterator[str]:
     with contextlib.closing(KafkaAdminClient(**kafka.options())) as admin:
         if mine := [topic for topic in admin.list_topics() if topic.startswith(prefix)]:
             admin.delete_topics(mine)
+    gc.collect()  # sockets that this test's clients left open are not the next test's
 
 
 @contextlib.contextmanager
