@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from drainlake import probing, site_files
+from drainlake import site_files
 from drainlake.errors import WrongUse
 from drainlake.options import Parsed
 from drainlake.progress import progress
@@ -22,8 +22,16 @@ from drainlake.progress import progress
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from drainlake.probing import Site
+
 QUESTION: Final = "uncompressed_assets"
-SITE: Final = Parsed("site", probing.Site.parse)
+PATHS_MAX: Final = 50
+
+
+def _site(text: str) -> Site:
+    from drainlake.probing import Site  # noqa: PLC0415 - brings http and ssl, which no other question needs
+
+    return Site.parse(text)
 
 
 def options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -37,8 +45,8 @@ def options(function: Callable[..., Any]) -> Callable[..., Any]:
     probe = click.option(
         "--probe",
         metavar="URL",
-        type=SITE,
-        help=f"{QUESTION}: ask this site itself for the first {probing.PATHS_MAX} paths, such as https://shop.example.com.",
+        type=Parsed("site", _site),
+        help=f"{QUESTION}: ask this site itself for the first {PATHS_MAX} paths, such as https://shop.example.com.",
     )
     return assets(probe(function))
 
@@ -53,7 +61,7 @@ def refuse_elsewhere(name: str | None, given: dict[str, Any]) -> None:
 def parameters(
     ask: Callable[[dict[str, str]], Sequence[tuple[str, str, str | None]]],
     assets: Path | None,
-    site: probing.Site | None,
+    site: Site | None,
 ) -> dict[str, str]:
     """The question's parameters that hold what the site's files and the site itself tell.
 
@@ -86,12 +94,14 @@ def _measured(folder: Path, files: list[dict[str, Any]], wanted: set[str]) -> st
     return json.dumps(measured)
 
 
-def _answers(site: probing.Site, rows: Sequence[tuple[str, str, str | None]]) -> str:
+def _answers(site: Site, rows: Sequence[tuple[str, str, str | None]]) -> str:
+    from drainlake.probing import ask_all  # noqa: PLC0415
+
     apps = sorted({app for app, _, _ in rows})
     if len(apps) > 1:
         raise WrongUse(f"The paths are of {len(apps)} apps, and a site is of one.", f"--app {apps[0]}")
-    paths = [path for _, path, _ in rows if path.startswith("/")][: probing.PATHS_MAX]
+    paths = [path for _, path, _ in rows if path.startswith("/")][:PATHS_MAX]
     with progress(f"paths of {site.host}", len(paths)) as show:
-        answers = list(probing.ask_all(site, paths, show))
+        answers = list(ask_all(site, paths, show))
     click.echo(f"Asked {site.scheme}://{site.host} for {len(answers)} of the {len(rows)} paths.", err=True)
     return json.dumps(answers)
