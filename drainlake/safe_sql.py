@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import resource
-import secrets
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -64,10 +62,10 @@ def _limits(given: dict[str, Any], is_safe: bool) -> Limits | None:
 
 def make_safe(connection: DuckDBPyConnection, settings: Settings, limits: Limits) -> None:
     """Lock the connection on reading the lake, and the process on the memory that this may take."""
+    from queries.database import spill_folder  # noqa: PLC0415
     from queries.guarding import guard  # noqa: PLC0415
 
-    spill = Path(tempfile.gettempdir()) / f"drainlake-{secrets.token_hex(8)}"
-    guard(connection, str(settings.lake), spill, limits)
+    guard(connection, str(settings.lake), spill_folder(), limits)
     _limit_memory(limits.memory_bytes)
 
 

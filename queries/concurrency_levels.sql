@@ -20,7 +20,7 @@ CREATE OR REPLACE MACRO concurrency_levels(since := NULL, until := NULL, app_nam
 WITH in_window AS NOT MATERIALIZED (
   SELECT
     app,
-    CASE per WHEN 'app' THEN app WHEN 'dyno' THEN dyno WHEN 'route' THEN route END AS key,
+    flight_key(per, app, dyno, route) AS key,
     timed_out,
     start_us,
     least(end_us, coalesce(epoch_us(instant(until)), end_us)) AS end_us

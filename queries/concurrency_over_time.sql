@@ -36,7 +36,7 @@ WITH bounds AS MATERIALIZED (
 in_window AS NOT MATERIALIZED (
   SELECT
     app,
-    CASE per WHEN 'app' THEN app WHEN 'dyno' THEN dyno WHEN 'route' THEN route END AS key,
+    flight_key(per, app, dyno, route) AS key,
     timed_out,
     start_us = logged_start_us AS arrived,
     start_us,
@@ -46,7 +46,7 @@ in_window AS NOT MATERIALIZED (
 left_out AS MATERIALIZED (
   SELECT
     app,
-    CASE per WHEN 'app' THEN app WHEN 'dyno' THEN dyno WHEN 'route' THEN route END AS key,
+    flight_key(per, app, dyno, route) AS key,
     epoch_us(timestamp) // step_us(step_seconds) AS step,
     count(*) FILTER (WHERE status = 101) AS websockets,
     count(*) FILTER (WHERE status IS DISTINCT FROM 101) AS unreached

@@ -98,11 +98,15 @@ def _opened(wanted: list[str], database: Path) -> duckdb.DuckDBPyConnection | No
 def _in_memory(wanted: list[str], objects: Objects | None) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     # DuckDB's default would be a folder in the working directory, which may be anything.
-    spill = Path(tempfile.gettempdir()) / f"drainlake-{secrets.token_hex(8)}"
-    connection.execute(f"SET temp_directory = {literal(str(spill))}")
+    connection.execute(f"SET temp_directory = {literal(str(spill_folder()))}")
     _make_readable(connection, objects)
     _run(connection, wanted)
     return connection
+
+
+def spill_folder() -> Path:
+    """A new name for the folder in which a connection may spill; DuckDB makes it when it needs it."""
+    return Path(tempfile.gettempdir()) / f"drainlake-{secrets.token_hex(8)}"
 
 
 def _build(wanted: list[str], database: Path, objects: Objects | None) -> None:

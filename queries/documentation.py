@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 def readme_table(questions: Iterable[Question]) -> str:
     """A Markdown table, one line per question, that ends with a newline."""
     lines = ["| question | answers | one row per |", "|---|---|---|"]
-    lines += [f"| `{item.name}` | {_cell(item.question)} | {_cell(item.one_row_per)} |" for item in questions]
+    lines += [f"| `{item.name}` | {cell(item.question)} | {cell(item.one_row_per)} |" for item in questions]
     return "\n".join(lines) + "\n"
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """Text as a cell of a Markdown table."""
     return text.replace("|", "\\|")
 
 

@@ -19,7 +19,7 @@ CREATE OR REPLACE MACRO peak_concurrency(since := NULL, until := NULL, app_name 
 WITH in_window AS NOT MATERIALIZED (
   SELECT
     app,
-    CASE per WHEN 'app' THEN app WHEN 'dyno' THEN dyno WHEN 'route' THEN route END AS key,
+    flight_key(per, app, dyno, route) AS key,
     timed_out,
     start_us,
     end_us

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from drainlake.documents.example_lake import APP, DAY
 from drainlake.output import Rows, markdown_text
 from queries.catalog import questions
-from queries.documentation import option, typed
+from queries.documentation import cell, option, typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,7 +37,7 @@ def pages(connection: DuckDBPyConnection) -> Iterator[tuple[str, str]]:
 
 
 def _index(all_of_them: Sequence[Question]) -> str:
-    rows = "".join(f"| [{item.name}]({item.name}.md) | {_cell(item.question)} |\n" for item in all_of_them)
+    rows = "".join(f"| [{item.name}]({item.name}.md) | {cell(item.question)} |\n" for item in all_of_them)
     return (
         "# Questions\n\nOne page for each, made from the header of its `queries/*.sql` by "
         "`python -m drainlake.documents`. The answers shown are those of the simulated day that `drainlake demo` "
@@ -59,7 +59,7 @@ def _page(question: Question, connection: DuckDBPyConnection) -> Iterator[str]:
 def _table(head: str, rows: Iterator[tuple[str, str, str]]) -> Iterator[str]:
     second = {"parameter": "default", "column": "type"}[head]
     yield f"| {head} | {second} | |\n|---|---|---|"
-    yield from (f"| `{name}` | {f'`{detail}`'} | {_cell(meaning)} |" for name, detail, meaning in rows)
+    yield from (f"| `{name}` | {f'`{detail}`'} | {cell(meaning)} |" for name, detail, meaning in rows)
     yield ""
 
 
@@ -75,7 +75,3 @@ def _answer(question: Question, connection: DuckDBPyConnection) -> Iterator[str]
     yield "".join(markdown_text(Rows.of(answer.slice(0, ROWS_SHOWN).to_reader())))
     if answer.num_rows > ROWS_SHOWN:
         yield f"… and {answer.num_rows - ROWS_SHOWN:,} more rows.\n"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")

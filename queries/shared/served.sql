@@ -34,3 +34,7 @@ CREATE OR REPLACE MACRO served_between(since, until, app_name) AS TABLE
     WHERE dyno IS NOT NULL AND service_ms IS NOT NULL AND status IS DISTINCT FROM 101
   )
   WHERE start_us < end_us AND (until IS NULL OR start_us < epoch_us(instant(until)));
+
+-- What a question about requests in flight counts by; the question refuses any other `counted_by`.
+CREATE OR REPLACE MACRO flight_key(counted_by, of_app, of_dyno, of_route) AS
+  CASE counted_by WHEN 'app' THEN of_app WHEN 'dyno' THEN of_dyno WHEN 'route' THEN of_route END;
