@@ -10,21 +10,21 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from queries import database
 from queries.load_tests import EXECUTABLE, files
 from queries.load_tests.plan import Plan, PlanError, Workload, base, of_rows
-from tests.queries.lakes import write_lake
+from tests.queries.flights import fill
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HOST = "https://staging.example.com:8443"
 EPOCH = datetime(2026, 11, 23, tzinfo=UTC)
@@ -44,26 +44,9 @@ ATTACKS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def connection() -> Any:
-    """The questions over a table of router lines in memory."""
-    with tempfile.TemporaryDirectory() as folder, database.duckdb.connect() as connection:
-        lake = write_lake(Path(folder) / "lake", {})
-        connection.execute("SET TimeZone = 'UTC'")
-        for statement in database.statements(str(lake)):
-            connection.execute(statement)
-        connection.execute("CREATE TABLE rows AS SELECT * FROM router")
-        connection.execute("CREATE OR REPLACE VIEW router AS FROM rows")
-        yield connection
-
-
-def fill(connection: Any, rows: list[dict[str, Any]]) -> None:
-    """Put these requests in the place of the ones before."""
-    connection.execute("TRUNCATE rows")
-    for row in rows:
-        named = {"app": "shop", "source": "heroku", "date": row["timestamp"].date(), **row}
-        marks = ", ".join("?" * len(named))
-        connection.execute(f"INSERT INTO rows ({', '.join(named)}) VALUES ({marks})", list(named.values()))
+def fill_of_shop(memory: Any, rows: list[dict[str, Any]]) -> None:
+    """Put these requests of one app at Heroku's router in the place of the ones before."""
+    fill(memory, [{"app": "shop", "source": "heroku", **row} for row in rows])
 
 
 request = st.fixed_dictionaries(
@@ -82,15 +65,15 @@ request = st.fixed_dictionaries(
 
 @given(rows=st.lists(request, min_size=1, max_size=25))
 @settings(max_examples=20, deadline=None)
-def test_a_plan_equals_plain_counting(connection: Any, rows: list[dict[str, Any]]) -> None:
+def test_a_plan_equals_plain_counting(memory: Any, rows: list[dict[str, Any]]) -> None:
     """Requests, busiest minute, p95 and errors of each workload are counted right, and the peak is shared out."""
-    fill(connection, [row | {"route": row["path"] and row["path"].split("?")[0]} for row in rows])
-    answer = connection.execute(
+    fill_of_shop(memory, [row | {"route": row["path"] and row["path"].split("?")[0]} for row in rows])
+    answer = memory.execute(
         "SELECT workload, requests, round(60 * arrivals_per_second)::INT, p95_ms, error_share, in_flight,"
         " test_requests, concurrency FROM load_test_plan(heavy_from_ms := 30000)"
     ).fetchall()
     assert {workload: tuple(rest) for workload, *rest in answer} == counted(rows)
-    (peak,) = connection.execute("SELECT coalesce(sum(peak), 0) FROM peak_concurrency()").fetchone()
+    (peak,) = memory.execute("SELECT coalesce(sum(peak), 0) FROM peak_concurrency()").fetchone()
     assert sum(row[5] for row in answer) == peak
 
 
@@ -186,19 +169,19 @@ attack = st.one_of(
 @given(paths=st.lists(attack, min_size=1, max_size=6))
 @example(paths=ATTACKS)
 @settings(max_examples=20, deadline=None)
-def test_hostile_paths_stay_data_in_every_file(connection: Any, paths: list[str]) -> None:
+def test_hostile_paths_stay_data_in_every_file(memory: Any, paths: list[str]) -> None:
     """Out of the log through the question into the files: each tool reads back the address that was meant."""
-    fill(
-        connection,
+    fill_of_shop(
+        memory,
         [
             {"timestamp": EPOCH, "method": "GET", "path": path.replace("\x00", ""), "route": "/", "status": 200}
             | {"dyno": "web.1", "service_ms": 5}
             for path in paths
         ],
     )
-    rows = connection.execute("FROM load_test_plan(target_url := ?)", [HOST])
+    rows = memory.execute("FROM load_test_plan(target_url := ?)", [HOST])
     rows = [dict(zip([column[0] for column in rows.description], row, strict=True)) for row in rows.fetchall()]
-    addresses = connection.execute(
+    addresses = memory.execute(
         "SELECT workload, url, requests FROM load_test_addresses(NULL, NULL, NULL, ?, 1000)", [HOST]
     ).fetchall()
     if not addresses:
