@@ -20,6 +20,9 @@ ARROW_TYPES: Final = {
     "INTEGER": pa.int32(),
     "SMALLINT": pa.int16(),
     "DOUBLE": pa.float64(),
+    "BOOLEAN": pa.bool_(),
+    "SMALLINT[]": pa.list_(pa.int16()),
+    "INTEGER[]": pa.list_(pa.int32()),
 }
 
 
@@ -218,6 +221,45 @@ DELIVERIES: Final = _table(
     ("repeated", "BIGINT", "Of these, lines that an earlier try had brought already (not stored again)."),
     ("octets", "BIGINT", "Bytes of the body, decompressed."),
 )
+
+# A histogram's bucket i counts the values in (LATENCY_BASE ** (i - 1), LATENCY_BASE ** i] ms, bucket -1 those of 0 ms.
+# What stands for a bucket, 2 * LATENCY_BASE ** i / (LATENCY_BASE + 1), is within 1 % of each value in it. Counts of
+# equal buckets add up: so minutes merge to hours, routes to apps.
+LATENCY_BASE: Final = 1.02
+
+MINUTES: Final = _table(
+    "minutes",
+    "minute and app, and in it per route, dyno and error code that appeared",
+    ("per", "VARCHAR", "What the row is of: 'app', 'route', 'dyno' or 'code'."),
+    ("key", "VARCHAR", "The route, the dyno, or the code (an H code, else the status from 500 on); NULL for 'app'."),
+    (
+        "is_covered",
+        "BOOLEAN",
+        "Whether the log was there in this minute: without traffic it still is; false where its lines are missing.",
+    ),
+    ("lines", "BIGINT", "Lines of the app in all tables, imports left out; NULL but for 'app'."),
+    ("lines_lost", "BIGINT", "Lines that Heroku reports as lost in this minute (L10 and kin); NULL but for 'app'."),
+    ("requests", "BIGINT", "Requests that ended in this minute at Heroku's router."),
+    ("failed", "BIGINT", "Of these, status 500 and above or an H code, but for H27 and H28, which the client makes."),
+    ("bytes", "BIGINT", "Bytes sent."),
+    ("latency_buckets", "SMALLINT[]", "Buckets of the service times' histogram that are not empty, in order."),
+    (
+        "latency_counts",
+        "INTEGER[]",
+        "Requests in each of these buckets; WebSockets and unserved requests are left out.",
+    ),
+    ("peak_in_flight", "INTEGER", "Most requests at once in this minute, exact; NULL for 'code'."),
+    (
+        "memory_mb",
+        "DOUBLE",
+        "Highest memory of the dyno, of any dyno for 'app', in MB of 1,048,576 bytes; NULL for others.",
+    ),
+    ("memory_percent", "DOUBLE", "The same in percent of the dyno's quota, where the quota is known."),
+    ("connections", "DOUBLE", "Most connections to the app's Postgres at once; NULL but for 'app'."),
+)
+
+# Made from the tables above, in the lake alone: no entry of the event log is of these.
+DERIVED: Final = {MINUTES.name: MINUTES}
 
 TABLES: Final = {table.name: table for table in (ROUTER, ACCESS, PHP, PLATFORM, SAMPLES, RELEASES, LINES, DELIVERIES)}
 

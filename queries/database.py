@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 
 import duckdb
 
-from ingest.schema import TABLES
+from ingest.schema import DERIVED, TABLES
 from queries.catalog import questions
 from queries.literals import literal
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ingest.schema import Table
     from queries.remote import Objects
 
+_VIEWS: Final = {**TABLES, **DERIVED}
 # Files of this version open in DuckDB 1.5 too; what 2.0 writes by default opens in 2.0 only.
 STORAGE_VERSION: Final = "v1.5.0"
 
@@ -158,7 +159,7 @@ def statements(lake: str, objects: Objects | None = None) -> list[str]:
     """The statements that make the database, in order: views, the macros that questions share, questions."""
     there = _tables_with_files(lake, objects)
     return [
-        *(_view(lake, table, has_files=table.name in there) for table in TABLES.values()),
+        *(_view(lake, table, has_files=table.name in there) for table in _VIEWS.values()),
         *_shared_macros(),
         *_documented_questions(),
     ]
@@ -170,7 +171,7 @@ def _shared_macros() -> Iterator[str]:
     for file in sorted(shared.iterdir(), key=lambda file: file.name):
         text = file.read_text("utf-8")
         if file.name == "between.sql":
-            yield from (Template(text).substitute(table=name) for name in TABLES)
+            yield from (Template(text).substitute(table=name) for name in _VIEWS)
         else:
             yield text
 
@@ -208,7 +209,7 @@ def _read(pattern: str) -> str:
 def _tables_with_files(lake: str, objects: Objects | None) -> frozenset[str]:
     if objects is not None:
         return frozenset(objects.children("")[0])
-    return frozenset(table for table in TABLES if any(Path(lake).absolute().glob(f"{table}/*/*.parquet")))
+    return frozenset(table for table in _VIEWS if any(Path(lake).absolute().glob(f"{table}/*/*.parquet")))
 
 
 def _pattern(lake: str, table: str) -> str:

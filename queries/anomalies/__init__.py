@@ -1,0 +1,1 @@
+"""Anomalies under an alarm budget: series in, alarms out, incidents of alarms that have one cause."""
