@@ -1,0 +1,50 @@
+"""The apps that a window has anything of, busiest first, and the figures of their traffic."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from queries.report.quoting import between
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from queries.report.asked import Asked, Record
+    from queries.report.model import Chart
+
+# A page with the charts of more apps is read by nobody; the findings and rows are of all.
+DRAWN_MAX: Final = 3
+
+_TRAFFIC: Final = """SELECT count(*) AS requests,
+  count(*) FILTER (WHERE (status >= 500 OR code IS NOT NULL) AND code IS DISTINCT FROM 'H27' AND code IS DISTINCT FROM 'H28')
+    AS failed,
+  quantile_disc(service_ms, 0.95) FILTER (WHERE dyno IS NOT NULL AND status IS DISTINCT FROM 101) AS p95_ms
+FROM {rows} WHERE source = 'heroku'"""
+
+_APPS: Final = """SELECT app, sum(amount) AS amount FROM (
+  SELECT app, sum(requests) AS amount FROM {routes} GROUP BY app
+  UNION ALL
+  SELECT app, sum(received + dropped) FROM {coverage} GROUP BY app
+) WHERE app IS NOT NULL GROUP BY app ORDER BY amount DESC, app"""
+
+
+def apps(asked: Asked) -> tuple[str, ...]:
+    """All apps with requests or lines in the window, busiest first."""
+    sql = _APPS.format(routes=asked.call("routes"), coverage=asked.call("coverage"))
+    return tuple(row["app"] for row in asked.records(sql))
+
+
+def traffic(asked: Asked) -> Record:
+    """Requests at Heroku's router, those that failed but for what clients broke off, and the p95 of their time."""
+    return asked.records(_TRAFFIC.format(rows=between("router", asked.window)))[0]
+
+
+def drawn(asked: Asked, draw: Callable[[Asked, str], Chart]) -> tuple[Chart, ...]:
+    """One chart for each of the busiest apps, with its name in the title if there are several."""
+    names = apps(asked)
+    charts = ((app, draw(asked, app)) for app in names[:DRAWN_MAX])
+    filled = [
+        (app, chart) for app, chart in charts if any(value is not None for line in chart.lines for value in line.values)
+    ]
+    return tuple(replace(chart, title=f"{chart.title}, {app}") if len(names) > 1 else chart for app, chart in filled)

@@ -1,0 +1,141 @@
+"""The lake as a report's checks and sections ask it: each question is computed once, whoever asks for it again.
+
+Statements have the window's times written out, so that what a report shows runs as it stands. Here the questions in
+them are read from temporary tables that hold their answers, because several checks and sections ask the same ones.
+"""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import duckdb
+
+from queries.report.model import Answer
+from queries.report.quoting import call
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from queries.report.model import Window
+
+# Rows held of one answer: lines of a chart take 300 moments each, and a flooded app has a million routes.
+ROWS_MAX: Final = 20_000
+SHOWN_MAX: Final = 50
+_BITE: Final = 2_000  # divides ROWS_MAX, so that no row is fetched and then neither kept nor counted
+
+Record = dict[str, Any]
+_numbers: Final = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The first rows of an answer, the names of their columns, and how many rows there were."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    count: int
+
+    @cached_property
+    def records(self) -> tuple[Record, ...]:
+        """The rows by column name."""
+        return tuple(dict(zip(self.columns, row, strict=True)) for row in self.rows)
+
+
+class Asked:
+    """One connection and one window, and what has been asked already; a failure is remembered like an answer.
+
+    A context manager: at its end the temporary tables are gone.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, window: Window) -> None:
+        self.connection = connection
+        self.window = window
+        self._known: dict[str, Rows | duckdb.Error] = {}
+        self._tables: dict[str, str | duckdb.Error | None] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for table in self._tables.values():
+            if isinstance(table, str):
+                with suppress(duckdb.Error):  # a connection that was closed has none any more
+                    self.connection.execute(f"DROP TABLE IF EXISTS temp.{table}")
+
+    def call(self, question: str, window: Window | None = None, **more: int | str) -> str:
+        """The question as it is called in SQL for this window, or another."""
+        text = call(question, window or self.window, **more)
+        self._tables.setdefault(text, None)
+        return text
+
+    def rows(self, sql: str) -> Rows:
+        """The answer to a statement; raises duckdb.Error when it fails, each time it is asked."""
+        if sql not in self._known:
+            try:
+                self._known[sql] = self._run(self._from_tables(sql))
+            except duckdb.InterruptException:
+                raise
+            except duckdb.Error as error:
+                self._known[sql] = error
+        known = self._known[sql]
+        if isinstance(known, duckdb.Error):
+            raise known
+        return known
+
+    def records(self, sql: str) -> tuple[Record, ...]:
+        """The rows of a statement by column name."""
+        return self.rows(sql).records
+
+    def question(self, name: str, **more: int | str) -> tuple[Record, ...]:
+        """The rows of a question in this window."""
+        return self.records(f"FROM {self.call(name, **more)}")
+
+    def answer(self, name: str, where: str = "", **more: int | str) -> Answer:
+        """The first rows of a question, to be shown."""
+        return self.answer_to(name, f"FROM {self.call(name, **more)}" + (f" WHERE {where}" if where else ""))
+
+    def answer_to(self, name: str, sql: str) -> Answer:
+        """The first rows of a statement about a question, to be shown."""
+        rows = self.rows(sql)
+        return Answer(name, rows.columns, rows.rows[:SHOWN_MAX], rows.count, sql)
+
+    def _from_tables(self, sql: str) -> str:
+        """The statement with the answers already computed in the place of the questions."""
+        for text in sorted(self._tables, key=len, reverse=True):
+            if text in sql:
+                sql = sql.replace(text, f"temp.{self._table(text)}")
+        return sql
+
+    def _table(self, text: str) -> str:
+        table = self._tables[text]
+        if isinstance(table, duckdb.Error):
+            raise table
+        if table is None:
+            table = f"drainlake_asked_{next(_numbers)}"
+            try:
+                self.connection.execute(f"CREATE TEMP TABLE {table} AS FROM {text}")
+            except duckdb.InterruptException:
+                raise
+            except duckdb.Error as error:
+                self._tables[text] = error
+                raise
+            self._tables[text] = table
+        return table
+
+    def _run(self, sql: str) -> Rows:
+        cursor = self.connection.execute(sql)
+        columns = tuple(column[0] for column in cursor.description or ())
+        kept = tuple(itertools.islice(_fetched(cursor), ROWS_MAX))
+        return Rows(columns, kept, len(kept) + sum(1 for _ in _fetched(cursor)))
+
+
+def _fetched(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+    while rows := cursor.fetchmany(_BITE):
+        yield from rows

@@ -1,0 +1,58 @@
+"""How a check makes a finding: the statement that gave its row, cut to that row, and the command that digs further."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from queries.report.model import Finding
+from queries.report.quoting import command, sql_text
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from queries.report.asked import Asked, Record
+    from queries.report.model import Chart, Severity
+
+
+def made(
+    asked: Asked,
+    question: str,
+    row: Record,
+    *,
+    kind: str,
+    severity: Severity,
+    sentence: str,
+    sql: str,
+    subject: str | None = "",
+    times: tuple[datetime | None, datetime | None] = (None, None),
+    advice: str = "",
+    request_ids: tuple[str | None, ...] = (),
+    chart: Chart | None = None,
+) -> Finding:
+    """A finding about ``row``. A time that is None is the window's; ``question`` is what the command asks."""
+    app = row["app"] or ""
+    return Finding(
+        kind,
+        app,
+        subject or "",
+        severity,
+        sentence,
+        times[0] or asked.window.since,
+        times[1] or asked.window.until,
+        sql,
+        command(question, asked.window, app),
+        advice,
+        tuple(found for found in request_ids if found)[:3],
+        chart,
+    )
+
+
+def narrowed(sql: str, row: Record, *names: str) -> str:
+    """The statement for those rows alone that agree with ``row`` in the columns named, which hold text."""
+    return f"FROM ({sql}) WHERE " + " AND ".join(f"{name} IS NOT DISTINCT FROM {sql_text(row[name])}" for name in names)
+
+
+def with_also(finding: Finding, *sentences: str, **changes: Any) -> Finding:
+    """The finding with more sentences beneath it."""
+    return replace(finding, also=(*finding.also, *sentences), **changes)

@@ -1,0 +1,166 @@
+"""From a connection to a report: all checks and sections, findings by cause, what is new, what is muted, the verdict.
+
+What fails costs its own part and no more: a note says what failed and why. An interruption ends everything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import duckdb
+
+from queries.report.apps import apps, traffic
+from queries.report.asked import Asked
+from queries.report.causes import grouped
+from queries.report.changes import changes
+from queries.report.checks import CHECKS
+from queries.report.model import Muted, Report
+from queries.report.notes import notes
+from queries.report.sections import SECTIONS
+from queries.report.verdict import verdict
+from queries.trust import Trust, trust
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from queries.report.asked import Record
+    from queries.report.model import Finding, Section, Window
+
+    More = Callable[[duckdb.DuckDBPyConnection, Window], Iterable[Finding]]
+    MoreSections = Callable[[duckdb.DuckDBPyConnection, Window], Section]
+
+T = TypeVar("T")
+# Each with all its effects; a lake that makes more has one problem that these show.
+FINDINGS_MAX: Final = 200
+_REASON_MAX: Final = 300
+_NO_TRUST: Final = Trust(received=0, parsed=0, defective=0, repeated=0, dropped=0, share_seen=None)
+
+
+def make(
+    connection: duckdb.DuckDBPyConnection,
+    window: Window,
+    made_at: datetime,
+    more: Sequence[More] = (),
+    more_sections: Sequence[MoreSections] = (),
+    *,
+    previous: Mapping[str, datetime] | None = None,
+    previous_until: datetime | None = None,
+    mutes: Mapping[str, datetime] | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> Report:
+    """The report of a window.
+
+    ``more`` and ``more_sections`` are asked besides what this package has. ``previous`` are the ids of the report
+    before this one, with a time each (None: there is none, and nothing is called new); ``mutes`` are ids with the time
+    until which they are not told. Raises duckdb.InterruptException when interrupted, and nothing else of the lake.
+    """
+    with Asked(connection, window) as asked:
+        trying = _Trying()
+        found = _findings(asked, trying, more)
+        near = trying.listed("The list of changes", lambda: changes(asked))
+        told, muted = _told(grouped(found, near), made_at, previous, mutes or {})
+        trying.cut(len(told))
+        seen = trying.value("The share of lines seen", lambda: _trust(asked), _NO_TRUST)
+        return Report(
+            window=window,
+            made_at=made_at,
+            apps=trying.value("The list of apps", lambda: apps(asked), ()),
+            verdict=verdict(told, seen, trying.value("The count of requests", lambda: traffic(asked), _no_traffic())),
+            findings=told[:FINDINGS_MAX],
+            sections=_sections(asked, trying, more_sections),
+            trust=seen,
+            muted=muted,
+            previous_until=previous_until,
+            notes=(*trying.notes, *trying.listed("The list of what was not checked", lambda: notes(asked))),
+            settings=settings or {},
+        )
+
+
+class _Trying:
+    """Runs parts of a report and keeps a note for each that failed."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def value(self, what: str, part: Callable[[], T], otherwise: T) -> T:
+        try:
+            return part()
+        except duckdb.InterruptException:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever bad data does to one part, the others must be told
+            self.notes.append(f"{what} failed: {_reason(error)}.")
+            return otherwise
+
+    def listed(self, what: str, part: Callable[[], Iterable[T]]) -> list[T]:
+        """All of an iterable up to where it fails."""
+        found: list[T] = []
+        self.value(what, lambda: _take(part(), found), None)
+        return found
+
+    def cut(self, count: int) -> None:
+        if count > FINDINGS_MAX:
+            self.notes.append(f"Only the worst {FINDINGS_MAX:,} of {count:,} findings are told.")
+
+
+def _take(items: Iterable[T], found: list[T]) -> None:
+    for item in items:
+        found.append(item)  # noqa: PERF402 - one by one: what came before a failure is kept
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error."""
+    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return text[:_REASON_MAX].removesuffix(".")
+
+
+def _findings(asked: Asked, trying: _Trying, more: Sequence[More]) -> list[Finding]:
+    found: list[Finding] = []
+    for name, check in CHECKS.items():
+        found += trying.listed(f"The check of {name}", lambda check=check: check(asked))  # type: ignore[misc]
+    for ask in more:
+        name = f"The check of {_name(ask)}"
+        found += trying.listed(name, lambda ask=ask: ask(asked.connection, asked.window))  # type: ignore[misc]
+    return found
+
+
+def _sections(asked: Asked, trying: _Trying, more: Sequence[MoreSections]) -> tuple[Section, ...]:
+    made: list[Section | None] = []
+    for name, section in SECTIONS.items():
+        made.append(trying.value(f"The section on {name}", lambda section=section: section(asked), None))  # type: ignore[misc]
+    for ask in more:
+        name = f"The section on {_name(ask)}"
+        made.append(trying.value(name, lambda ask=ask: ask(asked.connection, asked.window), None))  # type: ignore[misc]
+    return tuple(section for section in made if section is not None)
+
+
+def _name(ask: object) -> str:
+    """What is asked, by the module it is from: 'anomalies', 'budgets'."""
+    return str(getattr(ask, "__module__", "more")).removeprefix("queries.").split(".")[0]
+
+
+def _told(
+    findings: Iterable[Finding],
+    made_at: datetime,
+    previous: Mapping[str, datetime] | None,
+    mutes: Mapping[str, datetime],
+) -> tuple[tuple[Finding, ...], tuple[Muted, ...]]:
+    """What is told and what is muted, in order; new is what the report before did not have."""
+    told: list[Finding] = []
+    muted: list[Muted] = []
+    for finding in findings:
+        until = mutes.get(finding.id)
+        if until is not None and until > made_at:
+            muted.append(Muted(finding, until))
+        else:
+            told.append(replace(finding, is_new=previous is not None and finding.id not in previous))
+    return tuple(told), tuple(muted)
+
+
+def _trust(asked: Asked) -> Trust:
+    return trust(asked.connection, asked.window.since, asked.window.until, asked.window.app_name)
+
+
+def _no_traffic() -> Record:
+    return {"requests": 0, "failed": 0, "p95_ms": None}

@@ -1,0 +1,71 @@
+"""SQL and shell lines that a report gives to be pasted: what logs hold stays text in them, and is seen.
+
+A route or an app's name can hold quotes, newlines, control characters and marks that turn the direction of text. In SQL
+these are written as ``chr(N)``; in a shell line no such name is written at all, since drainlake takes none there.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING, Final
+
+from queries.literals import literal
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from queries.report.model import Window
+
+# What `drainlake … --app` takes: nothing else can be pasted usefully.
+_APP_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+
+
+def sql_text(text: str | None) -> str:
+    """The text as an SQL expression in printable characters; None is NULL."""
+    if text is None:
+        return "NULL::VARCHAR"
+    if text.isprintable():
+        return literal(text)
+    pieces = [literal(piece) if piece.isprintable() else f"chr({ord(piece)})" for piece in _pieces(text)]
+    return f"({' || '.join(pieces)})"
+
+
+def _pieces(text: str) -> list[str]:
+    """The text cut into printable stretches and single other characters."""
+    pieces = [""]
+    for character in text:
+        if character.isprintable() and pieces[-1].isprintable():
+            pieces[-1] += character
+        else:
+            pieces.append(character)
+    return [piece for piece in pieces if piece]
+
+
+def sql_time(moment: datetime) -> str:
+    """The instant as an SQL literal, to the microsecond."""
+    return f"{literal(moment.isoformat())}::TIMESTAMPTZ"
+
+
+def call(question: str, window: Window, **more: int | str) -> str:
+    """The question as it is called in SQL, with the window's times written out; ``more`` are numbers and words."""
+    arguments = {"since": sql_time(window.since), "until": sql_time(window.until)}
+    if window.app_name is not None:
+        arguments["app_name"] = sql_text(window.app_name)
+    arguments |= {name: sql_text(value) if isinstance(value, str) else str(value) for name, value in more.items()}
+    return f"{question}({', '.join(f'{name} := {value}' for name, value in arguments.items())})"
+
+
+def between(table: str, window: Window) -> str:
+    """The rows of a table in the window, as called in SQL."""
+    return f"{table}_between({sql_time(window.since)}, {sql_time(window.until)}, {sql_text(window.app_name)})"
+
+
+def command(question: str, window: Window, app: str, *parameters: str) -> str:
+    """The shell line that asks the question for the app; ``parameters`` are ``name=value``."""
+    words = ["drainlake", "query", question, "--since", window.since.isoformat(), "--until", window.until.isoformat()]
+    if _APP_NAME.fullmatch(app):
+        words += ["--app", app]
+    for parameter in parameters:
+        words += ["--param", parameter]
+    return shlex.join(words)

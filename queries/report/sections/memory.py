@@ -1,0 +1,37 @@
+"""Did dynos run out of memory, or will they?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from queries.report import series
+from queries.report.apps import drawn
+from queries.report.model import Section
+from queries.report.words import at, counted, during, megabytes, named, percent
+
+if TYPE_CHECKING:
+    from queries.report.asked import Asked
+
+
+def section(asked: Asked) -> Section:
+    """R14s and leaks, and the memory of the dynos over time."""
+    answers = (asked.answer("r14_memory"), asked.answer("memory_leaks"), asked.answer("dyno_restarts"))
+    return Section("memory", "Memory", _sentence(asked), drawn(asked, series.memory), answers)
+
+
+def _sentence(asked: Asked) -> str:
+    over = asked.question("r14_memory")
+    if over:
+        worst = max(over, key=lambda row: row["errors"])
+        when = during(worst["first_at"], worst["last_at"], asked.window)
+        return f"{counted(len(over), 'dyno')} used more than its quota (R14); most, {named(worst['dyno'])}, {when}."
+    minutes = min(series.step_minutes(asked.window), 86_400)
+    rows = [row for row in asked.question("dyno_memory", step_minutes=minutes) if row["peak_mb"] is not None]
+    if not rows:
+        return (
+            "No dyno ran out of memory (no R14); how much they used was not logged (heroku labs: log-runtime-metrics)."
+        )
+    top = max(rows, key=lambda row: row["peak_mb"])
+    share = f", {percent(top['peak_mb'] / top['quota_mb'])} of its quota" if top["quota_mb"] else ""
+    when = at(top["peak_at"], asked.window)
+    return f"No dyno ran out of memory; most was {megabytes(top['peak_mb'])}{share}, of {named(top['dyno'])} at {when}."

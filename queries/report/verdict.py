@@ -1,0 +1,76 @@
+"""The verdict: all of a report in one sentence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from queries.report.model import Severity
+from queries.report.words import counted, duration, named, number_word, percent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from queries.report.asked import Record
+    from queries.report.model import Finding
+    from queries.trust import Trust
+
+TOLD_MAX: Final = 3
+_CUT: Final = 100
+
+# What a finding is called in the headline, by its kind; others are told by the beginning of their sentence.
+TITLES: Final = {
+    "timeouts": "requests timed out behind {subject}",
+    "timeouts-apart": "single requests time out",
+    "error-code": "requests end in {subject}",
+    "server-errors": "the app answers with errors",
+    "memory-quota": "{subject} is over its memory quota",
+    "memory-leak": "{subject} leaks memory",
+    "php-memory-limit": "{subject} runs into PHP's memory limit",
+    "php-capacity": "PHP has too few workers",
+    "php-workers-busy": "PHP has too few workers",
+    "php-killed": "requests of {subject} are killed",
+    "php-fatal": "PHP breaks off with a fatal error",
+    "connections": "{subject} ran out of connections",
+    "connections-refused": "database connections were refused",
+    "compression": "files go out uncompressed",
+    "move-slower": "routes are slower than before the move",
+    "move-errors": "more fails than before the move",
+    "cold-cache": "{subject} is slow first on each dyno",
+    "worse-after-change": "a change made things worse",
+    "crashes": "dynos crash",
+    "lines-lost": "log lines were lost",
+    "lines-damaged": "damaged lines come in",
+}
+
+
+def verdict(findings: Sequence[Finding], seen: Trust, traffic: Record) -> str:
+    """One sentence. ``findings`` are worst first, ``traffic`` is of `apps.traffic`."""
+    wrong = [finding for finding in findings if finding.severity >= Severity.WARNING]
+    if wrong:
+        titles = list(dict.fromkeys(_title(finding) for finding in wrong))
+        more = f" and {len(titles) - TOLD_MAX:,} more" if len(titles) > TOLD_MAX else ""
+        verb = "thing is" if len(wrong) == 1 else "things are"
+        return f"{number_word(len(wrong))} {verb} wrong: {'; '.join(titles[:TOLD_MAX])}{more}."
+    if not seen["received"] and not traffic.get("requests"):
+        return "No lines came in this window."
+    return f"Nothing is wrong: {', '.join(_figures(seen, traffic))}."
+
+
+def _title(finding: Finding) -> str:
+    title = TITLES.get(finding.kind)
+    if title is None or ("{subject}" in title and not finding.subject):
+        text = finding.sentence.removesuffix(".")
+        return text if len(text) <= _CUT else f"{text[: _CUT - 1]}…"
+    return title.replace("{subject}", named(finding.subject))
+
+
+def _figures(seen: Trust, traffic: Record) -> list[str]:
+    requests = traffic.get("requests") or 0
+    figures = [counted(requests, "request")]
+    if requests:
+        figures.append(f"{percent((traffic['failed'] or 0) / requests)} failed")
+    if traffic.get("p95_ms") is not None:
+        figures.append(f"p95 {duration(traffic['p95_ms'])}")
+    if seen["share_seen"] is not None:
+        figures.append(f"{percent(seen['share_seen'])} of the lines seen")
+    return figures
