@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 DRAWN_MAX: Final = 3
 
 _TRAFFIC: Final = """SELECT count(*) AS requests,
-  count(*) FILTER (WHERE (status >= 500 OR code IS NOT NULL) AND code IS DISTINCT FROM 'H27' AND code IS DISTINCT FROM 'H28')
-    AS failed,
+  count(*) FILTER (WHERE (status >= 500 OR code IS NOT NULL) AND coalesce(code NOT IN ('H27', 'H28'), true)) AS failed,
   quantile_disc(service_ms, 0.95) FILTER (WHERE dyno IS NOT NULL AND status IS DISTINCT FROM 101) AS p95_ms
 FROM {rows} WHERE source = 'heroku'"""
 

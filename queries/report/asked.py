@@ -69,9 +69,13 @@ class Asked:
                 with suppress(duckdb.Error):  # a connection that was closed has none any more
                     self.connection.execute(f"DROP TABLE IF EXISTS temp.{table}")
 
-    def call(self, question: str, window: Window | None = None, **more: int | str) -> str:
-        """The question as it is called in SQL for this window, or another."""
-        text = call(question, window or self.window, **more)
+    def call(self, question: str, **more: int | str) -> str:
+        """The question as it is called in SQL for this window."""
+        return self.call_in(self.window, question, **more)
+
+    def call_in(self, window: Window, question: str, **more: int | str) -> str:
+        """The question as it is called in SQL for another window."""
+        text = call(question, window, **more)
         self._tables.setdefault(text, None)
         return text
 

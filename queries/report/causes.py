@@ -1,6 +1,6 @@
 """One incident per cause: findings that explain each other become one, led by the one that explains.
 
-What explains what is the table ``EXPLAINS``, and nothing else: two findings at the same time are no cause of each other.
+What explains what is the table ``EXPLAINS``, and nothing else: being at the same time explains nothing.
 Nothing vanishes: what is not told by itself is a sentence of its leader's ``also``.
 """
 
@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Final
+
+from queries.report.model import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -59,23 +61,22 @@ EXPLAINS: Final = (
         "timeouts",
         ("timeouts-apart", "php-capacity", "php-workers-busy", "php-killed", "php-slow", "server-errors", "error-code"),
     ),
-    Explains("timeouts", ("move-errors", "move-slower"), When.OVERLAP),
+    Explains("timeouts", ("move-H*", "move-errors", "move-slower"), When.OVERLAP),
     Explains("timeouts", ("anomaly*",)),
     Explains("timeouts", ("budget*",), When.OVERLAP),
-    Explains("timeouts-apart", ("php-killed",), When.OVERLAP),
+    Explains("timeouts-apart", ("php-killed", "move-H*"), When.OVERLAP),
     # A database that turns connections away: what needs it fails at once, or waits and then fails.
     Explains("connections", ("connections-refused", "database-waiting_connections"), When.OVERLAP),
     Explains("connections", ("timeouts", "php-fatal", "server-errors", "error-code", "php-slow", "php-killed")),
     Explains("connections", ("php-capacity", "php-workers-busy", "anomaly*")),
-    Explains("connections", ("move-errors", "budget*"), When.OVERLAP),
+    Explains("connections", ("move-5*", "move-errors", "budget*"), When.OVERLAP),
     Explains("connections-refused", ("php-fatal", "server-errors", "anomaly*")),
     # A leak fills the dyno, which then swaps and is slow, and is killed in the end.
     Explains("memory-leak", ("memory-quota",), When.OVERLAP, About.SAME),
     Explains("memory-leak", ("anomaly*",), When.WITHIN, About.SAME),
     Explains("memory-quota", ("anomaly*",), When.WITHIN, About.SAME),
-    Explains("php-memory-limit", ("server-errors", "move-errors", "budget*"), When.OVERLAP),
+    Explains("php-memory-limit", ("server-errors", "move-5*", "move-errors", "budget*"), When.OVERLAP),
     Explains("php-memory-limit", ("anomaly*",), When.OVERLAP, About.SAME),
-    Explains("compression", ("move-size",), When.OVERLAP),
     Explains("crashes", ("restarts", "error-code"), When.OVERLAP),
     Explains("crashes", ("server-errors", "anomaly*")),
     Explains("restarts", ("error-code", "anomaly*")),
@@ -83,9 +84,10 @@ EXPLAINS: Final = (
     # Where lines are missing there is less of everything.
     Explains("lines-lost", ("anomaly*",)),
     Explains("worse-after-change", ("php-fatal", "server-errors", "error-code", "php-slow", "anomaly*"), When.AFTER),
-    Explains("error-code", ("budget*",), When.OVERLAP),
-    Explains("server-errors", ("budget*",), When.OVERLAP),
-    Explains("php-fatal", ("budget*",), When.OVERLAP),
+    # The log of a load balancer tells of the same failures; an objective is missed because of them.
+    Explains("error-code", ("move-H*", "move-errors", "budget*"), When.OVERLAP),
+    Explains("server-errors", ("move-5*", "move-errors", "budget*"), When.OVERLAP),
+    Explains("php-fatal", ("move-5*", "move-errors", "budget*"), When.OVERLAP),
 )
 
 
@@ -145,8 +147,13 @@ def _led(leader: Finding, effects: Sequence[Finding]) -> Finding:
 
 
 def _cause(effect: Finding, findings: Sequence[Finding]) -> Finding | None:
-    """The finding that explains this one: of several the worst, since ``findings`` are in order."""
-    return next((cause for cause in findings if explains(cause, effect)), None)
+    """The finding that explains this one: of several one whose subject it names, of these the worst."""
+    causes = [cause for cause in findings if explains(cause, effect)]
+    return min(causes, key=lambda cause: (not _names(effect, cause), order(cause)), default=None)
+
+
+def _names(effect: Finding, cause: Finding) -> bool:
+    return bool(cause.subject) and cause.subject in effect.sentence
 
 
 def _root(finding: Finding, causes: Mapping[str, Finding | None]) -> Finding:
@@ -183,10 +190,17 @@ def _fits(rule: Explains, cause: Finding, effect: Finding) -> bool:
 
 
 def _with_changes(finding: Finding, changes: Sequence[Change]) -> Finding:
-    """The finding with the changes in it, or shortly before it, named."""
+    """The finding with the changes in it, or shortly before it, named, if something is wrong."""
+    if finding.severity < Severity.WARNING:
+        return finding
     ends = finding.until if finding.until - finding.since <= LONG else finding.since + SHORTLY_BEFORE
     begins = finding.since - SHORTLY_BEFORE
-    near = [one for one in changes if one.app == finding.app and begins <= one.at <= ends]
+    near = [one for one in changes if one.app == finding.app and begins <= one.at <= ends and not _is_it(finding, one)]
     near.sort(key=lambda one: (abs(one.at - finding.since), one.sentence))
     told = sorted(near[:CHANGES_MAX], key=lambda one: (one.at, one.sentence))
     return replace(finding, also=tuple(dict.fromkeys((*finding.also, *(one.sentence for one in told)))))
+
+
+def _is_it(finding: Finding, change: Change) -> bool:
+    """Whether the finding is about this very change, which its sentence names."""
+    return finding.kind == "worse-after-change" and finding.since == change.at

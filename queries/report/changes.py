@@ -22,7 +22,7 @@ _OWN_REASONS: Final = "('crash', 'memory', 'restart', 'cycling', 'woken')"
 def changes(asked: Asked) -> Iterator[Change]:
     """Deploys, scalings and other changes from shortly before the window on, and restarts that no change made."""
     window = Window(asked.window.since - SHORTLY_BEFORE, asked.window.until, asked.window.app_name)
-    for row in asked.records(f"FROM {asked.call('releases', window)} LIMIT {CHANGES_MAX}"):
+    for row in asked.records(f"FROM {asked.call_in(window, 'releases')} LIMIT {CHANGES_MAX}"):
         name = change_name(row)
         what = f"{name[:1].upper()}{name[1:]} at {at(row['changed_at'], asked.window)}"
         yield Change(row["app"], row["changed_at"], f"{what}: {named(row['message'], 'no words')}.")

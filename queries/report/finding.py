@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from queries.report.model import Chart, Severity
 
 
-def made(
+def made(  # noqa: PLR0913 - the fields of a finding
     asked: Asked,
     question: str,
     row: Record,

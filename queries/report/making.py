@@ -38,7 +38,7 @@ _REASON_MAX: Final = 300
 _NO_TRUST: Final = Trust(received=0, parsed=0, defective=0, repeated=0, dropped=0, share_seen=None)
 
 
-def make(
+def make(  # noqa: PLR0913 - what a report depends on
     connection: duckdb.DuckDBPyConnection,
     window: Window,
     made_at: datetime,

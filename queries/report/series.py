@@ -59,7 +59,7 @@ def requests(asked: Asked, app: str) -> Chart:
     keys = tuple(
         Key(label, top[column], top["begins_at"])
         for label, column in (("most requests", "requests"), ("most failures", "errors"))
-        if (top := max(rows, key=lambda row: row[column], default=None)) and top[column]  # noqa: B023 - used at once
+        if (top := max(rows, key=lambda row: row[column], default=None)) and top[column]
     )
     return Chart("Requests", "requests", times, lines, keys, (), markers(asked, app))
 

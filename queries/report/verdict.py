@@ -35,6 +35,7 @@ TITLES: Final = {
     "compression": "files go out uncompressed",
     "move-slower": "routes are slower than before the move",
     "move-errors": "more fails than before the move",
+    "move-gone": "routes are gone since the move",
     "cold-cache": "{subject} is slow first on each dyno",
     "worse-after-change": "a change made things worse",
     "crashes": "dynos crash",

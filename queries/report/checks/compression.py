@@ -22,7 +22,8 @@ WARNING_SHARE: Final = 0.05
 WARNING_BYTES: Final = 10_000_000
 NOTICE_BYTES: Final = 1_000_000
 
-_TOTALS: Final = """SELECT app, count(*) AS paths, sum(requests)::BIGINT AS responses, sum(bytes_sent)::BIGINT AS bytes_sent,
+_TOTALS: Final = """SELECT app, count(*) AS paths, sum(requests)::BIGINT AS responses,
+  sum(bytes_sent)::BIGINT AS bytes_sent,
   sum(saving_low_bytes)::BIGINT AS saving_low_bytes, sum(saving_high_bytes)::BIGINT AS saving_high_bytes,
   sum(month_low_bytes)::BIGINT AS month_low_bytes, sum(month_high_bytes)::BIGINT AS month_high_bytes,
   arg_max(path, bytes_sent) AS largest, count(*) FILTER (WHERE evidence = 'proved') AS proved,

@@ -42,5 +42,5 @@ def check(asked: Asked) -> Iterator[Finding]:
             f" {percent(row['share'])} of all{work}.",
             sql=narrowed(sql, row, "app", "crawler"),
             times=(row["first_at"], row["last_at"]),
-            advice="Slow it down in robots.txt (Crawl-delay, Disallow); one that does not obey can be blocked in nginx.",
+            advice="Slow it down in robots.txt (Crawl-delay, Disallow); block one that does not obey in nginx.",
         )

@@ -13,7 +13,7 @@ from queries.report.words import counted, during, named, percent
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from queries.report.asked import Asked, Record
+    from queries.report.asked import Asked
     from queries.report.model import Finding
 
 # One request in a thousand is what a busy shop loses without noticing; one in a hundred are complaints.
@@ -23,7 +23,7 @@ CRITICAL_SHARE: Final = 0.01
 WARNING_LEAST: Final = 10
 CRITICAL_LEAST: Final = 50
 NOTICE_LEAST: Final = 3
-# What the client does (it went away) is no failure of the app; H12 has a check of its own; H80 is switched on by its owner.
+# What the client does (it went away) is no failure of the app; H12 has a check of its own; its owner asks for H80.
 _NOT_HERE: Final = "('H12', 'H27', 'H28', 'H80')"
 
 _EXAMPLES: Final = """SELECT request_id FROM {rows}
@@ -71,7 +71,7 @@ def codes(asked: Asked) -> Iterator[Finding]:
             f" {during(row['first_at'], row['last_at'], asked.window)}, {percent(row['share'])} of all.",
             sql=narrowed(sql, row, "app", "code"),
             times=(row["first_at"], row["last_at"]),
-            advice=f"heroku logs and https://devcenter.heroku.com/articles/error-codes tell what {named(row['code'])} means.",
+            advice="https://devcenter.heroku.com/articles/error-codes tells what to do about each code.",
             request_ids=_examples(asked, row["app"], f"code = {sql_text(row['code'])}"),
             chart=series.requests(asked, row["app"]),
         )
@@ -90,8 +90,8 @@ def answers(asked: Asked) -> Iterator[Finding]:
             row,
             kind="server-errors",
             severity=severity(row["requests"], row["share"]),
-            sentence=f"The app answered {counted(row['requests'], 'request')} with a status such as {row['status']} without"
-            f" a PHP error that tells why, {during(row['first_at'], row['last_at'], asked.window)}{most};"
+            sentence=f"The app answered {counted(row['requests'], 'request')} with a status such as {row['status']}"
+            f" without a PHP error that tells why, {during(row['first_at'], row['last_at'], asked.window)}{most};"
             f" {percent(row['share'])} of all.",
             sql=narrowed(sql, row, "app"),
             times=(row["first_at"], row["last_at"]),

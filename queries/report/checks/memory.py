@@ -26,7 +26,7 @@ CONTEXT: Final = timedelta(hours=24)
 R14_LEAST: Final = 5
 
 _R14_ADVICE: Final = (
-    "Over its quota a dyno swaps and everything on it is slow. Restart it now (heroku ps:restart {dyno}); then use fewer"
+    "Over its quota a dyno swaps and all on it is slow. Restart it now (heroku ps:restart {dyno}); then use fewer"
     " PHP workers (WEB_CONCURRENCY), a lower memory_limit, or a larger dyno."
 )
 _LEAK_ADVICE: Final = (
@@ -52,8 +52,10 @@ def quota(asked: Asked) -> Iterator[Finding]:
             kind="memory-quota",
             subject=row["dyno"],
             severity=_severity(row),
-            sentence=f"{named(row['dyno'], 'A dyno')} was over its memory quota {when}: {row['errors']:,} R14{peak}{killed}.",
-            sql=f"FROM {asked.call('r14_memory')} WHERE app = {sql_text(row['app'])} AND dyno IS NOT DISTINCT FROM {sql_text(row['dyno'])}",
+            sentence=f"{named(row['dyno'], 'A dyno')} was over its memory quota {when}:"
+            f" {row['errors']:,} R14{peak}{killed}.",
+            sql=f"FROM {asked.call('r14_memory')} WHERE app = {sql_text(row['app'])}"
+            f" AND dyno IS NOT DISTINCT FROM {sql_text(row['dyno'])}",
             times=(row["first_at"], row["last_at"]),
             advice=_R14_ADVICE.format(dyno=_dyno(row)),
             chart=series.memory(asked, row["app"]),
@@ -75,7 +77,7 @@ def _dyno(row: Record) -> str:
 def leaks(asked: Asked) -> Iterator[Finding]:
     """A finding for each dyno whose memory grew without end, and that got to its quota or will before it is cycled."""
     window = replace(asked.window, since=min(asked.window.since, asked.window.until - CONTEXT))
-    question = asked.call("memory_leaks", window)
+    question = asked.call_in(window, "memory_leaks")
     for row in asked.records(f"FROM {question} WHERE verdict = 'leak'"):
         over = row["r14_at"] is not None and row["r14_at"] < asked.window.until and row["hours_to_r14"] == 0
         if not _matters(asked, row, over=over):
@@ -88,7 +90,8 @@ def leaks(asked: Asked) -> Iterator[Finding]:
             subject=row["dyno"],
             severity=Severity.WARNING,
             sentence=_sentence(asked, row, over=over),
-            sql=f"FROM {question} WHERE app = {sql_text(row['app'])} AND dyno = {sql_text(row['dyno'])} AND life = {row['life']}",
+            sql=f"FROM {question} WHERE app = {sql_text(row['app'])} AND dyno = {sql_text(row['dyno'])}"
+            f" AND life = {row['life']}",
             times=(row["started_at"] or window.since, row["ended_at"]),
             advice=_LEAK_ADVICE.format(dyno=_dyno(row), whose=_whose(row)),
             chart=series.memory(asked, row["app"]),
@@ -104,7 +107,11 @@ def _matters(asked: Asked, row: Record, *, over: bool) -> bool:
 
 
 def _sentence(asked: Asked, row: Record, *, over: bool) -> str:
-    grows = f"{named(row['dyno'])} leaks memory, {number(row['slope_mb_per_hour'])} MB an hour over its life"
+    end = max(row["slope_mb_per_hour"], row["last_third_mb_per_hour"])
+    grows = (
+        f"{named(row['dyno'])} leaks memory, {number(row['slope_mb_per_hour'])} MB an hour over its life and"
+        f" {number(end)} at its end"
+    )
     if over:
         return (
             f"{grows}: at {at(row['r14_at'], asked.window)} it had outgrown its quota of {megabytes(row['quota_mb'])}."

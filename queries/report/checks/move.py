@@ -23,13 +23,16 @@ ERRORS_LEAST: Final = 10
 
 _WORSE: Final = """SELECT app, CASE
     WHEN verdict = 'slower' THEN 'slower'
-    WHEN measure IN ('error share', 'error code') THEN 'errors'
+    WHEN measure = 'error code' THEN split_part(evidence, ' ', 1)
+    WHEN measure = 'error share' THEN 'errors'
     ELSE 'gone'
   END AS worse, count(*) AS routes, arg_max(route, weight) AS route, arg_max(measure, weight) AS measure,
   arg_max(value_before, weight) AS value_before, arg_max(value_after, weight) AS value_after,
   arg_max(evidence, weight) AS evidence, arg_max(advice, weight) AS advice
 FROM (
-  SELECT *, CASE WHEN unit = 'ms' THEN (value_after - value_before) * sqrt(requests_after) ELSE requests_before END AS weight
+  SELECT
+    *,
+    CASE WHEN unit = 'ms' THEN (value_after - value_before) * sqrt(requests_after) ELSE requests_before END AS weight
   FROM {question}
 )
 WHERE (verdict = 'slower' AND low >= {ms} AND value_after >= {times} * value_before)
@@ -43,7 +46,7 @@ GROUP BY ALL ORDER BY app, worse"""
 
 
 def check(asked: Asked) -> Iterator[Finding]:
-    """At most three findings for each app: what is slower, what fails more, what is gone."""
+    """For each app what is slower, what fails more, what is gone, and one for each new code of error."""
     sql = _WORSE.format(
         question=asked.call("migration_diff"), ms=SLOWER_MS, times=SLOWER_TIMES, share=ERRORS_SHARE, least=ERRORS_LEAST
     )
@@ -61,15 +64,18 @@ def check(asked: Asked) -> Iterator[Finding]:
 
 
 def _sentence(row: Record) -> str:
-    routes = counted(row["routes"], "measure")
     if row["worse"] == "slower":
         return (
-            f"Since the move {routes} of routes are slower; most, {named(row['route'])}: its {row['measure']} rose from"
-            f" {duration(row['value_before'])} to {duration(row['value_after'])}."
+            f"Since the move routes are slower ({counted(row['routes'], 'measure')}); most, {named(row['route'])}: its"
+            f" {row['measure']} rose from {duration(row['value_before'])} to {duration(row['value_after'])}."
         )
     if row["worse"] == "errors":
-        if row["measure"] == "error share":
-            risen = f"its share rose from {percent(row['value_before'] or 0.0)} to {percent(row['value_after'] or 0.0)}"
-            return f"Since the move {routes} of errors are higher; most, {named(row['route'])}: {risen}."
-        return f"Since the move {routes} of errors are higher: {row['evidence']}"
-    return f"Since the move {counted(row['routes'], 'route')} no longer work as before, such as {named(row['route'])}."
+        return (
+            f"Since the move more requests fail ({counted(row['routes'], 'measure')}); most, {named(row['route'])}: the"
+            f" share rose from {percent(row['value_before'] or 0.0)} to {percent(row['value_after'] or 0.0)}."
+        )
+    if row["worse"] == "gone":
+        return (
+            f"Since the move {counted(row['routes'], 'route')} no longer work as before, such as {named(row['route'])}."
+        )
+    return f"New since the move: {row['evidence']}"

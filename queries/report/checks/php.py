@@ -29,7 +29,8 @@ FATAL_LEAST: Final = 3
 # that they change these seconds little.
 _CAPACITY: Final = """SELECT capacity.*, waiting.waiting_seconds FROM {capacity} AS capacity JOIN (
   SELECT app, key, level, at_least_seconds AS waiting_seconds FROM {levels}
-) AS waiting ON waiting.app = capacity.app AND waiting.key = capacity.busiest_dyno AND waiting.level = capacity.workers + 1
+) AS waiting
+  ON waiting.app = capacity.app AND waiting.key = capacity.busiest_dyno AND waiting.level = capacity.workers + 1
 WHERE is_now AND verdict <> 'enough'"""
 
 _FATAL: Final = """SELECT fatal.*, requests, errors / requests AS share FROM {errors} AS fatal
@@ -39,11 +40,13 @@ WHERE lower(level) IN ('fatal error', 'parse error', 'recoverable fatal error')
   AND NOT starts_with(shape, 'Allowed memory size') AND errors >= {least}
 ORDER BY fatal.app, errors DESC, file, line, shape LIMIT 20"""
 
-_FULL: Final = """SELECT app, sum(errors)::BIGINT AS errors, min(first_at) AS first_at, max(last_at) AS last_at, max(dynos) AS dynos
+_FULL: Final = """SELECT app, sum(errors)::BIGINT AS errors, min(first_at) AS first_at, max(last_at) AS last_at
 FROM {errors} WHERE component = 'php-fpm' AND contains(shape, 'max_children') GROUP BY app ORDER BY app"""
 
 _SLOW: Final = """SELECT slow.*, requests, slow / requests AS share FROM {slow} AS slow
-LEFT JOIN (SELECT app, route, sum(requests)::BIGINT AS requests FROM {routes} WHERE source = 'heroku' GROUP BY ALL) AS counted
+LEFT JOIN (
+  SELECT app, route, sum(requests)::BIGINT AS requests FROM {routes} WHERE source = 'heroku' GROUP BY ALL
+) AS counted
   ON counted.app = slow.app AND counted.route = slow.route"""
 
 
@@ -83,7 +86,7 @@ def full(asked: Asked) -> Iterator[Finding]:
             f" {during(row['first_at'], row['last_at'], asked.window)}.",
             sql=narrowed(sql, row, "app"),
             times=(row["first_at"], row["last_at"]),
-            advice="See php_capacity for how many workers and dynos the traffic needs, and h12_autopsy for what holds them.",
+            advice="php_capacity tells how many workers and dynos the traffic needs, h12_autopsy what holds them.",
         )
 
 
@@ -110,7 +113,7 @@ def slow(asked: Asked) -> Iterator[Finding]:
             sentence=killed if row["killed"] else slowly,
             sql=narrowed(sql, row, "app", "route", "script"),
             times=(row["first_at"], row["last_at"]),
-            advice="The place named is where these requests spent their time: a slow statement, or a service that is waited for.",
+            advice="The place named is where they spent their time: a slow statement, or a service that is waited for.",
         )
 
 

@@ -57,8 +57,14 @@ def check(asked: Asked) -> Iterator[Finding]:
 def _advice(row: Record) -> str:
     try_ = f"It would have needed {row['least_limit_mb']:,} MB at least" if row["least_limit_mb"] else "Raise the limit"
     if row["cause"] == "one large allocation":
-        return f"{try_}. One large piece was asked for: a big file, image or result. Read it in parts, or raise memory_limit for this route alone."
-    return f"{try_}. It gathers many small pieces, such as rows in an array: handle them one by one (a generator, a cursor) rather than raise the limit."
+        return (
+            f"{try_}. One large piece was asked for: a big file, image or result. Read it in parts, or raise"
+            " memory_limit for this route alone."
+        )
+    return (
+        f"{try_}. It gathers many small pieces, such as rows in an array: handle them one by one (a generator, a"
+        " cursor) rather than raise the limit."
+    )
 
 
 def _examples(asked: Asked, row: Record) -> tuple[str | None, ...]:

@@ -22,10 +22,16 @@ BURST_LEAST: Final = 5
 CRITICAL_LEAST: Final = 20
 # An app with more bursts than this has one problem that the worst of them show.
 BURSTS_MAX: Final = 10
+# Each is named in the finding's SQL.
+TRICKLE_MAX: Final = 500
 
 _EXAMPLES: Final = """SELECT app, request_id FROM {rows}
-WHERE source = 'heroku' AND code = 'H12' AND request_id IS NOT NULL AND timestamp BETWEEN {first} AND {last} AND app = {app}
+WHERE source = 'heroku' AND code = 'H12' AND request_id IS NOT NULL AND app = {app}
+  AND timestamp BETWEEN {first} AND {last}
 ORDER BY timestamp LIMIT 3"""
+
+_TRICKLE: Final = """SELECT app, sum(timeouts)::BIGINT AS timeouts, min(first_at) AS first_at, max(last_at) AS last_at
+FROM {question} WHERE app = {app} AND first_at IN ({bursts}) GROUP BY app"""
 
 
 def check(asked: Asked) -> Iterator[Finding]:
@@ -39,7 +45,10 @@ def check(asked: Asked) -> Iterator[Finding]:
 
 
 def _burst(asked: Asked, row: Record) -> Finding:
-    sql = f"FROM {asked.call('h12_autopsy')} WHERE app = {sql_text(row['app'])} AND first_at = {sql_time(row['first_at'])}"
+    sql = (
+        f"FROM {asked.call('h12_autopsy')} WHERE app = {sql_text(row['app'])}"
+        f" AND first_at = {sql_time(row['first_at'])}"
+    )
     return made(
         asked,
         "h12_autopsy",
@@ -72,8 +81,8 @@ def _advice(row: Record) -> str:
     if row["culprit"] is None:
         return "See which routes were slow then; more workers help only if none of them is to blame."
     return (
-        f"Make {named(row['culprit'])} answer within a few seconds, or move its work to a background job and answer with"
-        " 202. More dynos only put the next pile-up off."
+        f"Make {named(row['culprit'])} answer within a few seconds, or move its work to a background job and answer"
+        " with 202. More dynos only put the next pile-up off."
     )
 
 
@@ -92,15 +101,12 @@ def _trickle(asked: Asked, app: str, rows: list[Record]) -> Iterator[Finding]:
     """What is left: H12s that came alone or in small groups."""
     if not rows:
         return
+    rows = rows[:TRICKLE_MAX]
     total = sum(row["timeouts"] for row in rows)
     first = min(row["first_at"] for row in rows)
     last = max(row["last_at"] for row in rows)
-    since = ", ".join(sql_time(row["first_at"]) for row in rows[:200])
-    sql = (
-        "SELECT app, sum(timeouts)::BIGINT AS timeouts, min(first_at) AS first_at, max(last_at) AS last_at,"
-        f" count(*) AS bursts FROM {asked.call('h12_autopsy')}"
-        f" WHERE app = {sql_text(app)} AND first_at IN ({since}) GROUP BY app"
-    )
+    since = ", ".join(sql_time(row["first_at"]) for row in rows)
+    sql = _TRICKLE.format(question=asked.call("h12_autopsy"), app=sql_text(app), bursts=since)
     culprits = sorted({named(row["culprit"]) for row in rows if row["culprit"] is not None})
     blamed = f", with {listed(culprits[:3], len(culprits[3:]))} at work" if culprits else ""
     yield made(
@@ -109,7 +115,8 @@ def _trickle(asked: Asked, app: str, rows: list[Record]) -> Iterator[Finding]:
         rows[0],
         kind="timeouts-apart",
         severity=Severity.WARNING if total >= BURST_LEAST else Severity.NOTICE,
-        sentence=f"{counted(total, 'request')} timed out (H12) one by one {during(first, last, asked.window)}{blamed}.",
+        sentence=f"{counted(total, 'request')} timed out (H12) apart from each other"
+        f" {during(first, last, asked.window)}{blamed}.",
         sql=sql,
         times=(first, last),
         advice="See h12_timeouts for the routes: what takes 30 s at times belongs into a background job.",

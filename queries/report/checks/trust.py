@@ -43,13 +43,13 @@ def lost(asked: Asked) -> Iterator[Finding]:
             row,
             kind="lines-lost",
             severity=Severity.WARNING if row["share"] >= LOST_SHARE else Severity.NOTICE,
-            sentence=f"{counted(row['dropped'], 'line')} were lost before drainlake (L10 and kin), {percent(row['share'])} of"
-            f" all; most, {row['worst_dropped']:,}, in the hour from {at(row['worst_hour'], asked.window)}: figures of that"
-            " time are too low.",
+            sentence=f"{counted(row['dropped'], 'line')} were lost before drainlake (L10 and kin),"
+            f" {percent(row['share'])} of all; most, {row['worst_dropped']:,}, in the hour from"
+            f" {at(row['worst_hour'], asked.window)}: figures of that time are too low.",
             sql=narrowed(sql, row, "app"),
             times=(row["first_hour"], row["last_hour"]),
-            advice="Heroku drops lines when a drain answers too slowly or the app logs in bursts: see `drainlake status`"
-            " and log less.",
+            advice="Heroku drops lines when a drain answers too slowly or the app logs in bursts:"
+            " see `drainlake status`, and log less.",
             chart=series.log_lines(asked, row["app"]),
         )
 

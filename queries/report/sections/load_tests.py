@@ -23,6 +23,7 @@ def _sentence(asked: Asked) -> str:
     top = max(rows, key=lambda row: row["arrivals_per_second"])
     ready = sum(row["command"] is not None for row in rows)
     return (
-        f"Test {counted(len(rows), 'workload')}, {ready:,} of them with a command that is ready; the busiest, {top['workload']},"
-        f" had {number(top['arrivals_per_second'])} requests a second at {at(top['busiest_at'], asked.window)}."
+        f"Test {counted(len(rows), 'workload')}, {ready:,} of them with a command that is ready; the busiest,"
+        f" {top['workload']}, had {number(top['arrivals_per_second'])} requests a second at"
+        f" {at(top['busiest_at'], asked.window)}."
     )
