@@ -27,6 +27,8 @@ SHORTLY_BEFORE: Final = timedelta(minutes=30)
 # An incident of a whole day has every change in it: there, only those about its beginning tell something.
 LONG: Final = timedelta(hours=6)
 CHANGES_MAX: Final = 5
+# What is so all the time has not begun with a change of this window.
+STANDING: Final = frozenset({"compression", "cold-cache", "move-slower", "move-errors", "move-gone"})
 REQUEST_IDS_MAX: Final = 3
 
 
@@ -69,7 +71,7 @@ EXPLAINS: Final = (
     Explains("connections", ("connections-refused", "database-waiting_connections"), When.OVERLAP),
     Explains("connections", ("timeouts", "php-fatal", "server-errors", "error-code", "php-slow", "php-killed")),
     Explains("connections", ("php-capacity", "php-workers-busy", "anomaly*")),
-    Explains("connections", ("move-5*", "move-errors", "budget*"), When.OVERLAP),
+    Explains("connections", ("move-5*", "move-errors", "move-slower", "budget*"), When.OVERLAP),
     Explains("connections-refused", ("php-fatal", "server-errors", "anomaly*")),
     # A leak fills the dyno, which then swaps and is slow, and is killed in the end.
     Explains("memory-leak", ("memory-quota",), When.OVERLAP, About.SAME),
@@ -191,7 +193,7 @@ def _fits(rule: Explains, cause: Finding, effect: Finding) -> bool:
 
 def _with_changes(finding: Finding, changes: Sequence[Change]) -> Finding:
     """The finding with the changes in it, or shortly before it, named, if something is wrong."""
-    if finding.severity < Severity.WARNING:
+    if finding.severity < Severity.WARNING or finding.kind in STANDING:
         return finding
     ends = finding.until if finding.until - finding.since <= LONG else finding.since + SHORTLY_BEFORE
     begins = finding.since - SHORTLY_BEFORE

@@ -25,6 +25,11 @@ CONTEXT: Final = timedelta(hours=24)
 # At least so long over quota, since R14 lines come every 20 s: a peak of a minute is worth knowing, no more.
 R14_LEAST: Final = 5
 
+# A leak often speeds up: the pace of its end tells when the quota is reached, unless that is slower by chance.
+_LEAKING: Final = """SELECT *, greatest(slope_mb_per_hour, last_third_mb_per_hour) AS pace_mb_per_hour,
+  greatest(quota_mb - last_mb, 0) / pace_mb_per_hour AS hours_left
+FROM {question} WHERE verdict = 'leak'"""
+
 _R14_ADVICE: Final = (
     "Over its quota a dyno swaps and all on it is slow. Restart it now (heroku ps:restart {dyno}); then use fewer"
     " PHP workers (WEB_CONCURRENCY), a lower memory_limit, or a larger dyno."
@@ -78,7 +83,7 @@ def leaks(asked: Asked) -> Iterator[Finding]:
     """A finding for each dyno whose memory grew without end, and that got to its quota or will before it is cycled."""
     window = replace(asked.window, since=min(asked.window.since, asked.window.until - CONTEXT))
     question = asked.call_in(window, "memory_leaks")
-    for row in asked.records(f"FROM {question} WHERE verdict = 'leak'"):
+    for row in asked.records(leaking := _LEAKING.format(question=question)):
         over = row["r14_at"] is not None and row["r14_at"] < asked.window.until and row["hours_to_r14"] == 0
         if not _matters(asked, row, over=over):
             continue
@@ -90,7 +95,7 @@ def leaks(asked: Asked) -> Iterator[Finding]:
             subject=row["dyno"],
             severity=Severity.WARNING,
             sentence=_sentence(asked, row, over=over),
-            sql=f"FROM {question} WHERE app = {sql_text(row['app'])} AND dyno = {sql_text(row['dyno'])}"
+            sql=f"FROM ({leaking}) WHERE app = {sql_text(row['app'])} AND dyno = {sql_text(row['dyno'])}"
             f" AND life = {row['life']}",
             times=(row["started_at"] or window.since, row["ended_at"]),
             advice=_LEAK_ADVICE.format(dyno=_dyno(row), whose=_whose(row)),
@@ -103,14 +108,13 @@ def _matters(asked: Asked, row: Record, *, over: bool) -> bool:
         return False
     if over:
         return True
-    return row["ended_at"] is None and row["hours_to_r14"] is not None and row["hours_to_r14"] <= CYCLE_HOURS
+    return row["ended_at"] is None and row["hours_left"] is not None and row["hours_left"] <= CYCLE_HOURS
 
 
 def _sentence(asked: Asked, row: Record, *, over: bool) -> str:
-    end = max(row["slope_mb_per_hour"], row["last_third_mb_per_hour"])
     grows = (
         f"{named(row['dyno'])} leaks memory, {number(row['slope_mb_per_hour'])} MB an hour over its life and"
-        f" {number(end)} at its end"
+        f" {number(row['pace_mb_per_hour'])} at its end"
     )
     if over:
         return (
@@ -118,7 +122,7 @@ def _sentence(asked: Asked, row: Record, *, over: bool) -> str:
         )
     return (
         f"{grows}: from {megabytes(row['last_mb'])} now it reaches its quota of {megabytes(row['quota_mb'])}"
-        f" in {number(row['hours_to_r14'])} hours."
+        f" in {number(row['hours_left'])} hours at that pace."
     )
 
 

@@ -1,0 +1,156 @@
+"""A calm day, a silent one, a broken one, a hostile one."""
+
+from __future__ import annotations
+
+import shlex
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+
+from queries import database
+from queries.report.making import make
+from queries.report.model import Finding, Section, Severity, Window
+from tests.queries.lakes import write_lake
+from tests.queries.report import calm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from queries.report.model import Report
+
+WINDOW = Window(calm.DAY, calm.DAY + timedelta(days=1))
+SILENT = Window(calm.DAY - timedelta(days=9), calm.DAY - timedelta(days=8))
+
+
+@pytest.fixture(scope="module")
+def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The calm day."""
+    folder = tmp_path_factory.mktemp("calm")
+    write_lake(folder / "lake", calm.tables())
+    with database.connect(str(folder / "lake"), folder / "lake.duckdb") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def report(connection: duckdb.DuckDBPyConnection) -> Report:
+    """The calm day's report."""
+    return make(connection, WINDOW, WINDOW.until)
+
+
+def test_on_a_calm_day_nothing_is_wrong(report: Report) -> None:
+    """A deploy, daily restarts and a few errors are no warning."""
+    assert [finding.sentence for finding in report.findings if finding.severity >= Severity.WARNING] == []
+    assert report.verdict == ("Nothing is wrong: 3,600 requests, 0.08 % failed, p95 542 ms, 100 % of the lines seen.")
+    assert [note for note in report.notes if "failed" in note] == []
+
+
+def test_each_section_says_that_there_is_nothing(report: Report) -> None:
+    """An answer too, and the value that was measured."""
+    said = {section.name: section.sentence for section in report.sections}
+    assert said["timeouts"] == "No request timed out."
+    assert said["memory"].startswith("No dyno ran out of memory; most was 330 MB, 64.5 % of its quota, of web.1 at")
+    assert said["compression"] == "Nothing is known to go out uncompressed."
+    assert said["deploys"] == "1 change: deploy v118 at 12:00 UTC; after none of them a measure was worse."
+
+
+def test_a_window_without_lines_says_so(connection: duckdb.DuckDBPyConnection) -> None:
+    """And what was not checked for it."""
+    silent = make(connection, SILENT, SILENT.until)
+    assert (silent.verdict, silent.findings, silent.apps) == ("No lines came in this window.", (), ())
+    assert len(silent.sections) == 10
+    assert len(silent.notes) == 5
+    assert not any(section.charts for section in silent.sections)
+
+
+def test_more_findings_and_sections_are_taken_in(connection: duckdb.DuckDBPyConnection) -> None:
+    """They are asked with the connection and the window; one that fails costs a note."""
+
+    def more(given: duckdb.DuckDBPyConnection, window: Window) -> Iterator[Finding]:
+        times = window.since, window.until
+        yield Finding("anomaly", "shop", "", Severity.WARNING, "Requests halved.", *times, "SELECT 1", "true")
+        given.execute("FROM no_such_table")
+
+    def section(given: duckdb.DuckDBPyConnection, window: Window) -> Section:
+        return Section("budgets", "Budgets", "All is left.")
+
+    report = make(connection, WINDOW, WINDOW.until, [more], [section])
+    assert report.verdict == "One thing is wrong: Requests halved."
+    assert report.sections[-1].name == "budgets"
+    [failed] = [note for note in report.notes if "failed" in note]
+    assert "no_such_table" in failed
+
+
+def test_a_question_that_fails_costs_its_own_parts_only(tmp_path: Any) -> None:
+    """A file that is no Parquet breaks what reads samples; the timeouts are told all the same."""
+    tables = calm.tables()
+    times = [calm.DAY + timedelta(minutes=600, seconds=second) for second in range(30)]
+    tables["router"] += [
+        row | {"timestamp": at, "code": "H12", "status": 503, "service_ms": 30000}
+        for at, row in zip(times, tables["router"], strict=False)
+    ]
+    write_lake(tmp_path / "lake", tables)
+    with database.connect(str(tmp_path / "lake"), tmp_path / "lake.duckdb") as opened:
+        (tmp_path / "lake/samples/date=2026-11-25/e0-000009.parquet").write_bytes(b"PAR1 no more of it")
+        report = make(opened, WINDOW, WINDOW.until)
+    assert [finding.kind for finding in report.findings if finding.severity >= Severity.WARNING] == ["timeouts"]
+    assert any(note.startswith("The check of memory leaks failed: ") for note in report.notes)
+    assert {"timeouts", "latency", "trust"} <= {section.name for section in report.sections}
+    assert "database" not in {section.name for section in report.sections}
+
+
+def test_an_interruption_ends_the_report(connection: duckdb.DuckDBPyConnection) -> None:
+    """It is no failure of a part."""
+
+    def more(given: duckdb.DuckDBPyConnection, window: Window) -> list[Finding]:
+        raise duckdb.InterruptException("INTERRUPT Error: Interrupted!")
+
+    with pytest.raises(duckdb.InterruptException):
+        make(connection, WINDOW, WINDOW.until, [more])
+
+
+HOSTILE = "o'$(id)`x`\n\u202e\x00\x1b[2J<b>|"
+
+
+def test_hostile_text_stays_text(tmp_path: Any) -> None:
+    """In every name of the log: it is told as it is, and SQL and commands are printable, run and do nothing else."""
+    begin = calm.DAY + timedelta(hours=10)
+    request = {"app": HOSTILE, "source": "heroku", "method": "GET", "path": HOSTILE, "route": HOSTILE, "dyno": HOSTILE}
+    timed_out = {"code": "H12", "status": 503, "service_ms": 30000, "connect_ms": 1, "request_id": HOSTILE}
+    at = [begin + timedelta(seconds=second) for second in range(60)]
+    php = {"app": HOSTILE, "dyno": HOSTILE, "component": "php", "level": "Fatal error", "message": HOSTILE}
+    tables = {
+        "router": [{**request, **timed_out, "timestamp": moment} for moment in at]
+        + [{**request, "code": "H13", "status": 503, "timestamp": moment} for moment in at],
+        "platform": [
+            {"app": HOSTILE, "dyno": HOSTILE, "event": "error", "code": "R14", "timestamp": moment, "message": "R14"}
+            for moment in at
+        ],
+        "php": [{**php, "file": HOSTILE, "line": 7, "timestamp": moment} for moment in at]
+        + [
+            {**php, "file": HOSTILE, "line": 8, "route": HOSTILE, "timestamp": moment}
+            | {"memory_limit_bytes": 1 << 25, "memory_wanted_bytes": 9}
+            for moment in at
+        ],
+        "releases": [{"app": HOSTILE, "event": "deploy", "message": HOSTILE, "timestamp": begin}],
+    }
+    write_lake(tmp_path / "lake", tables)
+    window = Window(WINDOW.since, WINDOW.until, HOSTILE)
+    with database.connect(str(tmp_path / "lake"), tmp_path / "lake.duckdb") as opened:
+        report = make(opened, window, WINDOW.until)
+        assert [note for note in report.notes if "failed" in note] == []
+        assert {"timeouts", "error-code", "memory-quota", "php-memory-limit"} <= _kinds(report)
+        for finding in report.findings:
+            assert opened.execute(finding.sql).fetchall(), finding
+            assert all(character.isprintable() or character == "\n" for character in finding.sql)
+            assert finding.command.isprintable()
+            assert "--app" not in shlex.split(finding.command)
+    assert HOSTILE in report.findings[0].sentence
+
+
+def _kinds(report: Report) -> set[str]:
+    """Of findings, and of those beneath them by what they say."""
+    said = " ".join(text for finding in report.findings for text in finding.also)
+    beneath = {"error-code"} if "H13" in said else set()
+    return {finding.kind for finding in report.findings} | beneath
