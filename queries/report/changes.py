@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from queries.report.asked import Asked
 
 CHANGES_MAX: Final = 1_000
-# Dynos that a deploy or a scaling restarted are told with that.
-_OWN_REASONS: Final = "('crash', 'memory', 'restart', 'cycling', 'woken')"
+# Dynos that a deploy or a scaling restarted are told with that; crashes are findings themselves.
+_OWN_REASONS: Final = "('memory', 'restart', 'cycling', 'woken')"
 
 
 def changes(asked: Asked) -> Iterator[Change]:

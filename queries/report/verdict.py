@@ -48,7 +48,8 @@ def verdict(findings: Sequence[Finding], seen: Trust, traffic: Record) -> str:
     """One sentence. ``findings`` are worst first, ``traffic`` is of `apps.traffic`."""
     wrong = [finding for finding in findings if finding.severity >= Severity.WARNING]
     if wrong:
-        titles = list(dict.fromkeys(_title(finding) for finding in wrong))
+        several = len({finding.app for finding in wrong}) > 1
+        titles = list(dict.fromkeys(_title(finding, several=several) for finding in wrong))
         more = f" and {len(titles) - TOLD_MAX:,} more" if len(titles) > TOLD_MAX else ""
         verb = "thing is" if len(wrong) == 1 else "things are"
         return f"{number_word(len(wrong))} {verb} wrong: {'; '.join(titles[:TOLD_MAX])}{more}."
@@ -57,12 +58,15 @@ def verdict(findings: Sequence[Finding], seen: Trust, traffic: Record) -> str:
     return f"Nothing is wrong: {', '.join(_figures(seen, traffic))}."
 
 
-def _title(finding: Finding) -> str:
+def _title(finding: Finding, *, several: bool) -> str:
+    """What the finding is called; with its app where there are several."""
     title = TITLES.get(finding.kind)
     if title is None or ("{subject}" in title and not finding.subject):
         text = finding.sentence.removesuffix(".")
-        return text if len(text) <= _CUT else f"{text[: _CUT - 1]}…"
-    return title.replace("{subject}", named(finding.subject))
+        title = text if len(text) <= _CUT else f"{text[: _CUT - 1]}…"
+    else:
+        title = title.replace("{subject}", named(finding.subject))
+    return f"{title} ({named(finding.app)})" if several else title
 
 
 def _figures(seen: Trust, traffic: Record) -> list[str]:

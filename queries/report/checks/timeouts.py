@@ -115,7 +115,7 @@ def _trickle(asked: Asked, app: str, rows: list[Record]) -> Iterator[Finding]:
         rows[0],
         kind="timeouts-apart",
         severity=Severity.WARNING if total >= BURST_LEAST else Severity.NOTICE,
-        sentence=f"{counted(total, 'request')} timed out (H12) apart from each other"
+        sentence=f"{counted(total, 'request')} timed out (H12){' one by one' if total > 1 else ''}"
         f" {during(first, last, asked.window)}{blamed}.",
         sql=sql,
         times=(first, last),

@@ -6,7 +6,6 @@ import shlex
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import duckdb
 import pytest
 
 from drainlake.documents import example_lake
@@ -19,6 +18,8 @@ from tests.queries.report.figures import unproved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import duckdb
 
     from queries.report.model import Report
 

@@ -49,7 +49,8 @@ def test_a_shell_line_never_holds_what_is_no_name_of_an_app(app: str) -> None:
     line = command("h12_autopsy", WINDOW, app)
     assert line.isprintable()
     assert shlex.split(line) == [
-        "drainlake", "query", "h12_autopsy", "--since", "2026-11-25T00:00:00+00:00", "--until", "2026-11-26T00:00:00+00:00",
+        "drainlake", "query", "h12_autopsy",
+        "--since", "2026-11-25T00:00:00+00:00", "--until", "2026-11-26T00:00:00+00:00",
     ]  # fmt: skip
 
 
