@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from queries.report.quoting import between
+from queries.report.quoting import between, sql_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,8 @@ _TRAFFIC: Final = """SELECT count(*) AS requests,
   count(*) FILTER (WHERE (status >= 500 OR code IS NOT NULL) AND coalesce(code NOT IN ('H27', 'H28'), true)) AS failed,
   quantile_disc(service_ms, 0.95) FILTER (WHERE dyno IS NOT NULL AND status IS DISTINCT FROM 101) AS p95_ms
 FROM {rows} WHERE source = 'heroku'"""
+
+_BALANCED: Final = "SELECT EXISTS(FROM router WHERE source <> 'heroku' AND timestamp < {until}) AS balanced"
 
 _APPS: Final = """SELECT app, sum(amount) AS amount FROM (
   SELECT app, sum(requests) AS amount FROM {routes} GROUP BY app
@@ -37,6 +39,12 @@ def apps(asked: Asked) -> tuple[str, ...]:
 def traffic(asked: Asked) -> Record:
     """Requests at Heroku's router, those that failed but for what clients broke off, and the p95 of their time."""
     return asked.records(_TRAFFIC.format(rows=between("router", asked.window)))[0]
+
+
+def has_balancer(asked: Asked) -> bool:
+    """Whether a load balancer's log from before the window's end was imported; without one a move need not be asked
+    about, which reads the window seven times."""
+    return bool(asked.records(_BALANCED.format(until=sql_time(asked.window.until)))[0]["balanced"])
 
 
 def drawn(asked: Asked, draw: Callable[[Asked, str], Chart]) -> tuple[Chart, ...]:

@@ -65,19 +65,19 @@ EXPLAINS: Final = (
     ),
     Explains("timeouts", ("move-H*", "move-errors", "move-slower"), When.OVERLAP),
     Explains("timeouts", ("anomaly*",)),
-    Explains("timeouts", ("budget*",), When.OVERLAP),
+    Explains("timeouts", ("error_budget*",), When.OVERLAP),
     Explains("timeouts-apart", ("php-killed", "move-H*"), When.OVERLAP),
     # A database that turns connections away: what needs it fails at once, or waits and then fails.
     Explains("connections", ("connections-refused", "database-waiting_connections"), When.OVERLAP),
     Explains("connections", ("timeouts", "php-fatal", "server-errors", "error-code", "php-slow", "php-killed")),
     Explains("connections", ("php-capacity", "php-workers-busy", "anomaly*")),
-    Explains("connections", ("move-5*", "move-errors", "move-slower", "budget*"), When.OVERLAP),
+    Explains("connections", ("move-5*", "move-errors", "move-slower", "error_budget*"), When.OVERLAP),
     Explains("connections-refused", ("php-fatal", "server-errors", "anomaly*")),
     # A leak fills the dyno, which then swaps and is slow, and is killed in the end.
     Explains("memory-leak", ("memory-quota",), When.OVERLAP, About.SAME),
     Explains("memory-leak", ("anomaly*",), When.WITHIN, About.SAME),
     Explains("memory-quota", ("anomaly*",), When.WITHIN, About.SAME),
-    Explains("php-memory-limit", ("server-errors", "move-5*", "move-errors", "budget*"), When.OVERLAP),
+    Explains("php-memory-limit", ("server-errors", "move-5*", "move-errors", "error_budget*"), When.OVERLAP),
     Explains("php-memory-limit", ("anomaly*",), When.OVERLAP, About.SAME),
     Explains("crashes", ("restarts", "error-code"), When.OVERLAP),
     Explains("crashes", ("server-errors", "anomaly*")),
@@ -87,9 +87,9 @@ EXPLAINS: Final = (
     Explains("lines-lost", ("anomaly*",)),
     Explains("worse-after-change", ("php-fatal", "server-errors", "error-code", "php-slow", "anomaly*"), When.AFTER),
     # The log of a load balancer tells of the same failures; an objective is missed because of them.
-    Explains("error-code", ("move-H*", "move-errors", "budget*"), When.OVERLAP),
-    Explains("server-errors", ("move-5*", "move-errors", "budget*"), When.OVERLAP),
-    Explains("php-fatal", ("move-5*", "move-errors", "budget*"), When.OVERLAP),
+    Explains("error-code", ("move-H*", "move-errors", "error_budget*"), When.OVERLAP),
+    Explains("server-errors", ("move-5*", "move-errors", "error_budget*"), When.OVERLAP),
+    Explains("php-fatal", ("move-5*", "move-errors", "error_budget*"), When.OVERLAP),
 )
 
 

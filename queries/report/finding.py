@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from queries.report.asked import Asked, Record
-    from queries.report.model import Chart, Severity
+    from queries.report.model import Chart, Severity, Window
 
 
 def made(  # noqa: PLR0913 - the fields of a finding
@@ -29,8 +29,10 @@ def made(  # noqa: PLR0913 - the fields of a finding
     advice: str = "",
     request_ids: tuple[str | None, ...] = (),
     chart: Chart | None = None,
+    window: Window | None = None,
 ) -> Finding:
-    """A finding about ``row``. A time that is None is the window's; ``question`` is what the command asks."""
+    """A finding about ``row``. A time that is None is the window's; ``question`` is what the command asks, of another
+    window if one is given."""
     app = row["app"] or ""
     return Finding(
         kind,
@@ -41,7 +43,7 @@ def made(  # noqa: PLR0913 - the fields of a finding
         times[0] or asked.window.since,
         times[1] or asked.window.until,
         sql,
-        command(question, asked.window, app),
+        command(question, window or asked.window, app),
         advice,
         tuple(found for found in request_ids if found)[:3],
         chart,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from queries.report.apps import has_balancer
 from queries.report.quoting import between
 
 if TYPE_CHECKING:
@@ -40,7 +41,5 @@ def notes(asked: Asked) -> Iterator[str]:
         yield "No line of PHP or its web server came: PHP was not checked."
     if asked.window.until - asked.window.since < SHORT:
         yield "The window is shorter than six hours: cold caches and the effect of changes may not show in it."
-    if any(
-        row["verdict"] == "nothing to compare with" for row in asked.question("migration_diff")
-    ) or not asked.question("migration_diff"):
+    if not has_balancer(asked):
         yield "There is no load balancer's log to compare with: what changed with a move was not looked for."

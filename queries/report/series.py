@@ -43,7 +43,7 @@ def moments(window: Window) -> list[datetime]:
 def in_flight(asked: Asked, app: str, thresholds: tuple[Threshold, ...] = ()) -> Chart:
     """The most requests at once in each step."""
     seconds = min(step_minutes(asked.window) * 60, 86_400)
-    rows = _of(app, asked.question("concurrency_over_time", step_seconds=seconds))
+    rows = _of(asked, app, asked.call("concurrency_over_time", step_seconds=seconds))
     times = moments(asked.window)
     line = _line("requests in flight, at most", times, rows, "peak")
     top = max(rows, key=lambda row: row["peak"], default=None)
@@ -77,18 +77,14 @@ def sent(asked: Asked, app: str) -> Chart:
 def memory(asked: Asked, app: str) -> Chart:
     """The highest memory of each dyno in each step, of those that used most, and the quota if it is one."""
     minutes = min(step_minutes(asked.window), 86_400)
-    rows = _of(app, asked.question("dyno_memory", step_minutes=minutes))
-    rows = [row for row in rows if row["peak_mb"] is not None]
-    peaks: dict[str, Record] = {}
-    for row in rows:
-        if row["dyno"] not in peaks or row["peak_mb"] > peaks[row["dyno"]]["peak_mb"]:
-            peaks[row["dyno"]] = row
-    drawn = sorted(sorted(peaks, key=lambda dyno: -peaks[dyno]["peak_mb"])[:LINES_MAX])
+    sql = _MEMORY.format(question=asked.call("dyno_memory", step_minutes=minutes), app=sql_text(app), most=LINES_MAX)
+    rows = asked.records(sql)
+    drawn = sorted({row["dyno"] for row in rows})
     times = moments(asked.window)
     lines = tuple(_line(dyno, times, [row for row in rows if row["dyno"] == dyno], "peak_mb") for dyno in drawn)
     quotas = {row["quota_mb"] for row in rows if row["quota_mb"]}
     thresholds = (Threshold("quota", quotas.pop()),) if len(quotas) == 1 else ()
-    top = max(peaks.values(), key=lambda row: row["peak_mb"], default=None)
+    top = max(rows, key=lambda row: row["peak_mb"], default=None)
     keys = (Key(top["dyno"], top["peak_mb"], top["peak_at"]),) if top else ()
     return Chart("Memory of the dynos", "MB", times, lines, keys, thresholds, markers(asked, app))
 
@@ -96,7 +92,7 @@ def memory(asked: Asked, app: str) -> Chart:
 def latency(asked: Asked, app: str) -> Chart:
     """The time that half and 95 % of the requests took at most in each step."""
     sql = _LATENCY.format(rows=between("router", asked.window), step=_step("timestamp", asked.window))
-    rows = _of(app, asked.records(sql))
+    rows = _of(asked, app, f"({sql})")
     times = moments(asked.window)
     lines = (_line("p50", times, rows, "p50_ms"), _line("p95", times, rows, "p95_ms"))
     top = max(rows, key=lambda row: row["p95_ms"], default=None)
@@ -107,7 +103,7 @@ def latency(asked: Asked, app: str) -> Chart:
 def connections(asked: Asked, app: str, thresholds: tuple[Threshold, ...] = ()) -> Chart:
     """Open connections of each Postgres database in each step."""
     sql = _CONNECTIONS.format(rows=between("samples", asked.window), step=_step("timestamp", asked.window))
-    rows = _of(app, asked.records(sql))
+    rows = _of(asked, app, f"({sql})")
     times = moments(asked.window)
     sources = sorted({row["source"] or "" for row in rows})[:LINES_MAX]
     lines = tuple(
@@ -120,7 +116,7 @@ def connections(asked: Asked, app: str, thresholds: tuple[Threshold, ...] = ()) 
 
 def log_lines(asked: Asked, app: str) -> Chart:
     """Lines received and lost, hour by hour."""
-    rows = _of(app, asked.question("coverage"))
+    rows = _of(asked, app, asked.call("coverage"))
     times = [row["hour"] for row in rows][-MOMENTS_MAX:]
     lines = tuple(
         Line(label, [row[column] for row in rows][-MOMENTS_MAX:])
@@ -131,7 +127,7 @@ def log_lines(asked: Asked, app: str) -> Chart:
 
 def markers(asked: Asked, app: str) -> tuple[Marker, ...]:
     """The latest deploys and other changes of the app, in order of time."""
-    rows = _of(app, asked.question("releases"))[:MARKERS_MAX]
+    rows = _of(asked, app, asked.call("releases"))[:MARKERS_MAX]
     return tuple(Marker(change_name(row), row["changed_at"]) for row in reversed(rows))
 
 
@@ -142,12 +138,13 @@ def change_name(row: Record) -> str:
 
 def _traffic(asked: Asked, app: str) -> list[Record]:
     seconds = min(step_minutes(asked.window) * 60, 86_400)
-    rows = _of(app, asked.question("throughput", step_seconds=seconds))
+    rows = _of(asked, app, asked.call("throughput", step_seconds=seconds))
     return [row for row in rows if row["source"] == "heroku"]
 
 
-def _of(app: str, rows: Iterable[Record]) -> list[Record]:
-    return [row for row in rows if row["app"] == app]
+def _of(asked: Asked, app: str, source: str) -> tuple[Record, ...]:
+    """The rows of one app."""
+    return asked.records(f"FROM {source} WHERE app = {sql_text(app)}")
 
 
 def _line(label: str, times: Sequence[datetime], rows: Iterable[Record], column: str) -> Line:
@@ -179,7 +176,7 @@ FROM {rows}
 WHERE kind = 'postgres' AND metric = 'active_connections'
 GROUP BY ALL ORDER BY ALL"""
 
-
-def app_filter(app: str) -> str:
-    """The condition of one app, as SQL."""
-    return f"app = {sql_text(app)}"
+# Of the dynos that used most.
+_MEMORY: Final = """FROM {question} WHERE app = {app} AND peak_mb IS NOT NULL AND dyno IN (
+  SELECT dyno FROM {question} WHERE app = {app} GROUP BY dyno ORDER BY max(peak_mb) DESC NULLS LAST, dyno LIMIT {most}
+)"""

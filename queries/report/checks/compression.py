@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from queries.catalog import question
 from queries.report import series
+from queries.report.apps import has_balancer
 from queries.report.finding import made, narrowed, with_also
 from queries.report.model import Severity
+from queries.report.quoting import sql_text
 from queries.report.words import counted, number, size
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ FROM {question} WHERE evidence <> 'refuted' GROUP BY app ORDER BY app"""
 _LOST: Final = """SELECT app, count(*) AS routes, sum(value_after) / sum(value_before) AS times
 FROM {question} WHERE verdict = 'gzip lost' GROUP BY app ORDER BY app"""
 
+_SENT: Final = "SELECT sum(bytes_sent) AS bytes_sent FROM {routes} WHERE app = {app}"
+
 
 def check(asked: Asked) -> Iterator[Finding]:
     """At most one finding for each app."""
@@ -56,7 +60,8 @@ def check(asked: Asked) -> Iterator[Finding]:
 
 
 def _severity(asked: Asked, row: Record) -> Severity:
-    sent = sum(one["bytes_sent"] or 0 for one in asked.question("routes") if one["app"] == row["app"])
+    [total] = asked.records(_SENT.format(routes=asked.call("routes"), app=sql_text(row["app"])))
+    sent = total["bytes_sent"] or 0
     is_much = row["saving_low_bytes"] >= max(WARNING_BYTES, WARNING_SHARE * sent)
     return Severity.WARNING if is_much else Severity.NOTICE
 
@@ -72,6 +77,8 @@ def _sentence(row: Record) -> str:
 
 def _lost(asked: Asked, app: str) -> Iterator[str]:
     """What the load balancer's log adds: it was not always so."""
+    if not has_balancer(asked):
+        return
     for row in asked.records(_LOST.format(question=asked.call("migration_diff"))):
         if row["app"] == app:
             routes = counted(row["routes"], "route")

@@ -99,6 +99,7 @@ def leaks(asked: Asked) -> Iterator[Finding]:
             f" AND life = {row['life']}",
             times=(row["started_at"] or window.since, row["ended_at"]),
             advice=_LEAK_ADVICE.format(dyno=_dyno(row), whose=_whose(row)),
+            window=window,
             chart=series.memory(asked, row["app"]),
         )
 

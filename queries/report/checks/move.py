@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from queries.report.apps import has_balancer
 from queries.report.finding import made, narrowed
 from queries.report.model import Severity
 from queries.report.words import counted, duration, named, percent
@@ -47,6 +48,8 @@ GROUP BY ALL ORDER BY app, worse"""
 
 def check(asked: Asked) -> Iterator[Finding]:
     """For each app what is slower, what fails more, what is gone, and one for each new code of error."""
+    if not has_balancer(asked):
+        return
     sql = _WORSE.format(
         question=asked.call("migration_diff"), ms=SLOWER_MS, times=SLOWER_TIMES, share=ERRORS_SHARE, least=ERRORS_LEAST
     )

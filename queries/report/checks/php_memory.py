@@ -46,7 +46,8 @@ def check(asked: Asked) -> Iterator[Finding]:
             severity=Severity.WARNING if row["times"] >= WARNING_LEAST else Severity.NOTICE,
             sentence=f"{counted(row['times'], 'request')}{whose}{others} broke off at PHP's memory_limit of"
             f" {number(row['limit_mb'])} MB {when}, in {where}.",
-            sql=f"{narrowed(sql, row, 'app', 'file')} AND line IS NOT DISTINCT FROM {row['line'] or 'NULL'}"
+            sql=f"{narrowed(sql, row, 'app', 'file')} AND line IS NOT DISTINCT FROM"
+            f" {'NULL' if row['line'] is None else row['line']}"
             f" AND limit_mb = {row['limit_mb']}",
             times=(row["first_at"], row["last_at"]),
             advice=_advice(row),

@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from queries.report import series
-from queries.report.apps import drawn
+from queries.report.apps import drawn, has_balancer
 from queries.report.model import Section
 from queries.report.words import counted, named, size
 
 if TYPE_CHECKING:
     from queries.report.asked import Asked
 
+_CHANGED: Final = "verdict NOT IN ('no difference shown', 'nothing to compare with')"
+
+_TOTALS: Final = """SELECT count(*) AS paths, arg_max(path, bytes_sent) AS largest,
+  sum(saving_low_bytes) AS saving_low_bytes, sum(saving_high_bytes) AS saving_high_bytes
+FROM {question} WHERE evidence <> 'refuted'"""
+
 
 def section(asked: Asked) -> Section:
     """What goes out uncompressed, and what the load balancer's log says of it."""
-    answers = (
-        asked.answer("uncompressed_assets", "evidence <> 'refuted'"),
-        asked.answer("migration_diff", "verdict NOT IN ('no difference shown', 'nothing to compare with')"),
-    )
-    return Section("compression", "Compression", _sentence(asked), drawn(asked, series.sent), answers)
+    answers = [asked.answer("uncompressed_assets", "evidence <> 'refuted'")]
+    if has_balancer(asked):
+        answers.append(asked.answer("migration_diff", _CHANGED))
+    return Section("compression", "Compression", _sentence(asked), drawn(asked, series.sent), tuple(answers))
 
 
 def _sentence(asked: Asked) -> str:
-    rows = [row for row in asked.question("uncompressed_assets") if row["evidence"] != "refuted"]
-    if not rows:
+    [row] = asked.records(_TOTALS.format(question=asked.call("uncompressed_assets")))
+    if not row["paths"]:
         return "Nothing is known to go out uncompressed."
-    saving = (
-        f"{size(sum(row['saving_low_bytes'] for row in rows))} to {size(sum(row['saving_high_bytes'] for row in rows))}"
+    files = counted(row["paths"], "file or page", "files and pages")
+    return (
+        f"{files} went out uncompressed, most of all {named(row['largest'])}; gzip would have saved"
+        f" {size(row['saving_low_bytes'])} to {size(row['saving_high_bytes'])} in this window."
     )
-    largest = named(max(rows, key=lambda row: row["bytes_sent"])["path"])
-    files = counted(len(rows), "file or page", "files and pages")
-    return f"{files} went out uncompressed, most of all {largest}; gzip would have saved {saving} in this window."

@@ -26,12 +26,13 @@ def _sentence(asked: Asked) -> str:
         when = during(worst["first_at"], worst["last_at"], asked.window)
         return f"{counted(len(over), 'dyno')} used more than its quota (R14); most, {named(worst['dyno'])}, {when}."
     minutes = min(series.step_minutes(asked.window), 86_400)
-    rows = [row for row in asked.question("dyno_memory", step_minutes=minutes) if row["peak_mb"] is not None]
+    measured = f"FROM {asked.call('dyno_memory', step_minutes=minutes)} WHERE peak_mb IS NOT NULL"
+    rows = asked.records(f"{measured} ORDER BY peak_mb DESC, app, dyno, begins_at LIMIT 1")
     if not rows:
         return (
             "No dyno ran out of memory (no R14); how much they used was not logged (heroku labs: log-runtime-metrics)."
         )
-    top = max(rows, key=lambda row: row["peak_mb"])
+    [top] = rows
     share = f", {percent(top['peak_mb'] / top['quota_mb'])} of its quota" if top["quota_mb"] else ""
     when = at(top["peak_at"], asked.window)
     return f"No dyno ran out of memory; most was {megabytes(top['peak_mb'])}{share}, of {named(top['dyno'])} at {when}."
