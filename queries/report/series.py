@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+import duckdb
+
 from queries.report.model import Chart, Key, Line, Marker, Threshold
 from queries.report.quoting import between, sql_text
 
@@ -126,8 +128,14 @@ def log_lines(asked: Asked, app: str) -> Chart:
 
 
 def markers(asked: Asked, app: str) -> tuple[Marker, ...]:
-    """The latest deploys and other changes of the app, in order of time."""
-    rows = _of(asked, app, asked.call("releases"))[:MARKERS_MAX]
+    """The latest deploys and other changes of the app, in order of time; none where they cannot be read, since a chart
+    without them is better than none. The section on deploys tells of that."""
+    try:
+        rows = _of(asked, app, asked.call("releases"))[:MARKERS_MAX]
+    except duckdb.InterruptException:
+        raise
+    except duckdb.Error:
+        return ()
     return tuple(Marker(change_name(row), row["changed_at"]) for row in reversed(rows))
 
 
