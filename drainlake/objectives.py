@@ -22,7 +22,7 @@ _ENTRIES: Final = re.compile(r"[;\n]")
 _PROMISE: Final = re.compile(
     r"(?P<percent>\d{1,3}(?:\.\d{1,6})?)\s*%\s*(?:(?P<available>available)|"
     r"(?:under|within|below|<)\s*(?P<limit>\d{1,6}(?:\.\d{1,3})?)\s*(?P<unit>[a-zµ]*))",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 _UNIT_MS: Final = {"ms": 1, "s": 1000, "sec": 1000, "second": 1000, "seconds": 1000}
 

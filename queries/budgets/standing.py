@@ -73,6 +73,11 @@ class Standing:
         return None if self.month.share is None else 1 - self.month.share
 
     @property
+    def is_spent(self) -> bool:
+        """Whether more was bad in 30 days than allowed, burning or not."""
+        return is_spent(self.month, self.objective)
+
+    @property
     def burning(self) -> Row | None:
         """The rule that fires, with its urgency and windows; None if none does."""
         return self.judgement.row if self.judgement.state is State.BURNING else None

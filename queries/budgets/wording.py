@@ -107,8 +107,9 @@ def _budget(standing: Standing) -> str:
     assert standing.budget_left is not None
     objective, month = standing.objective, standing.month
     allowed = month.requests * objective.budget
-    if standing.budget_left < 0 and allowed >= 1:
-        return f"the error budget is spent, {month.bad:,} where {math.floor(allowed):,} were allowed"
+    if standing.is_spent:
+        few = {0: "none was", 1: "1 was"}.get(math.floor(allowed), f"{math.floor(allowed):,} were")
+        return f"the error budget is spent, {month.bad:,} where {few} allowed"
     if allowed < ALLOWED_MIN:
         needed = math.ceil(ALLOWED_MIN / objective.budget)
         return f"these are too few requests to tell {decimal(objective.target * 100)} %, which takes {needed:,}"
