@@ -74,6 +74,7 @@ class Setting:
     meaning: str
     parse: Callable[[str], Any]
     is_secret: bool = False
+    remedy: str = ""  # what to try instead of a value that cannot be; without one, to unset it
 
 
 def _log(text: str) -> Path | KafkaUrl | None:
@@ -187,6 +188,7 @@ TABLE: Final = (
         "What apps promise of their requests: `shop: 99.9% available, 95% under 800ms; *: 99.5% available`;"
         " [error budgets](docs/error-budgets.md) are kept by it.",
         objectives.parse,
+        remedy="DRAINLAKE_OBJECTIVES='shop: 99.9% available, 95% under 800ms'",
     ),
     Setting(
         "DRAINLAKE_BODY_MAX_BYTES",
@@ -280,7 +282,7 @@ def _value(setting: Setting, text: str) -> Any:
         return setting.parse(text)
     except ValueError as error:
         said = setting.name if setting.is_secret else f"{setting.name}={_CREDENTIALS.sub('//…@', text)}"
-        raise WrongUse(f"{said}: {error}.", f"unset {setting.name}") from None
+        raise WrongUse(f"{said}: {error}.", setting.remedy or f"unset {setting.name}") from None
 
 
 def _refuse_contradictions(settings: Settings) -> None:
