@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _LENGTHS: Final = {60: "hour", 1440: "24 hours", 4320: "3 days"}
 _SOON: Final = timedelta(days=2)
 _SHARE_COVERED_ALL: Final = 0.995
+_FEW_DAYS_MINUTES: Final = 2 * 24 * 60
 
 
 def sentence(standing: Standing) -> str:
@@ -99,6 +100,9 @@ def _reached(standing: Standing) -> str:
 def _days(month: Count) -> str:
     if month.covered_minutes >= _SHARE_COVERED_ALL * BUDGET_MINUTES:
         return f"{DAYS} days"
+    if month.covered_minutes < _FEW_DAYS_MINUTES:
+        hours, minutes = divmod(month.covered_minutes, 60)
+        return f"the {hours} hours that the log covers" if hours > 1 else f"the {hours * 60 + minutes} minutes of log"
     covered = rounded_down(Fraction(month.covered_minutes, 24 * 60), 1)
     return f"the {covered} of {DAYS} days that the log covers"
 

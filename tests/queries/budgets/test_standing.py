@@ -13,6 +13,7 @@ import pytest
 from queries.budgets.burn_rates import WINDOWS, Count
 from queries.budgets.findings import findings, section
 from queries.budgets.objectives import Objective, of_app
+from queries.budgets.reading import Step
 from queries.budgets.standing import Standing, Verdict, stand, standings
 from queries.report.model import Severity, Window
 from tests.queries.budgets.test_reading import histogram
@@ -97,6 +98,19 @@ SAID: list[tuple[Standing, Verdict, str]] = [
         ),
     ),
     (
+        standing((9_000, 10), covered=1500),
+        Verdict.SPENT,
+        (
+            "shop: 99.88 % of 9,000 requests answered in the 25 hours that the log covers; the error budget is spent,"
+            " 10 where 9 were allowed."
+        ),
+    ),
+    (
+        standing((9_000, 0), covered=119),
+        Verdict.KEPT,
+        "shop: 100 % of 9,000 requests answered in the 119 minutes of log; 100 % of the error budget is left.",
+    ),
+    (
         standing((0, 0), covered=0),
         Verdict.NO_DATA,
         "shop: the log covers nothing of the last 30 days, so nothing is known of 99.9% available.",
@@ -109,6 +123,22 @@ SAID: list[tuple[Standing, Verdict, str]] = [
 def test_verdict_and_sentence(given: Standing, verdict: Verdict, sentence: str) -> None:
     """What a person reads of each kind of standing."""
     assert (given.verdict, given.sentence) == (verdict, sentence)
+
+
+@pytest.mark.parametrize(
+    ("bad_an_hour", "end"),
+    [(30, "ends on 2 December."), (200, "ends on 24 November at 01:00 UTC."), (10, "of the error budget is left.")],
+)
+def test_the_day_it_runs_out_is_said(bad_an_hour: int, end: str) -> None:
+    """The day, with the time of day where that is near; and no day where it does not come.
+
+    7,200 are allowed. After a day of 30 an hour 6,480 are left, which takes 216 hours more; the next one is too much.
+    """
+    good = [Step(UNTIL - timedelta(hours=ago), Count(10_000, 0, 60)) for ago in range(720, 24, -1)]
+    bad = [Step(UNTIL - timedelta(hours=ago), Count(10_000, bad_an_hour, 60)) for ago in range(24, 0, -1)]
+    counts = {window: Count(0, 0, window) for window in WINDOWS}
+    counts |= {1440: Count(240_000, 24 * bad_an_hour, 1440), MONTH: Count(7_200_000, 24 * bad_an_hour, MONTH)}
+    assert stand("shop", THREE_NINES, UNTIL, counts, [*good, *bad]).sentence.endswith(end)
 
 
 def test_a_stretch_without_log_is_named() -> None:
