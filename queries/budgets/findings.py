@@ -67,7 +67,7 @@ def _spent(standing: Standing) -> Finding:
         sql=standing.asked.sql("burn_history", step_minutes=24 * 60),
         command=_command(standing, BUDGET_MINUTES),
         advice=(
-            "Nothing burns fast now, but 30 days together were worse than promised: put what makes requests "
+            "Nothing burns fast now, but all in all it was worse than promised: put what makes requests "
             f"{_bad(standing)} before new features, or promise less in DRAINLAKE_OBJECTIVES."
         ),
         chart=charts.lefts(standing.app, [standing]),

@@ -108,9 +108,9 @@ def _good(count: Count | None) -> float | None:
 def _offer(promises: Sequence[str]) -> str:
     told = "No objective is set, so there is no error budget to keep."
     if not promises:
-        return f"{told} The last 30 days have too few requests to propose one."
+        return f"{told} The last 30 days have too few requests to propose any."
     line = shlex.quote("; ".join(promises[:ROWS_MAX]))
-    return f"{told} The last 30 days would have met this: DRAINLAKE_OBJECTIVES={line}"
+    return f"{told} What the log covers of 30 days would have met this: DRAINLAKE_OBJECTIVES={line}"
 
 
 def _promises(app: str, available: Count, within: Mapping[int, Count | None]) -> str:

@@ -262,7 +262,7 @@ def test_an_empty_lake_has_no_findings_and_a_section(minutes: Minutes) -> None:
     window = Window(UNTIL - timedelta(days=1), UNTIL)
     assert list(findings(connection, [THREE_NINES], window)) == []
     assert "nothing is known of 99.9% available" in section(connection, [THREE_NINES], window).sentence
-    assert "too few requests to propose" in section(connection, [], window).sentence
+    assert "too few requests to propose any" in section(connection, [], window).sentence
     assert (
         section(connection, [Objective("*", Fraction("0.99"))], window).sentence == "No objective holds for this app."
     )
