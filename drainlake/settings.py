@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from drainlake import kafka_url, places, values
+from drainlake import kafka_url, objectives, places, values
 from drainlake.errors import WrongUse
 from drainlake.kafka_url import KafkaUrl
 from drainlake.places import S3Place
@@ -23,6 +23,8 @@ from drainlake.values import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from queries.budgets.objectives import Objective
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Settings:
     tls_key: Path | None = None
     drains: Mapping[str, tuple[Secret, ...]] = field(default_factory=dict)
     notify: Secret | None = None
+    objectives: tuple[Objective, ...] = ()
     kafka: KafkaUrl | None = None
     kafka_prefix: str = ""
     kafka_ca: str | None = None
@@ -71,6 +74,7 @@ class Setting:
     meaning: str
     parse: Callable[[str], Any]
     is_secret: bool = False
+    remedy: str = ""  # what to try instead of a value that cannot be; without one, to unset it
 
 
 def _log(text: str) -> Path | KafkaUrl | None:
@@ -177,6 +181,16 @@ TABLE: Final = (
         values.path,
     ),
     Setting(
+        "DRAINLAKE_OBJECTIVES",
+        "objectives",
+        "<none>",
+        "objectives",
+        "What apps promise of their requests: `shop: 99.9% available, 95% under 800ms; *: 99.5% available`;"
+        " [error budgets](docs/error-budgets.md) are kept by it.",
+        objectives.parse,
+        remedy="DRAINLAKE_OBJECTIVES='shop: 99.9% available, 95% under 800ms'",
+    ),
+    Setting(
         "DRAINLAKE_BODY_MAX_BYTES",
         "body_max_bytes",
         "16MiB",
@@ -254,6 +268,7 @@ def parse(texts: Mapping[str, str]) -> Settings:
     if isinstance(found["lake"], S3Place):
         found["lake"] = places.with_access(found["lake"], texts)
     found["drains"] = found["drains"] or {}
+    found["objectives"] = found["objectives"] or ()
     settings = Settings(**found)
     _refuse_contradictions(settings)
     return settings
@@ -267,7 +282,7 @@ def _value(setting: Setting, text: str) -> Any:
         return setting.parse(text)
     except ValueError as error:
         said = setting.name if setting.is_secret else f"{setting.name}={_CREDENTIALS.sub('//…@', text)}"
-        raise WrongUse(f"{said}: {error}.", f"unset {setting.name}") from None
+        raise WrongUse(f"{said}: {error}.", setting.remedy or f"unset {setting.name}") from None
 
 
 def _refuse_contradictions(settings: Settings) -> None:

@@ -26,6 +26,7 @@ PURE = (
     "transforms/php_events.py", "transforms/routes.py", "transforms/route_pins.py", "transforms/route_rules.py",
     "transforms/route_learning.py", "queries/catalog.py", "queries/documentation.py",
     "queries/report/causes.py", "queries/report/quoting.py", "queries/report/verdict.py", "queries/report/words.py",
+    *(f"queries/budgets/{module}.py" for module in ("objectives", "burn_rates", "projection", "wording")),
     *(f"queries/load_tests/{path.name}" for path in (ROOT / "queries/load_tests").glob("*.py")),
 )  # fmt: skip
 IMPURE_IMPORTS = {"os", "socket", "time", "threading", "asyncio", "sqlite3", "subprocess", "random", "secrets"}

@@ -35,6 +35,8 @@ def _shown(value: Any) -> Any:
         return str(value) + secured
     if isinstance(value, S3Place):
         return str(value)
+    if isinstance(value, tuple):
+        return [str(entry) for entry in value]
     if isinstance(value, dict):
         return {name: [secret.reveal() for secret in secrets] for name, secrets in value.items()}
     return value

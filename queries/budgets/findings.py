@@ -1,0 +1,99 @@
+"""What the report takes from here: findings of budgets that burn or are spent, and the section."""
+
+from __future__ import annotations
+
+import shlex
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from queries.budgets import charts
+from queries.budgets.burn_rates import BUDGET_MINUTES, Urgency
+from queries.budgets.sections import section
+from queries.budgets.standing import Standing, Verdict, standings
+from queries.report.model import Finding, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import duckdb
+
+    from queries.budgets.burn_rates import Row
+    from queries.budgets.objectives import Objective
+    from queries.report.model import Window
+
+__all__ = ["findings", "section"]
+
+_SEVERITIES: Final = {Urgency.PAGE: Severity.CRITICAL, Urgency.TICKET: Severity.WARNING}
+
+
+def findings(
+    connection: duckdb.DuckDBPyConnection, objectives: Sequence[Objective], window: Window
+) -> Iterator[Finding]:
+    """What burns or is spent at the end of the window, the most urgent first."""
+    found = []
+    for standing in standings(connection, objectives, window.until, window.app_name):
+        if standing.burning is not None:
+            found.append(_burning(connection, standing, standing.burning))
+        elif standing.verdict is Verdict.SPENT:
+            found.append(_spent(standing))
+    yield from sorted(found, key=lambda finding: -finding.severity)
+
+
+def _burning(connection: duckdb.DuckDBPyConnection, standing: Standing, row: Row) -> Finding:
+    return Finding(
+        kind="error_budget_burning",
+        app=standing.app,
+        subject=standing.objective.subject,
+        severity=_SEVERITIES[row.urgency],
+        sentence=standing.sentence,
+        since=standing.until - timedelta(minutes=row.long_minutes),
+        until=standing.until,
+        sql=standing.asked.sql("burn_rates"),
+        command=_command(standing, row.long_minutes),
+        advice=_advice(standing, row.long_minutes),
+        chart=charts.shares(connection, standing, row),
+    )
+
+
+def _spent(standing: Standing) -> Finding:
+    return Finding(
+        kind="error_budget_spent",
+        app=standing.app,
+        subject=standing.objective.subject,
+        severity=Severity.WARNING,
+        sentence=standing.sentence,
+        since=standing.until - timedelta(minutes=BUDGET_MINUTES),
+        until=standing.until,
+        sql=standing.asked.sql("burn_history", step_minutes=24 * 60),
+        command=_command(standing, BUDGET_MINUTES),
+        advice=(
+            "Nothing burns fast now, but all in all it was worse than promised: put what makes requests "
+            f"{_bad(standing)} before new features, or promise less in DRAINLAKE_OBJECTIVES."
+        ),
+        chart=charts.lefts(standing.app, [standing]),
+    )
+
+
+def _bad(standing: Standing) -> str:
+    return "fail" if standing.objective.latency_ms is None else "slow"
+
+
+def _advice(standing: Standing, minutes: int) -> str:
+    before = _window(standing, 2 * minutes)
+    lines = [f"If a release came before it, roll it back: `drainlake query deploy_impact {before}` tells."]
+    if standing.objective.latency_ms is None:
+        lines.append(f"Which routes and codes fail: `drainlake query error_codes {_window(standing, minutes)}`.")
+    else:
+        lines.append(f"Who holds the workers: `drainlake query php_capacity {_window(standing, minutes)}`.")
+    return "\n".join(lines)
+
+
+def _command(standing: Standing, minutes: int) -> str:
+    question = "routes" if standing.objective.latency_ms is None else "latency"
+    return f"drainlake query {question} {_window(standing, minutes)}"
+
+
+def _window(standing: Standing, minutes: int) -> str:
+    since = standing.until - timedelta(minutes=minutes)
+    bounds = f"--since {since:%Y-%m-%dT%H:%M}Z --until {standing.until:%Y-%m-%dT%H:%M}Z"
+    return f"{bounds} --app {shlex.quote(standing.app)}"

@@ -1,0 +1,99 @@
+"""What budgets are computed from, read from DuckDB: the sums of the questions `burn_rates` and `burn_history`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from queries.budgets.burn_rates import Count
+from queries.literals import literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    import duckdb
+
+    from queries.budgets.objectives import Objective
+
+_DEFAULT_MS = 1000  # for availability, where the limit does not matter
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the history: when it begins, and what is counted in it."""
+
+    begins_at: datetime
+    count: Count
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What both questions are asked: until when, of which app, of which route and with which limit. None is all."""
+
+    until: datetime
+    app: str | None
+    route: str | None = None
+    latency_ms: int | None = None
+
+    @property
+    def limit_ms(self) -> int:
+        """The limit, or any where none is asked for."""
+        return self.latency_ms or _DEFAULT_MS
+
+    def sql(self, question: str, **more: int) -> str:
+        """The call as a statement that can be pasted: values are literals."""
+        given = {"until": literal(self.until.isoformat())}
+        if self.app is not None:
+            given["app_name"] = literal(self.app)
+        if self.route is not None:
+            given["route_name"] = literal(self.route)
+        if self.latency_ms is not None:
+            given["latency_ms"] = str(self.latency_ms)
+        given |= {name: str(value) for name, value in more.items()}
+        return f"FROM {question}({', '.join(f'{name} := {value}' for name, value in given.items())})"
+
+
+def asked_of(objective: Objective, app: str | None, until: datetime) -> Asked:
+    """What is asked for an objective of an app."""
+    return Asked(until, app, objective.route, objective.latency_ms)
+
+
+def windows(connection: duckdb.DuckDBPyConnection, asked: Asked) -> Mapping[str, Mapping[int, Count]]:
+    """Counts by app and minutes of the window; an app without a covered minute in 30 days has none."""
+    found: dict[str, dict[int, Count]] = {}
+    for app, minutes, covered, *counts in connection.execute(
+        "SELECT app, window_minutes, covered_minutes, requests, failed, timed, slow "
+        "FROM burn_rates(until := ?, app_name := ?, route_name := ?, latency_ms := ?)",
+        [asked.until, asked.app, asked.route, asked.limit_ms],
+    ).fetchall():
+        found.setdefault(app, {})[minutes] = _count(asked, counts, covered)
+    return found
+
+
+def history(
+    connection: duckdb.DuckDBPyConnection, asked: Asked, since: datetime | None = None, step_minutes: int = 60
+) -> Mapping[str, list[Step]]:
+    """Steps by app, in order, of the 30 days before the end or from ``since``; what is not covered is left out."""
+    found: dict[str, list[Step]] = {}
+    for app, begins_at, covered, *counts in connection.execute(
+        "SELECT app, begins_at, covered_minutes, requests, failed, timed, slow FROM burn_history("
+        "since := ?, until := ?, app_name := ?, route_name := ?, latency_ms := ?, step_minutes := ?)",
+        [since, asked.until, asked.app, asked.route, asked.limit_ms, step_minutes],
+    ).fetchall():
+        found.setdefault(app, []).append(Step(begins_at, _count(asked, counts, covered)))
+    return found
+
+
+def apps(connection: duckdb.DuckDBPyConnection, until: datetime, app_name: str | None) -> list[str]:
+    """The apps with minutes in the 30 days, covered or not."""
+    rows = connection.execute(
+        "SELECT DISTINCT app FROM minutes_between(instant(?) - INTERVAL 720 HOUR, ?, ?) WHERE per = 'app' ORDER BY app",
+        [until, until, app_name],
+    ).fetchall()
+    return [app for (app,) in rows]
+
+
+def _count(asked: Asked, counts: list[int], covered: int) -> Count:
+    requests, failed, timed, slow = counts
+    return Count(requests, failed, covered) if asked.latency_ms is None else Count(timed, slow, covered)

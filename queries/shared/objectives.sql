@@ -1,0 +1,62 @@
+-- The bucket of the histogram of service times (ingest/schema.py: LATENCY_BASE) up to which a request counts as within
+-- the limit: its edge is the limit itself where a whole number of milliseconds tells them apart, which is so below
+-- 50 ms, else the edge nearest to it, above or below. So what is counted on the wrong side took within 1 % of the limit.
+CREATE OR REPLACE MACRO latency_edge(limit_ms) AS
+  CASE
+    WHEN floor(pow(1.02, ceil(ln(limit_ms) / ln(1.02)))) = floor(limit_ms)
+      OR pow(1.02, ceil(ln(limit_ms) / ln(1.02))) - limit_ms <= limit_ms - pow(1.02, ceil(ln(limit_ms) / ln(1.02)) - 1)
+      THEN ceil(ln(limit_ms) / ln(1.02))::INTEGER
+    ELSE ceil(ln(limit_ms) / ln(1.02))::INTEGER - 1
+  END;
+
+-- The most milliseconds that still count as within the limit.
+CREATE OR REPLACE MACRO counted_limit_ms(limit_ms) AS
+  floor(pow(1.02, latency_edge(limit_ms)))::INTEGER;
+
+-- Refuses limits that cannot be counted: what the router gives up on after 30 s has no longer time.
+CREATE OR REPLACE MACRO is_countable(limit_ms) AS
+  CASE
+    WHEN coalesce(limit_ms NOT BETWEEN 1 AND 29000, true)
+      THEN error('A limit of service time is 1 to 29000 ms, since the router gives up at 30 s; try latency_ms := 1000.')
+    ELSE true
+  END;
+
+-- Requests in a histogram beyond one bucket; its buckets are in order.
+CREATE OR REPLACE MACRO counted_beyond(buckets, counts, edge) AS
+  coalesce(list_sum(counts[len(list_filter(buckets, lambda bucket: bucket <= edge)) + 1:]), 0)::BIGINT;
+
+-- The covered minutes of apps in [since, until), which objectives are counted on; of one route where one is named. What
+-- a minute that is not covered shows is a part of what happened, nobody knows which: it counts neither way.
+CREATE OR REPLACE MACRO objective_minutes(since, until, app_name, route_name, latency_ms) AS TABLE
+  WITH asked AS MATERIALIZED (
+    SELECT
+      app,
+      epoch_us(timestamp) // 60000000 AS minute,
+      per = 'app' AND is_covered AS is_coverage,
+      per = 'route' OR route_name IS NULL AS is_counted,
+      requests,
+      failed,
+      coalesce(list_sum(latency_counts), 0)::BIGINT AS timed,
+      counted_beyond(latency_buckets, latency_counts, latency_edge(latency_ms)) AS slow
+    FROM minutes_between(since, until, app_name)
+    WHERE per = 'app' OR (per = 'route' AND key = route_name)
+  )
+  SELECT
+    app,
+    minute,
+    coalesce(sum(requests) FILTER (is_counted), 0)::BIGINT AS requests,
+    coalesce(sum(failed) FILTER (is_counted), 0)::BIGINT AS failed,
+    coalesce(sum(timed) FILTER (is_counted), 0)::BIGINT AS timed,
+    coalesce(sum(slow) FILTER (is_counted), 0)::BIGINT AS slow
+  FROM asked
+  GROUP BY app, minute
+  HAVING bool_or(is_coverage);
+
+-- The number of the first minute (since 1970) that windows ending at `until` do not count: what is left of a minute
+-- that has not ended is not counted. Without `until` it follows the newest minute of all.
+CREATE OR REPLACE MACRO end_minute(until) AS (
+  coalesce(
+    epoch_us(instant(until)) // 60000000,
+    (SELECT epoch_us(max(timestamp)) // 60000000 + 1 FROM minutes WHERE until IS NULL AND per = 'app')
+  )
+);
