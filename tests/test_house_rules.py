@@ -25,6 +25,8 @@ PURE = (
     "ingest/columns.py", *(f"ingest/parsers/{path.name}" for path in (ROOT / "ingest/parsers").glob("*.py")),
     "transforms/php_events.py", "transforms/routes.py", "transforms/route_pins.py", "transforms/route_rules.py",
     "transforms/route_learning.py", "queries/catalog.py", "queries/documentation.py",
+    *(f"queries/report/{name}.py" for name in ("model", "escaping", "formatting", "wording", "charting", "as_text",
+      "as_markdown", "as_json", "as_slack", "html/room", "html/chart_view", "html/page_view")),
     *(f"queries/load_tests/{path.name}" for path in (ROOT / "queries/load_tests").glob("*.py")),
 )  # fmt: skip
 IMPURE_IMPORTS = {"os", "socket", "time", "threading", "asyncio", "sqlite3", "subprocess", "random", "secrets"}

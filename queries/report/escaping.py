@@ -29,12 +29,17 @@ _SLACK_ENTITIES: Final = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"}
 
 def clean(text: str) -> str:
     """The text without control, zero-width and bidirectional characters; tab, newline and return stay."""
-    return _CONTROL.sub("", text)
+    return text if _is_plain(text) else _CONTROL.sub("", text)
 
 
 def clean_line(text: str) -> str:
     """The text as one clean line: runs of tabs and newlines become one blank."""
-    return _BLANKS.sub(" ", clean(text))
+    return text if _is_plain(text) else _BLANKS.sub(" ", clean(text))
+
+
+def _is_plain(text: str) -> bool:
+    """Whether there is nothing to take out, which is so of most text and much quicker to see."""
+    return text.isascii() and text.isprintable()
 
 
 def shorten(text: str, length_max: int) -> str:

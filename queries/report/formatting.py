@@ -19,14 +19,16 @@ if TYPE_CHECKING:
 
 DASH: Final = "–"  # noqa: RUF001 - a dash is what it is
 _SIZES: Final = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
-_EXACT_END: Final = 2**53
+_COUNTS_END: Final = 1e15
 
 
 def number(value: float) -> str:
-    """A number with thousands separators; of a fraction three digits that count."""
+    """A number with thousands separators; of a fraction three digits that count, of what is beyond all counts too."""
     if not math.isfinite(value):
         return DASH
-    if value == int(value) and abs(value) < _EXACT_END:
+    if abs(value) >= _COUNTS_END:
+        return f"{value:.3g}"
+    if value == int(value):
         return f"{int(value):,}"
     if abs(value) >= 100:
         return f"{value:,.0f}"
@@ -40,6 +42,8 @@ def duration(value_ms: float) -> str:
     """Milliseconds as ``264 ms``, ``30.0 s``, ``37 min 25 s``, ``2 h 05 min`` or ``3 d 04 h``."""
     if not math.isfinite(value_ms):
         return DASH
+    if abs(value_ms) >= _COUNTS_END:
+        return f"{value_ms:.3g} ms"
     if abs(value_ms) < 1000:
         return f"{number(value_ms)} ms"
     if abs(value_ms) < 120_000:
@@ -56,6 +60,8 @@ def size(value_bytes: float) -> str:
     """Bytes in decimal units: ``812 bytes``, ``48.2 kB``, ``1.53 MB``."""
     if not math.isfinite(value_bytes):
         return DASH
+    if abs(value_bytes) >= 1e3 * _COUNTS_END:
+        return f"{value_bytes:.3g} bytes"
     for unit_bytes, unit in _SIZES:
         if abs(value_bytes) >= unit_bytes:
             return f"{_three_digits(value_bytes / unit_bytes)} {unit}"
@@ -70,11 +76,13 @@ def percent(value: float) -> str:
     """A percentage, 0 to 100, with two decimals at most; what is not all, or not nothing, never reads so."""
     if not math.isfinite(value):
         return DASH
+    if abs(value) >= 1000:
+        return f"{number(value)} %"
     if 0 < value < 0.01:
         return "< 0.01 %"
     if 99 < value < 100:
         return f"{math.floor(value * 100) / 100:g} %"
-    return f"{round(value, 2 if abs(value) < 10 else 1):g} %" if abs(value) < 1000 else f"{value:,.0f} %"
+    return f"{round(value, 2 if abs(value) < 10 else 1):g} %"
 
 
 def share(value: float) -> str:

@@ -225,6 +225,13 @@ def quiet_day() -> Report:
     )
 
 
+def small_day() -> Report:
+    """One of each thing that a page can have, for checks whose time grows with the page."""
+    report = bad_day()
+    kinds = tuple(next(each for each in report.findings if each.severity == severity) for severity in Severity)
+    return replace(report, findings=kinds[::-1], sections=report.sections[1:2])
+
+
 HOSTILE = (
     "<script>window.pwned = 1</script>",
     '"><img src=x onerror="window.pwned = 1">',
@@ -260,7 +267,7 @@ def hostile_chart(text: str) -> Chart:
 
 def hostile_report(text: str = EVIL) -> Report:
     """A report with the text in each field."""
-    rows = ((text, None, {text: [text]}, 1.5, at("00:00")), (LONG_PATH + text, text, None, float("nan"), None))
+    rows = ((text, None, {"k": [text]}, 1.5, at("00:00")), (LONG_PATH + text, text, None, float("nan"), None))
     shown = Answer(text, (text, "b" + text, "c", "share", "first_at"), rows, 2, text)
     section = Section("name" + text, text, text, (hostile_chart(text),), (shown,))
     found = tuple(hostile_finding(text, severity) for severity in sorted(Severity, reverse=True))
@@ -274,7 +281,7 @@ def hostile_report(text: str = EVIL) -> Report:
 
 def vast_report() -> Report:
     """More of everything than a page may hold, written so that escaping makes it longer still."""
-    text = '"' * 10_000
+    text = '"' * 9_000
     moments = tuple(SINCE + timedelta(seconds=61 * minute + minute % 7) for minute in range(1500))
     lines = tuple(Line(text, [-0.000012345 * minute for minute in range(1500)]) for _ in range(12))
     marks = tuple(Marker(text, moment) for moment in moments[:100])
@@ -285,7 +292,7 @@ def vast_report() -> Report:
         replace(one, kind=str(place), chart=chart, also=(text,) * 100, advice="\n".join([text] * 100))
         for place in range(200)
     )
-    rows = Answer(text, tuple(f"{text}{place}" for place in range(40)), ((text,) * 40,) * 500, 10**6, text)
+    rows = Answer(text, tuple(f"{text}{place}" for place in range(40)), ((text,) * 40,) * 120, 10**6, text)
     return Report(
         DAY, UNTIL, (text,) * 100, text, found,
         tuple(Section(str(place), text, text, (chart,) * 12, (rows,) * 12) for place in range(40)),

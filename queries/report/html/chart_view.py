@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from queries.report import charting
@@ -15,11 +15,11 @@ from queries.report.formatting import amount, as_utc, bare, instant, iso
 from queries.report.model import Chart, Line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from queries.report.html.room import Room
-    from queries.report.model import Window
+    from queries.report.model import Key, Marker, Threshold, Window
 
 LINES_MAX: Final = 6  # as many as colour and dash tell apart
 LABEL_MAX: Final = 60
@@ -92,24 +92,23 @@ def _minute(moment: datetime, window: Window) -> When:
     return When(instant(moment, window).removesuffix(":00"), iso(moment))
 
 
-def chart_view(chart: Chart, window: Window, room: Room) -> ChartView:
-    """The chart within its limits; what they left out stands in ``notes``."""
+def chart_view(chart: Chart, window: Window, room: Room) -> ChartView | None:
+    """The chart within its limits; what they left out stands in ``notes``. None when the page has no room for it."""
     kept = _within(chart)
+    if not room.takes(*_words(kept)):
+        return None
     drawn = charting.thin(kept, room.moments_max(kept))
     rows = [(_minute(row.begins_at, window), row.cells) for row in stretches(kept)]
     if not room.takes(*(text for at, cells in rows for text in (at.shown, at.iso, *cells))):
         rows = []
     return ChartView(
-        title=_label(chart.title),
-        unit=_label(chart.unit),
+        title=kept.title,
+        unit=kept.unit,
         data=_data(drawn),
         legend=[_legend_row(kept, line, DASHES[place], window) for place, line in enumerate(kept.lines)],
-        keys=[
-            (_label(key.label), Value(amount(key.value, chart.unit), _minute(key.at, window)))
-            for key in chart.keys[:KEYS_MAX]
-        ],
-        thresholds=[Mark(_label(each.label), amount(each.value, chart.unit)) for each in kept.thresholds],
-        markers=[Mark(_label(each.label), when=when(each.at, window)) for each in kept.markers],
+        keys=[(key.label, Value(amount(key.value, kept.unit), _minute(key.at, window))) for key in kept.keys],
+        thresholds=[Mark(each.label, amount(each.value, kept.unit)) for each in kept.thresholds],
+        markers=[Mark(each.label, when=_minute(each.at, window)) for each in kept.markers],
         rows=rows,
         rows_note=_rows_note(kept),
         notes=_notes(chart, kept, drawn, has_rows=bool(rows)),
@@ -118,16 +117,28 @@ def chart_view(chart: Chart, window: Window, room: Room) -> ChartView:
 
 
 def _within(chart: Chart) -> Chart:
-    """The chart with no more lines and marks than can be told apart."""
+    """The chart with no more lines and marks than can be told apart, and with clean short labels."""
     return Chart(
-        chart.title,
-        chart.unit,
+        _label(chart.title),
+        _label(chart.unit),
         chart.times,
         tuple(Line(_label(line.label), line.values) for line in chart.lines[:LINES_MAX]),
-        chart.keys,
-        chart.thresholds[:MARKS_MAX],
-        chart.markers[:MARKS_MAX],
+        tuple(replace(key, label=_label(key.label)) for key in chart.keys[:KEYS_MAX]),
+        tuple(replace(each, label=_label(each.label)) for each in chart.thresholds[:MARKS_MAX]),
+        tuple(replace(each, label=_label(each.label)) for each in chart.markers[:MARKS_MAX]),
     )
+
+
+def _words(chart: Chart) -> Iterator[str]:
+    """All that the page writes of a chart beside its table, as often as it does: in drawing, legend and headings."""
+    yield from [chart.title] * 6
+    for line in chart.lines:
+        yield from [line.label] * 3
+        yield " " * 700  # three values with their moments
+    marks: tuple[Key | Threshold | Marker, ...] = (*chart.keys, *chart.thresholds, *chart.markers)
+    for mark in marks:
+        yield from [mark.label, mark.label, chart.unit]
+        yield " " * 240  # a swatch or a moment
 
 
 def _label(text: str) -> str:
@@ -164,16 +175,16 @@ def _rows_note(chart: Chart) -> str:
 
 def _data(chart: Chart) -> str:
     """The drawn values as JSON in which no character can end a script element or begin a comment."""
-    thresholds = [[_label(each.label), _short(each.value)] for each in chart.thresholds]
+    thresholds = [[each.label, _short(each.value)] for each in chart.thresholds]
     held = {
-        "unit": _label(chart.unit),
+        "unit": chart.unit,
         "times": _times(chart.times),
         "lines": [
             {"label": line.label, "values": [_short(value) for value in line.values], "dash": _dash(place)}
             for place, line in enumerate(chart.lines)
         ],
         "thresholds": [each for each in thresholds if each[1] is not None],
-        "markers": [[_label(each.label), int(as_utc(each.at).timestamp())] for each in chart.markers],
+        "markers": [[each.label, int(as_utc(each.at).timestamp())] for each in chart.markers],
     }
     text = json.dumps(held, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

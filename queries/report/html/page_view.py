@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -28,6 +29,8 @@ NOTES_MAX: Final = 40
 SENTENCE_MAX: Final = 320
 CELL_MAX: Final = 90
 LINE_MAX: Final = 500
+_SHORT_OF_ROOM: Final = "Some of this is left out for the size of the page; `--format json` holds all."
+_NO_ANCHOR: Final = re.compile(r"[^A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class FindingView:
     command: Code
     sql: Code
     chart: ChartView | None
+    note: str
     muted_until: str = ""
 
 
@@ -72,6 +76,7 @@ class SectionView:
     sentence: Text
     charts: list[ChartView]
     answers: list[AnswerView]
+    note: str
 
 
 @dataclass(frozen=True)
@@ -158,34 +163,45 @@ def _finding(finding: Finding, window: Window, room: Room, muted_until: str = ""
         since=when(finding.since, window),
         until=when(finding.until, window),
         throughout=wording.THROUGHOUT if wording.is_throughout(finding, window) else "",
-        advice=[room.text(line, LINE_MAX) for line in finding.advice.splitlines()[:NOTES_MAX] if line.strip()],
-        also=[room.text(sentence, LINE_MAX) for sentence in finding.also[:NOTES_MAX]],
+        advice=room.texts(filter(str.strip, finding.advice.splitlines()), NOTES_MAX, LINE_MAX),
+        also=room.texts(finding.also, NOTES_MAX, LINE_MAX),
         request_ids=[_line(each) for each in finding.request_ids[:3]],
         command=room.code(finding.command),
         sql=room.code(finding.sql),
         chart=chart_view(finding.chart, window, room) if finding.chart is not None else None,
+        note=_SHORT_OF_ROOM if room.was_short else "",
         muted_until=muted_until,
     )
 
 
 def _section(section: Section, window: Window, room: Room) -> SectionView:
+    charts = [chart_view(chart, window, room) for chart in section.charts[:CHARTS_MAX]]
+    answers = [_answer(answer, window, room) for answer in section.answers[:ANSWERS_MAX]]
     return SectionView(
-        name=section.name,
+        name=_NO_ANCHOR.sub("-", section.name),
         title=_line(section.title),
         sentence=room.text(section.sentence, LINE_MAX),
-        charts=[chart_view(chart, window, room) for chart in section.charts[:CHARTS_MAX]],
-        answers=[_answer(answer, window, room) for answer in section.answers[:ANSWERS_MAX]],
+        charts=[chart for chart in charts if chart is not None],
+        answers=[answer for answer in answers if answer is not None],
+        note=_SHORT_OF_ROOM if room.was_short else "",
     )
 
 
-def _answer(answer: Answer, window: Window, room: Room) -> AnswerView:
+def _answer(answer: Answer, window: Window, room: Room) -> AnswerView | None:
     columns = answer.columns[:COLUMNS_MAX]
-    texts = [[cell(name, value, window) for name, value in zip(columns, row, strict=False)] for row in answer.rows]
-    rows = room.rows(texts, ROWS_MAX, CELL_MAX)
+    given = answer.rows[:ROWS_MAX]
+    headings = [_line(heading(name)) for name in columns]
+    if not room.takes(*[_line(answer.question)] * 6, *headings):
+        return None
+    rows = room.rows(
+        [[cell(name, value, window) for name, value in zip(columns, row, strict=False)] for row in given],
+        ROWS_MAX,
+        CELL_MAX,
+    )
     return AnswerView(
         question=_line(answer.question),
-        headings=[_line(heading(name)) for name in columns],
-        is_right=[is_right([row[place] for row in answer.rows]) for place in range(len(columns))],
+        headings=headings,
+        is_right=[is_right([row[place] for row in given]) for place in range(len(columns))],
         rows=rows,
         note=wording.rows_shown(len(rows), answer.row_count),
         sql=room.code(answer.sql),
