@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "import": "Take in old logs.",
     "query": "Ask a question, or list them.",
     "sql": "Run SQL on the lake, or open a prompt.",
+    "report": "Report what was wrong, worst first, with evidence.",
     "tail": "Follow the event log as JSON lines.",
     "status": "Show what is received, landed, behind, lost.",
 }

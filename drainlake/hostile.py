@@ -1,54 +1,21 @@
 """Text from logs is written by attackers: what must happen to it before people or spreadsheets see it.
 
-``clean`` takes out what could move a cursor, hide or reorder text; ``guard_formula`` keeps a spreadsheet from
-running a cell; ``escape_markdown`` keeps a cell a cell. JSON and Parquet carry text exactly; JSON escapes
-what ``clean`` would remove.
+The rules that reports need too stand in :mod:`queries.report.escaping`; ``guard_formula`` keeps a spreadsheet from
+running a cell. Parquet carries text exactly.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
-# C0 but for tab, newline and return; DEL and C1; then everything without width or with power over direction:
-# soft hyphen, joiners, marks, embeddings, isolates, separators, fillers, tags, lone surrogates.
-_INVISIBLE: Final = (
-    r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
-    r"\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\ud800-\udfff"
-    r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
-)
-_CONTROL: Final = re.compile(f"[{_INVISIBLE}]")
-_BLANKS: Final = re.compile(r"[\t\n\r]+")
-_MARKDOWN: Final = re.compile(r"[\\`*_\[\]<>|~&$]|:(?=//)|(?<=www)\.")
+from queries.report.escaping import clean, clean_line, escape_json, escape_markdown
+
+__all__ = ["clean", "clean_line", "escape_json", "escape_markdown", "guard_formula"]
+
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
-
-
-def clean(text: str) -> str:
-    """The text without control, zero-width and bidirectional characters; tab, newline and return stay."""
-    return _CONTROL.sub("", text)
-
-
-def clean_line(text: str) -> str:
-    """The text as one clean line: runs of tabs and newlines become one blank."""
-    return _BLANKS.sub(" ", clean(text))
 
 
 def guard_formula(text: str) -> str:
     """The clean text, with a leading ``'`` where a spreadsheet would take it for a formula."""
     text = clean(text)
     return "'" + text if text.startswith(_FORMULA_STARTS) else text
-
-
-def escape_markdown(text: str) -> str:
-    """The text as one clean line without any meaning in Markdown or HTML."""
-    return _MARKDOWN.sub(r"\\\g<0>", clean_line(text)).replace("\\<", "&lt;").replace("\\&", "&amp;")
-
-
-def escape_json(text: str) -> str:
-    """JSON text whose invisible characters are written as escapes; it stays the same JSON."""
-    return _CONTROL.sub(_escaped, text)
-
-
-def _escaped(match: re.Match[str]) -> str:
-    units = match[0].encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))

@@ -53,3 +53,21 @@ def trust(
         dropped=dropped,
         share_seen=share_seen,
     )
+
+
+def trust_line(seen: Trust) -> str:
+    """One sentence: what share of the lines an answer was computed from, and what is missing."""
+    if seen["share_seen"] is None:
+        return "No lines were received in this window."
+    parts = [
+        f"{seen['received'] - seen['repeated']:,} received",
+        f"{seen['dropped']:,} lost before drainlake",
+    ]
+    parts += [f"{seen['defective']:,} defective"] if seen["defective"] else []
+    parts += [f"{seen['repeated']:,} repeated"] if seen["repeated"] else []
+    return f"Computed from {_percent(seen['share_seen'])} of the lines: {', '.join(parts)}."
+
+
+def _percent(share: float) -> str:
+    """Rounded down, so that a loss never reads as 100 %."""
+    return f"{int(share * 10_000) / 100:g} %"

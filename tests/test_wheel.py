@@ -39,9 +39,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_question_is_in_the_wheel(wheel: Path) -> None:
-    """The .sql files travel with the package, and the texts of their fixes."""
+    """The .sql files travel with the package, the texts of their fixes, and what the report's page is made of."""
     inside = set(zipfile.ZipFile(wheel).namelist())
-    kinds = ("*.sql", "*.txt")
+    kinds = ("*.sql", "*.txt", "*.html", "*.css", "*.js")
     sources = {path.relative_to(ROOT).as_posix() for kind in kinds for path in (ROOT / "queries").rglob(kind)}
     assert len(sources) > 33
     assert sources <= inside

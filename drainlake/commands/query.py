@@ -100,7 +100,7 @@ def _list(output: Output) -> None:
 
 def _answer(ctx: click.Context, question: Question, given: dict[str, Any], output: Output) -> None:
     from drainlake.lake import BATCH_ROWS, interruptible, open_lake  # noqa: PLC0415 - duckdb is slow
-    from queries.trust import trust  # noqa: PLC0415
+    from queries.trust import trust, trust_line  # noqa: PLC0415
 
     bound = arguments(question, given) | load_tests.as_parameters(question, given)
     with open_lake(load_settings(ctx)) as connection:
@@ -160,20 +160,3 @@ def _rows(connection: DuckDBPyConnection, question: Question, bound: dict[str, A
     # The names come from the catalog; values are bound, never written into the statement.
     call = ", ".join(f"{name} := ?" for name in bound)
     return connection.sql(f"FROM {question.name}({call})", params=list(bound.values()))
-
-
-def trust_line(seen: Trust) -> str:
-    """One sentence: what share of the lines an answer was computed from, and what is missing."""
-    if seen["share_seen"] is None:
-        return "No lines were received in this window."
-    parts = [
-        f"{seen['received'] - seen['repeated']:,} received",
-        f"{seen['dropped']:,} lost before drainlake",
-    ]
-    parts += [f"{seen[name]:,} {name}" for name in ("defective", "repeated") if seen[name]]
-    return f"Computed from {_percent(seen['share_seen'])} of the lines: {', '.join(parts)}."
-
-
-def _percent(share: float) -> str:
-    """Rounded down, so that a loss never reads as 100 %."""
-    return f"{int(share * 10_000) / 100:g} %"

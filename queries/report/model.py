@@ -118,7 +118,9 @@ class Finding:
     @property
     def id(self) -> str:
         """Ten hexadecimal digits that name the cause, for muting and for telling what is new."""
-        return hashlib.sha256(f"{self.app}\0{self.kind}\0{self.subject}".encode()).hexdigest()[:10]
+        return hashlib.sha256(f"{self.app}\0{self.kind}\0{self.subject}".encode(errors="surrogatepass")).hexdigest()[
+            :10
+        ]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,105 @@
+"""``drainlake report``: what was wrong in a window, told on the terminal, as a page, Markdown, JSON or for Slack."""
+
+from __future__ import annotations
+
+import importlib
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from drainlake.errors import WrongUse
+from drainlake.options import APP, MOMENT, with_settings
+
+if TYPE_CHECKING:
+    from drainlake.settings import Settings
+    from queries.report.model import Report
+
+FORMATS: Final = ("text", "html", "markdown", "json", "slack")
+WRONG: Final = 3
+_SUFFIXES: Final = {".html": "html", ".htm": "html", ".md": "markdown", ".json": "json", ".txt": "text"}
+_DEFAULT_SPAN: Final = timedelta(hours=24)
+
+
+@click.command("report", epilog="Example: drainlake report --since 24h --out report.html")
+@click.option(
+    "--since", type=MOMENT, help="First instant of the window: 30m, 24h (the default), 7d, or ISO 8601 (UTC)."
+)
+@click.option("--until", type=MOMENT, help="First instant after the window, in the same forms; now by default.")
+@click.option("--app", "app_name", type=APP, help="Only this app.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write to this file, whole or not at all; .html, .md, .json or .txt say the format.",
+)
+@click.option(
+    "--format", "kind", type=click.Choice(FORMATS), help="How it is written; else by the name of --out, else as text."
+)
+@with_settings
+def command(
+    settings: Settings,
+    since: datetime | None,
+    until: datetime | None,
+    app_name: str | None,
+    out: Path | None,
+    kind: str | None,
+) -> None:
+    """Report what was wrong in a window of time, worst first, each finding with its evidence.
+
+    Without --out it goes to stdout. Exit code 3 when something is wrong (a warning or worse), 0 when nothing is,
+    1 when the report cannot be made, 2 for wrong use.
+    """
+    now = datetime.now(UTC)
+    chosen = _format(kind, out)
+    _check(out)
+    first, end = _window(since, until, now)
+    from drainlake.reporting import make_report  # noqa: PLC0415 - duckdb is slow, not for --help
+    from queries.report.model import Window  # noqa: PLC0415
+
+    report = make_report(settings, Window(first, end, app_name), now)
+    _write(report, chosen, out)
+    if report.is_wrong:
+        raise click.exceptions.Exit(WRONG)
+
+
+def _format(kind: str | None, out: Path | None) -> str:
+    """The format: the one given, else the file name's, else text."""
+    if kind is not None or out is None:
+        return kind or "text"
+    if out.suffix not in _SUFFIXES:
+        raise WrongUse(f"The name {out.name} says no format.", "--format html, or a name that ends in .html")
+    return _SUFFIXES[out.suffix]
+
+
+def _check(out: Path | None) -> None:
+    """Refuse before the lake is read what could not be written after."""
+    if out is not None and not out.absolute().parent.is_dir():
+        raise WrongUse(f"There is no folder {out.absolute().parent}.", "make it first")
+
+
+def _window(since: datetime | None, until: datetime | None, now: datetime) -> tuple[datetime, datetime]:
+    end = until or now
+    first = since or end - _DEFAULT_SPAN
+    if first >= end:
+        raise WrongUse("--since must lie before --until.", "--since 24h alone")
+    return first, end
+
+
+def _write(report: Report, kind: str, out: Path | None) -> None:
+    # One module for each format, loaded when it is asked for: only the page needs its templates.
+    text: str = importlib.import_module(f"queries.report.as_{kind}").render(report)
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    from transforms.durable import publish  # noqa: PLC0415
+
+    path = out.absolute()
+    publish(path, path.parent, lambda temporary: _fill(temporary, text))
+    from drainlake.hostile import clean_line  # noqa: PLC0415
+
+    click.echo(f"{clean_line(report.verdict)} Written to {out}.", err=True)
+
+
+def _fill(file: Path, text: str) -> None:
+    file.write_bytes(text.encode())
