@@ -7,6 +7,7 @@ import pickle
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -16,6 +17,8 @@ from drainlake.kafka_url import KafkaUrl
 from drainlake.places import S3Place
 from drainlake.settings import NAMES, TABLE
 from drainlake.values import Secret
+from queries.delivery.cron import Cron
+from queries.delivery.quiet import QuietHours
 
 CASES = json.loads((Path(__file__).parent / "data" / "settings.json").read_text("utf-8"))
 GOOD = [case for case in CASES if "want" in case]
@@ -35,6 +38,15 @@ def _shown(value: Any) -> Any:
         return str(value) + secured
     if isinstance(value, S3Place):
         return str(value)
+    if isinstance(value, ZoneInfo):
+        return str(value)
+    if isinstance(value, Cron | QuietHours):
+        return f"{value} in {value.zone}"
+    if isinstance(value, tuple):
+        return [
+            f"{each.name} {'+'.join(sorted(each.roles))} {each.url.reveal() if each.url else each.path}"
+            for each in value
+        ]
     if isinstance(value, dict):
         return {name: [secret.reveal() for secret in secrets] for name, secrets in value.items()}
     return value
