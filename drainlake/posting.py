@@ -10,6 +10,7 @@ import logging
 import queue
 import re
 import threading
+import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -39,7 +40,7 @@ _SENTENCES: Final = (
     (re.compile(r"authenticat|\b535\b|credentials", re.IGNORECASE), "it refused the user or the password"),
     (re.compile(r"certificate|ssl|tls", re.IGNORECASE), "its certificate or TLS was not accepted"),
     (re.compile(r"resol|Name or service|getaddrinfo", re.IGNORECASE), "its name could not be resolved"),
-    (re.compile(r"refused: \d|recipient", re.IGNORECASE), "it refused the recipient"),
+    (re.compile(r"refused: \d|recipient|\(55\d,", re.IGNORECASE), "it refused the recipient"),
     (re.compile(r"attachment", re.IGNORECASE), "it did not take the attachment"),
     (re.compile(r"connection", re.IGNORECASE), "it could not be reached"),
 )
@@ -133,18 +134,17 @@ def _in_time(send: Callable[[], None]) -> None:
 def _notify(destination: Destination, content: Content) -> None:
     import apprise  # noqa: PLC0415 - slow to import
 
+    service = _plugin(destination)
+    if service is None:
+        raise Refused("its address is not understood")
+    body, form = content.text, apprise.NotifyFormat.TEXT
+    if destination.name.startswith("mailto") and content.markdown is not None:
+        body, form = content.markdown, apprise.NotifyFormat.MARKDOWN
+    attach = [str(content.page)] if content.page is not None and service.attachment_support else None
+    kind = apprise.NotifyType.WARNING if content.is_bad else apprise.NotifyType.INFO
+    sender = apprise.Apprise(asset=service.asset)
+    sender.add(service)
     with _heard() as said:
-        service = _plugin(destination)
-        if service is None:
-            raise Refused("its address is not understood")
-        is_mail = destination.name.startswith("mailto")
-        body, form = content.text, apprise.NotifyFormat.TEXT
-        if is_mail and content.markdown is not None:
-            body, form = content.markdown, apprise.NotifyFormat.MARKDOWN
-        attach = [str(content.page)] if content.page is not None and service.attachment_support else None
-        sender = apprise.Apprise(asset=service.asset)
-        sender.add(service)
-        kind = apprise.NotifyType.WARNING if content.is_bad else apprise.NotifyType.INFO
         try:
             went = sender.notify(body=body, title=content.title, notify_type=kind, body_format=form, attach=attach)
         except Exception as error:  # noqa: BLE001 - its text may hold the address
@@ -161,7 +161,8 @@ def _plugin(destination: Destination) -> NotifyBase | None:
     url = destination.url.reveal()
     # Its own retries only go to recipients that did not accept: within one try, nobody gets a message twice.
     asset = apprise.AppriseAsset(app_id="drainlake", app_desc="drainlake", async_mode=False, secure_logging=True)
-    with _heard():
+    with _heard(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its services import what some Pythons call deprecated
         try:
             service = apprise.Apprise.instantiate(url, asset=asset)
             if service is None and urlsplit(url).scheme.lower() in {"http", "https"}:

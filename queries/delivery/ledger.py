@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args, get_origin, get
 from queries.delivery.notes import damaged, read, time_of, time_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from queries.delivery.notes import Notes
 
@@ -146,7 +146,7 @@ class Episode:
 class Ledger:
     """All of it. ``news`` are sentences for the next message; ``held_count`` alarms had to wait since the last one."""
 
-    tracks: Mapping[str, Track] = field(default_factory=dict)
+    tracks: dict[str, Track] = field(default_factory=dict)
     messages: tuple[Message, ...] = ()
     episodes: tuple[Episode, ...] = ()
     news: tuple[str, ...] = ()

@@ -75,7 +75,7 @@ def fail(ledger: Ledger, work: Work, now: datetime) -> tuple[Ledger, bool]:
     is_left = work.kind is Kind.ALARM or failures >= FAILURES_MAX
     track = Track(
         work.due_at if is_left else before.handled_until,
-        before.covered_until,
+        before.covered_until or work.since,
         failures=0 if is_left and work.kind is Kind.REPORT else failures,
         retry_at=None if is_left else now + RETRY_PAUSE * 2 ** (failures - 1),
     )
