@@ -47,10 +47,13 @@ class Reporting:
 
 
 def reporting() -> Reporting:
-    """What makes and renders reports here; imported only when a run needs it."""
-    made = import_module("drainlake.reporting")
-    page, markdown = import_module("queries.report.html"), import_module("queries.report.as_markdown")
-    return Reporting(made.make_report, made.check, page.render, markdown.render)
+    """What makes and renders reports here; imported when a run needs it, as most looks find nothing due."""
+    return Reporting(
+        report=lambda *given: import_module("drainlake.reporting").make_report(*given),
+        check=lambda *given: import_module("drainlake.reporting").check(*given),
+        page=lambda report: import_module("queries.report.html").render(report),
+        markdown=lambda report: import_module("queries.report.as_markdown").render(report),
+    )
 
 
 def run_schedule(settings: Settings, maker: Reporting, fault: Callable[[str], None] = no_fault) -> Done:
@@ -139,8 +142,8 @@ def _makers(settings: Settings, notes: Notes, maker: Reporting) -> Makers:
 
 def _settle(settings: Settings, due_at: datetime) -> None:
     """Wait until what was logged before a due instant has landed; the next report would begin after it."""
-    wanted = min(timedelta(seconds=2 * settings.land_seconds + 5), SETTLE_MAX)
-    time.sleep(min(max((due_at + wanted - _now()).total_seconds(), 0.0), SETTLE_MAX.total_seconds()))
+    wanted = min(timedelta(seconds=2 * settings.land_seconds), SETTLE_MAX)
+    _sleep(min(max((due_at + wanted - _now()).total_seconds(), 0.0), SETTLE_MAX.total_seconds()))
 
 
 def _post(settings: Settings, notes: Notes, maker: Reporting) -> Post:
@@ -148,7 +151,7 @@ def _post(settings: Settings, notes: Notes, maker: Reporting) -> Post:
         notes,
         send=lambda begun: _send(settings, begun, maker),
         now=_now,
-        sleep=time.sleep,
+        sleep=_sleep,
         new_token=lambda: uuid.uuid4().hex,
         jitter=random.random,
         is_quiet=lambda now: settings.quiet is not None and settings.quiet.contain(now),
@@ -179,6 +182,10 @@ def _content(settings: Settings, message: Message, maker: Reporting) -> Content:
     told = [line for line in late.removesuffix(message.text).splitlines() if line] + list(message.told)
     head = "".join(f"{escape_markdown(line)}\n\n" for line in told)
     return replace(content, page=page, markdown=head + page.with_suffix(".md").read_text("utf-8"))
+
+
+def _sleep(seconds: float) -> None:
+    time.sleep(seconds)
 
 
 def _now() -> datetime:

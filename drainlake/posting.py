@@ -37,6 +37,7 @@ _OURS: Final = re.compile(r"(report|alarm)-\d{8}T\d{4,6}Z(-asked|-test)?\.(html|
 _STATUS: Final = re.compile(r"error=(\d{3})\b")
 _SENTENCES: Final = (
     (re.compile(r"timed? ?out", re.IGNORECASE), "it did not answer in time"),
+    (re.compile(r"AUTH extension not supported"), "it offers no login; mailtos:// speaks TLS"),
     (re.compile(r"authenticat|\b535\b|credentials", re.IGNORECASE), "it refused the user or the password"),
     (re.compile(r"certificate|ssl|tls", re.IGNORECASE), "its certificate or TLS was not accepted"),
     (re.compile(r"resol|Name or service|getaddrinfo", re.IGNORECASE), "its name could not be resolved"),

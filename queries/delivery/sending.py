@@ -55,15 +55,16 @@ def deliver(post: Post, destinations: Collection[str], wait_max: timedelta = WAI
     """Send what waits, oldest first; what failed again after its pauses, as long as these take ``wait_max`` at most."""
     transact(post.notes, lambda ledger: (outbox.expire(ledger, destinations, post.now()), None))
     tries: list[Sent] = []
-    deadline = post.now() + wait_max
+    deadline, slept_seconds = post.now() + wait_max, 0.0
     while True:
         tries += _round(post, PARCELS_MAX - len(tries))
         due = outbox.next_due(load(post.notes), is_quiet=post.is_quiet(post.now()))
-        if due is None or due > deadline or len(tries) >= PARCELS_MAX:
+        pause_seconds = max((due - post.now()).total_seconds(), 1.0) if due else 0.0
+        slept_seconds += pause_seconds  # a clock that is set back must not make this longer
+        is_over = post.now() > deadline or slept_seconds > wait_max.total_seconds()
+        if due is None or is_over or due > deadline or len(tries) >= PARCELS_MAX:
             return tries
-        post.sleep(max((due - post.now()).total_seconds(), 0.01))
-        if post.now() > deadline:
-            return tries
+        post.sleep(pause_seconds)
 
 
 def _round(post: Post, limit: int) -> list[Sent]:

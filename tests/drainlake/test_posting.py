@@ -91,11 +91,19 @@ def test_what_cannot_be_reached_is_said_in_fixed_words() -> None:
         assert _send(f"json://127.0.0.1:{hook.port}/s3cr3t?rto=0.1") == "it did not answer in time"
 
 
+def test_a_slow_place_is_waited_for() -> None:
+    """apprise's own limit is four seconds: one that answers later would get each message again and again."""
+    for address, want in [("json://h/s3cr3t", (30.0, 30.0)), ("json://h/s3cr3t?rto=9&cto=2", (2.0, 9.0))]:
+        service = posting._plugin(destinations.parse(address)[0])
+        assert service is not None
+        assert service.request_timeout == want
+
+
 def test_one_that_hangs_beyond_all_limits_is_unsure(monkeypatch: pytest.MonkeyPatch) -> None:
     """It may have the message; the process goes on without it."""
-    monkeypatch.setattr(posting, "TRY_SECONDS_MAX", 0.1)
+    monkeypatch.setattr(posting, "TRY_SECONDS_MAX", 0.05)
     with webhook() as hook:
-        hook.pause_seconds = 1.0
+        hook.pause_seconds = 0.2
         (place,) = destinations.parse(f"json://127.0.0.1:{hook.port}/s3cr3t")
         with pytest.raises(Unsure):
             post(place, MESSAGE, CONTENT)
@@ -110,6 +118,8 @@ def test_a_mail_has_the_page_and_the_markdown(tmp_path: Path) -> None:
         address = f"mailto://user:s3cr3t@127.0.0.1:{server.port}?from=drain@x.org&to=team@x.org"
         assert _send(address, replace(CONTENT, page=page, markdown="# Verdict\n\n* one &lt;b&gt;")) == ""
         assert _send(address.replace("s3cr3t", "other")) == "it refused the user or the password"
+    with mail_server() as open_server:
+        assert _send(address.replace(str(server.port), str(open_server.port))).startswith("it offers no login")
     ((recipients, mail),) = server.got
     assert recipients == ["team@x.org"]
     assert mail["Subject"] == "A title"
