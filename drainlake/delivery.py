@@ -100,6 +100,12 @@ def send_test(settings: Settings) -> Mapping[str, str]:
     return said
 
 
+def muted_until(settings: Settings, now: datetime) -> dict[str, datetime]:
+    """Findings that are muted now, by id, and until when."""
+    with lake_notes(settings) as notes:
+        return {finding_id: mute.until for finding_id, mute in muted(notes, now).items()}
+
+
 def plan_of(settings: Settings) -> Plan:
     """When what is due, and the names of where it goes. Without a place for alarms nothing is checked."""
     report_to, alarm_to = (

@@ -10,6 +10,7 @@ import logging
 import queue
 import re
 import threading
+import time
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 TRY_SECONDS_MAX: Final = 120.0  # less than the lease of a begun parcel
 SILENCE_SECONDS_MAX: Final = 30.0
 FILES_MAX: Final = 60
+STALE_SECONDS: Final = 3600.0
 _OURS: Final = re.compile(r"(report|alarm)-\d{8}T\d{4,6}Z(-asked|-test)?\.(html|txt|md)")
 _STATUS: Final = re.compile(r"error=(\d{3})\b")
 _SENTENCES: Final = (
@@ -110,6 +112,9 @@ def prune(folder: Path) -> None:
     for each in oldest_first[:-FILES_MAX]:
         for file in by_id[each]:
             file.unlink(missing_ok=True)
+    for stale in (folder / ".tmp").glob("*.tmp"):  # left by a kill; a younger one may be somebody's at work
+        if stale.stat().st_mtime < time.time() - STALE_SECONDS:
+            stale.unlink(missing_ok=True)
 
 
 def _in_time(send: Callable[[], None]) -> None:

@@ -102,4 +102,5 @@ def utc_now() -> datetime:
 def _said(code: int, say: Callable[[str], None]) -> int:
     if code < 0:
         say(f"A run was killed by signal {-code}; the next one goes on.")
+        return 1
     return code

@@ -48,7 +48,7 @@ def command(settings: Settings, ctx: click.Context, once: bool, is_test: bool, w
         return look_once(arguments, stop, lambda sentence: click.echo(f"schedule: {sentence}", err=True))
 
     if once:
-        return min(abs(look()), 2)
+        return look()
     crons = [cron for cron in (settings.report_at, settings.check_at if settings.notify else None) if cron is not None]
     return look_again_and_again(crons, look, stop.wait, utc_now)
 

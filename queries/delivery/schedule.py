@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from queries.delivery import episodes, messages, runs
@@ -72,7 +73,7 @@ class Done:
 
 def run(post: Post, plan: Plan, makers: Makers) -> Done:
     """Send what was kept, then do what is due, and send that."""
-    tries = deliver(post, plan.destinations)
+    tries = deliver(post, plan.destinations, timedelta(0))  # no pauses: they would keep an alarm waiting
     made: list[str] = []
     failures: list[str] = []
     for kind, cron, make in ((Kind.ALARM, plan.check_at, _check), (Kind.REPORT, plan.report_at, _report)):

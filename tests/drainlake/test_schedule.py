@@ -12,6 +12,7 @@ import pytest
 
 from drainlake import settings, timing
 from drainlake.cli import run
+from drainlake.commands.schedule import _Stop
 from drainlake.scheduling import look_again_and_again, next_look
 from queries.delivery import cron
 from tests.drainlake.receivers import webhook
@@ -192,3 +193,15 @@ def test_other_ends_of_a_mute_are_refused(text: str) -> None:
     """Those that are over or ten years away too."""
     with pytest.raises(ValueError, match="must be a span"):
         timing.mute_end(text, at("26 12:00"), BERLIN)
+
+
+def test_a_run_that_is_told_to_stop_first_notes_what_it_sent() -> None:
+    """Else each restart of a dyno could leave a message of which nobody knows whether it arrived."""
+    stop = _Stop()
+    stop.at("begun")
+    stop.on_signal(signal.SIGTERM, None)
+    stop.at("accepted")
+    with pytest.raises(SystemExit):
+        stop.at("marked")
+    with pytest.raises(SystemExit):
+        _Stop().on_signal(signal.SIGTERM, None)
