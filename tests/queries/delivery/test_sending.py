@@ -23,7 +23,7 @@ from queries.delivery.ledger import (
 )
 from queries.delivery.notes import NoteError
 from queries.delivery.standing import stand
-from tests.queries.delivery.world import MemoryNotes, World, at, reports
+from tests.queries.delivery.world import MemoryNotes, World, alarms, at, finding, reports
 
 
 class KilledError(BaseException):
@@ -173,6 +173,16 @@ def test_whoever_was_taken_over_sends_nothing() -> None:
 
     slow.run(fault)
     assert (len(slow.sent), len(other.sent)) == (0, 1)
+
+
+def test_what_was_found_before_it_was_taken_over_does_not_ring() -> None:
+    """A check that was stopped for an hour knows nothing of now: the other's has been noted since."""
+    slow = alarms("26 07:00")
+    slow.findings, slow.now = [finding()], at("26 07:05")
+    other = World(at("26 08:00"), slow.plan, slow.notes, numbers=slow.numbers)
+    slow.run(lambda point: other.run() and None if point == "alarm claimed" else None)
+    assert (slow.sent, other.sent) == ([], [])
+    assert slow.ledger.tracks["alarm"].handled_until == at("26 08:00")
 
 
 def test_a_claim_is_respected_and_a_begun_parcel_too() -> None:
