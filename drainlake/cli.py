@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMMANDS: Final = {
-    "up": "Receive and land in one command.",
+    "up": "Receive, land and report in one command.",
     "serve": "Receive log drains over HTTP.",
     "land": "Land received lines in the Parquet lake.",
+    "schedule": "Send reports and alarms when they are due.",
+    "mute": "Keep a finding quiet until a date.",
     "attach": "Make credentials for an app and print how to attach it.",
     "demo": "See it work: a simulated day with known incidents.",
     "simulate": "Send deliveries as Heroku does, simulated or saved.",

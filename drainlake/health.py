@@ -164,7 +164,22 @@ def examine(settings: Settings) -> list[Part]:
         return [problem or Part("log", "not looked at"), Part("lake", str(error).rstrip("."), well=False)]
     seen = _seen(settings) if lake is not None else None
     parts = judge(log, lake, seen, now=time.time(), land_seconds=settings.land_seconds)
-    return [problem, *parts[1:]] if problem is not None else parts
+    parts = [problem, *parts[1:]] if problem is not None else parts
+    return parts + _schedule(settings)
+
+
+def _schedule(settings: Settings) -> list[Part]:
+    """What is due, sent and kept; nothing where no schedule has ever run."""
+    from drainlake.delivery import lake_notes, plan_of  # noqa: PLC0415 - polars is slow to import
+    from queries.delivery.ledger import load  # noqa: PLC0415
+    from queries.delivery.standing import stand  # noqa: PLC0415
+
+    try:
+        with lake_notes(settings) as notes:
+            standing = stand(load(notes), plan_of(settings), datetime.now(UTC))
+    except Failure as failure:
+        return [Part("schedule", failure.sentence.rstrip("."), well=False)]
+    return [Part(each.part, each.state, each.well) for each in standing]
 
 
 def _log_state(settings: Settings) -> LogState:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from drainlake import kafka_url, objectives, places, values
+from drainlake import destinations, kafka_url, objectives, places, timing, values
 from drainlake.errors import WrongUse
 from drainlake.kafka_url import KafkaUrl
 from drainlake.places import S3Place
@@ -23,8 +23,12 @@ from drainlake.values import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from zoneinfo import ZoneInfo
 
+    from drainlake.destinations import Destination
     from queries.budgets.objectives import Objective
+    from queries.delivery.cron import Cron
+    from queries.delivery.quiet import QuietHours
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,13 @@ class Settings:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     drains: Mapping[str, tuple[Secret, ...]] = field(default_factory=dict)
-    notify: Secret | None = None
     objectives: tuple[Objective, ...] = ()
+    notify: tuple[Destination, ...] = ()
+    report_at: Cron | None = None
+    check_at: Cron | None = None
+    timezone: ZoneInfo = timing.UTC_ZONE
+    quiet: QuietHours | None = None
+    alarm_budget: float = 1.0
     kafka: KafkaUrl | None = None
     kafka_prefix: str = ""
     kafka_ca: str | None = None
@@ -245,10 +254,33 @@ TABLE: Final = (
         "DRAINLAKE_NOTIFY",
         "notify",
         "<none>",
-        "URL",
-        "Where reports and alerts will go; it does nothing yet.",
-        Secret,
+        "URLs",
+        "Where reports and alarms go: `mailto://…`, `slack://…`, `https://…`, a folder; see docs/delivery.md.",
+        destinations.parse,
         is_secret=True,
+    ),
+    Setting("DRAINLAKE_REPORT_AT", "report_at", "0 7 * * *", "cron", "When a report is due; or `off`.", timing.cron),
+    Setting(
+        "DRAINLAKE_CHECK_AT", "check_at", "*/5 * * * *", "cron", "When alarms are looked for; or `off`.", timing.cron
+    ),
+    Setting(
+        "DRAINLAKE_TIMEZONE", "timezone", "UTC", "zone", "Zone of these times, such as `Europe/Berlin`.", timing.zone
+    ),
+    Setting(
+        "DRAINLAKE_QUIET_HOURS",
+        "quiet",
+        "<none>",
+        "times",
+        "Such as `22:00-07:00`: alarms that are not CRITICAL wait until their end.",
+        timing.quiet_hours,
+    ),
+    Setting(
+        "DRAINLAKE_ALARM_BUDGET",
+        "alarm_budget",
+        "1",
+        "number",
+        "False alarms that are worth it, a week.",
+        timing.alarm_budget,
     ),
 )
 _CREDENTIALS: Final = re.compile(r"//[^/@]*@")
@@ -269,6 +301,8 @@ def parse(texts: Mapping[str, str]) -> Settings:
         found["lake"] = places.with_access(found["lake"], texts)
     found["drains"] = found["drains"] or {}
     found["objectives"] = found["objectives"] or ()
+    found["notify"] = found["notify"] or ()
+    timing.set_zone(found)
     settings = Settings(**found)
     _refuse_contradictions(settings)
     return settings
@@ -301,14 +335,12 @@ def _refuse_contradictions(settings: Settings) -> None:
 
 
 def hints(texts: Mapping[str, str]) -> list[str]:
-    """What is not wrong but probably not meant: unknown names, settings that do nothing yet."""
+    """What is not wrong but probably not meant: unknown names."""
     said = []
     for name in sorted(texts):
         if name.startswith("DRAINLAKE_") and name not in NAMES:
             near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.0)[0]
             said.append(f"{name} is no setting and does nothing; the nearest is {near}.")
-    if texts.get("DRAINLAKE_NOTIFY"):
-        said.append("DRAINLAKE_NOTIFY is set, but reports and alerts come with a later version.")
     return said
 
 

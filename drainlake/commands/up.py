@@ -1,4 +1,4 @@
-"""``drainlake up``: receiver and landing as two child processes."""
+"""``drainlake up``: receiver, landing and schedule as three child processes."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 @click.pass_context
 @with_settings
 def command(settings: Settings, ctx: click.Context) -> int:
-    """Receive and land in one command, until SIGTERM or Ctrl-C.
+    """Receive, land and report in one command, until SIGTERM or Ctrl-C.
 
-    It runs `drainlake serve` and `drainlake land` as child processes and starts one that dies again.
+    It runs `drainlake serve`, `land` and `schedule` as child processes and starts one that dies again.
     """
     listening.check(settings)
     read_pins(settings)  # refused here, and not by a child that is started again and again
@@ -31,7 +31,7 @@ def command(settings: Settings, ctx: click.Context) -> int:
     for line in greeting(settings):
         click.echo(line, err=True)
     supervisor = Supervisor(lambda sentence: click.echo(sentence, err=True))
-    for part in ("serve", "land"):
+    for part in ("serve", "land", "schedule"):
         supervisor.add(part, ["--home", str(settings.home), part])
     return supervisor.run()
 

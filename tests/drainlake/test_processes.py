@@ -113,7 +113,7 @@ def test_ctrl_c_ends_up_and_its_children(cli: Cli) -> None:
     """SIGINT to the supervisor alone stops all of them, with exit code 0."""
     with _running(cli, "up") as (process, _):
         children = psutil.Process(process.pid).children()
-        assert len(children) == 2
+        assert len(children) == 3
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
         assert process.returncode == 0

@@ -6,7 +6,8 @@ import json
 import pickle
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -16,6 +17,12 @@ from drainlake.kafka_url import KafkaUrl
 from drainlake.places import S3Place
 from drainlake.settings import NAMES, TABLE
 from drainlake.values import Secret
+from queries.budgets.objectives import Objective
+from queries.delivery.cron import Cron
+from queries.delivery.quiet import QuietHours
+
+if TYPE_CHECKING:
+    from drainlake.destinations import Destination
 
 CASES = json.loads((Path(__file__).parent / "data" / "settings.json").read_text("utf-8"))
 GOOD = [case for case in CASES if "want" in case]
@@ -35,11 +42,19 @@ def _shown(value: Any) -> Any:
         return str(value) + secured
     if isinstance(value, S3Place):
         return str(value)
+    if isinstance(value, ZoneInfo):
+        return str(value)
+    if isinstance(value, Cron | QuietHours):
+        return f"{value} in {value.zone}"
     if isinstance(value, tuple):
-        return [str(entry) for entry in value]
+        return [str(each) if isinstance(each, Objective) else _destination(each) for each in value]
     if isinstance(value, dict):
         return {name: [secret.reveal() for secret in secrets] for name, secrets in value.items()}
     return value
+
+
+def _destination(place: Destination) -> str:
+    return f"{place.name} {'+'.join(sorted(place.roles))} {place.url.reveal() if place.url else place.path}"
 
 
 @pytest.mark.parametrize("case", GOOD, ids=_behaviour)

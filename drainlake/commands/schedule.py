@@ -1,0 +1,111 @@
+"""``drainlake schedule``: reports and alarms when they are due."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+import click
+
+from drainlake.errors import Failure
+from drainlake.options import with_settings
+from drainlake.scheduling import look_again_and_again, look_once, utc_now
+from drainlake.supervisor import stop_with_parent
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from drainlake.settings import Settings
+    from queries.delivery.schedule import Done
+
+
+@click.command("schedule", epilog="Example: drainlake schedule --once")
+@click.option("--once", is_flag=True, help="Do what is due and end: for cron, Heroku Scheduler, a CronJob.")
+@click.option("--test", "is_test", is_flag=True, help="Send a test message to each place of DRAINLAKE_NOTIFY.")
+@click.option("--work", is_flag=True, hidden=True, help="Be the child process that does a run.")
+@click.pass_context
+@with_settings
+def command(settings: Settings, ctx: click.Context, once: bool, is_test: bool, work: bool) -> int:
+    """Make reports (DRAINLAKE_REPORT_AT) and look for alarms (DRAINLAKE_CHECK_AT), until SIGTERM or Ctrl-C.
+
+    Reports are kept in reports/ of the home and go where DRAINLAKE_NOTIFY says. Any number of these processes may run
+    at once: nothing is sent twice. The exit code is 1 when something could not be made or sent; it is kept, and the
+    next run tries again.
+    """
+    if is_test:
+        return _test(settings)
+    if work:
+        return _work(settings)
+    if ctx.find_root().obj["supervised"]:
+        stop_with_parent()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    arguments = ["--home", str(settings.home), "schedule", "--work"]
+
+    def look() -> int:
+        return look_once(arguments, stop, lambda sentence: click.echo(f"schedule: {sentence}", err=True))
+
+    if once:
+        return look()
+    crons = [cron for cron in (settings.report_at, settings.check_at if settings.notify else None) if cron is not None]
+    return look_again_and_again(crons, look, stop.wait, utc_now)
+
+
+def _test(settings: Settings) -> int:
+    from drainlake import posting  # noqa: PLC0415 - polars is slow to import
+    from drainlake.delivery import send_test  # noqa: PLC0415
+
+    if not settings.notify:
+        raise Failure("DRAINLAKE_NOTIFY is not set.", "DRAINLAKE_NOTIFY='slack://…', see docs/delivery.md")
+    posting.check(settings.notify)
+    said = send_test(settings)
+    for name, reason in said.items():
+        click.echo(f"{name}: {reason or 'went'}")
+    return 1 if any(said.values()) else 0
+
+
+class _Stop:
+    """SIGTERM ends the run, but not between beginning to send a message and noting how that went."""
+
+    def __init__(self) -> None:
+        self.is_sending = False
+        self.is_wanted = False
+
+    def on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - signal's signature
+        self.is_wanted = True
+        if not self.is_sending:
+            raise SystemExit(0)
+
+    def at(self, point: str) -> None:
+        """Called at each step of the protocol."""
+        self.is_sending = point in {"sending", "begun", "accepted"}
+        if self.is_wanted and not self.is_sending:
+            raise SystemExit(0)
+
+
+def _work(settings: Settings) -> int:
+    from drainlake.delivery import reporting, run_schedule  # noqa: PLC0415 - polars is slow to import
+
+    stop_with_parent()
+    stop = _Stop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop.on_signal)
+    done = run_schedule(settings, reporting(), stop.at)
+    return tell(done)
+
+
+def tell(done: Done) -> int:
+    """Say what a run did, as one line each; gives the exit code."""
+    from queries.delivery.messages import plain_line  # noqa: PLC0415 - it comes with what made the run
+
+    for title in done.made:
+        click.echo(f"schedule: made: {plain_line(title)}", err=True)
+    last = {(each.message_id, each.destination): each.reason for each in done.tries}
+    for (message, destination), reason in last.items():
+        how = f"{reason}; it is kept and tried again" if reason else "sent"
+        click.echo(f"schedule: {message} to {destination}: {how}", err=True)
+    for sentence in done.failures:
+        click.echo(f"schedule: {plain_line(sentence)}", err=True)
+    return 1 if done.failures or any(last.values()) else 0

@@ -1,0 +1,1 @@
+"""Tests of the schedule, its ledger and its messages."""
