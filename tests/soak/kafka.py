@@ -93,6 +93,7 @@ class Soak:
             self._say("all faults are over and all drains stopped; now everything has to be landed")
             landed_seconds = self._wait_until_landed()
             late = [] if landed_seconds is not None else ["not everything was landed in time"]
+            late += [lander.what_it_does() for lander in stage.landers if late]
             late += self._unwell()
             forwarded = sum(receiver.forwarded() for receiver in self._receivers)
             for process in (*stage.landers, *self._receivers):
