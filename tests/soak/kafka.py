@@ -142,7 +142,7 @@ class Soak:
         """Seconds until spools and log are empty; None if they never are."""
         begun = time.monotonic()
         while (taken := time.monotonic() - begun) < LANDED_MAX_SECONDS:
-            if not any(receiver.waiting() for receiver in self._receivers) and not self._backlog():
+            if not any(receiver.is_waiting() for receiver in self._receivers) and not self._backlog():
                 return taken
             time.sleep(0.2)
         return None

@@ -139,9 +139,10 @@ class Receiver(Process):
         """Entries that came to Kafka through the spool, as far as was asked before deaths."""
         return self.forwarded_before + self._metric(_FORWARDED)
 
-    def waiting(self) -> int:
-        """Entries in the spool now."""
-        return self._metric(_WAITING)
+    def is_waiting(self) -> bool:
+        """Whether its spool has entries; so long as it does not listen, it may."""
+        match = _WAITING.search(self._exposed())
+        return match is None or float(match[1]) > 0
 
     def wait_until_it_listens(self) -> None:
         """Wait for the first answer."""
