@@ -93,6 +93,7 @@ class Soak:
             self._say("all faults are over and all drains stopped; now everything has to be landed")
             landed_seconds = self._wait_until_landed()
             late = [] if landed_seconds is not None else ["not everything was landed in time"]
+            late += [lander.what_it_does() for lander in stage.landers if late]
             late += self._unwell()
             forwarded = sum(receiver.forwarded() for receiver in self._receivers)
             for process in (*stage.landers, *self._receivers):
@@ -141,7 +142,7 @@ class Soak:
         """Seconds until spools and log are empty; None if they never are."""
         begun = time.monotonic()
         while (taken := time.monotonic() - begun) < LANDED_MAX_SECONDS:
-            if not any(receiver.waiting() for receiver in self._receivers) and not self._backlog():
+            if not any(receiver.is_waiting() for receiver in self._receivers) and not self._backlog():
                 return taken
             time.sleep(0.2)
         return None

@@ -19,12 +19,18 @@ if TYPE_CHECKING:
 
 STOP_MAX_SECONDS = 30.0  # Heroku kills what has not ended by then
 READY_MAX_SECONDS = 60.0
-SAID_CHARACTERS = 3000
-# The command of the package, which tells where all its threads are when it is asked by a signal. A short run cannot
-# wait for the group to miss its dead members as late as it does by default.
+SAID_CHARACTERS = 6000
+# The command of the package, which says when it joins the group and as what, and tells where all its threads are when
+# it is asked by a signal. A short run cannot wait for the group to miss its dead members as late as it does by default.
 PROGRAM = """
-import faulthandler, os, signal, sys
+import faulthandler, logging, os, signal, sys
 faulthandler.register(signal.SIGUSR1)
+said = logging.StreamHandler()
+said.setFormatter(logging.Formatter("%(asctime)s %(message).200s"))
+coordinator = logging.getLogger("kafka.coordinator")
+coordinator.addHandler(said)
+coordinator.setLevel(logging.INFO)
+coordinator.propagate = False
 if session := os.environ.get("SOAK_SESSION_MS"):
     from ingest.eventlog.kafka import membership
     membership.SESSION_MS = int(session)
@@ -86,9 +92,8 @@ class Process:
             if code := ended.wait(STOP_MAX_SECONDS):
                 self.faults.append(f"{self.name} ended with {code} after SIGTERM")
         except subprocess.TimeoutExpired:
-            ended.send_signal(signal.SIGUSR1)
-            time.sleep(0.5)
-            self.faults.append(f"{self.name} had not ended {STOP_MAX_SECONDS:.0f} s after SIGTERM; {self._last_said()}")
+            said = _said_when_asked(ended, self.errors_path)
+            self.faults.append(f"{self.name} had not ended {STOP_MAX_SECONDS:.0f} s after SIGTERM; {said}")
             ended.kill()
             ended.wait(STOP_MAX_SECONDS)
 
@@ -98,8 +103,11 @@ class Process:
             if self.running and (match := _PEAK.search(Path(f"/proc/{self.running.pid}/status").read_text())):
                 self.peak_mb = max(self.peak_mb, int(match[1]) / 1024)
 
-    def _last_said(self) -> str:
-        return f"at last it said: {self.errors_path.read_text('utf-8', 'replace')[-SAID_CHARACTERS:]}"
+    def what_it_does(self) -> str:
+        """How it joined the group at last, what failed, and where its threads are."""
+        if self.running is None or self.running.poll() is not None:
+            return f"{self.name} does not run"
+        return f"{self.name}: {_said_when_asked(self.running, self.errors_path)}"
 
     def _left(self) -> subprocess.Popen[bytes] | None:
         self.note_peak()
@@ -107,6 +115,12 @@ class Process:
         if running is not None and (code := running.poll()) is not None:
             self.faults.append(f"{self.name} had ended by itself with {code}")
         return running
+
+
+def _said_when_asked(running: subprocess.Popen[bytes], errors_path: Path) -> str:
+    running.send_signal(signal.SIGUSR1)
+    time.sleep(0.5)
+    return f"at last it said: {errors_path.read_text('utf-8', 'replace')[-SAID_CHARACTERS:]}"
 
 
 @dataclass
@@ -125,9 +139,10 @@ class Receiver(Process):
         """Entries that came to Kafka through the spool, as far as was asked before deaths."""
         return self.forwarded_before + self._metric(_FORWARDED)
 
-    def waiting(self) -> int:
-        """Entries in the spool now."""
-        return self._metric(_WAITING)
+    def is_waiting(self) -> bool:
+        """Whether its spool has entries; so long as it does not listen, it may."""
+        match = _WAITING.search(self._exposed())
+        return match is None or float(match[1]) > 0
 
     def wait_until_it_listens(self) -> None:
         """Wait for the first answer."""

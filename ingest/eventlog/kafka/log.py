@@ -182,6 +182,9 @@ class KafkaLog:
         return self._reader
 
     def _member(self) -> Membership:
+        if self._membership is not None and self._membership.is_stuck:
+            stuck, self._membership = self._membership, None
+            stuck.close()
         if self._membership is None:
             topics = [self._connection.topic(table) for table in TABLES]
             self._known_topics()  # a member of topics that are not there would wait for ever
