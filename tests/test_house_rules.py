@@ -24,7 +24,9 @@ PURE = (
     "ingest/records.py",
     "ingest/columns.py", *(f"ingest/parsers/{path.name}" for path in (ROOT / "ingest/parsers").glob("*.py")),
     "transforms/php_events.py", "transforms/routes.py", "transforms/route_pins.py", "transforms/route_rules.py",
-    "transforms/route_learning.py", "queries/catalog.py", "queries/documentation.py",
+    "transforms/route_learning.py",
+    *(f"transforms/minutes/{name}.py" for name in ("counting", "coverage", "filling", "flights", "latency", "served")),
+    "queries/catalog.py", "queries/documentation.py",
     *(f"queries/load_tests/{path.name}" for path in (ROOT / "queries/load_tests").glob("*.py")),
 )  # fmt: skip
 IMPURE_IMPORTS = {"os", "socket", "time", "threading", "asyncio", "sqlite3", "subprocess", "random", "secrets"}
