@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ingest.schema import TABLES
+from ingest.schema import DERIVED, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 Row = dict[str, Any]
+ALL = {**TABLES, **DERIVED}
 
 
 def write_lake(lake: Path, tables: Mapping[str, Iterable[Row]], sequence: int = 1) -> Path:
@@ -34,13 +35,13 @@ def write_rows(lake: Path, tables: Mapping[str, Iterable[Row]], sequence: int) -
 
 def write_sentinels(lake: Path) -> None:
     """The 0-row file of each table that makes globs and views work on an empty lake."""
-    for table in TABLES:
+    for table in ALL:
         write_file(lake / table / "date=1970-01-01" / "empty-0.parquet", table, [])
 
 
 def write_file(file: Path, table: str, rows: list[Row], without: str = "") -> None:
     """One Parquet file with the table's schema; ``without`` names a column that an older version lacked."""
-    schema = pa.schema([field for field in TABLES[table].arrow if field.name != without])
+    schema = pa.schema([field for field in ALL[table].arrow if field.name != without])
     unknown = {name for row in rows for name in row} - set(schema.names)
     assert not unknown, f"{table} has no columns {unknown}"
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -44,6 +44,7 @@ FACTS: dict[str, list[Row]] = {
     "releases": [{"event": "deploy", "message": "Deploy 5c1f09ab"}],
     "lines": [{"process": "web.1", "message": "hello"}],
     "deliveries": [{"lines": 1}],
+    "minutes": [{"per": "app", "is_covered": True, "requests": 1, "latency_buckets": [0], "latency_counts": [1]}],
 }
 # Files that a question opens beyond two scans a table, on purpose: those of days it was not asked about, and the same
 # days once more. A verdict also plans from the 7 days before.

@@ -13,8 +13,8 @@ for an hour a day is dense around its silence. What is found to be a hole is no 
 and the rest looked at again. With fewer than 10 minutes with lines around a run nothing is usual, and it counts as
 covered. An app whose first hours are dense and then silent for good is taken for a hole, which is what an alarm wants.
 
-A minute is not covered either when Heroku says that it lost more than 5 % of its lines, and for two minutes, while its
-lines may still be on their way.
+A minute is not covered either when Heroku says that it lost more than 5 % of its lines. Nothing is said of the last two
+minutes before a run: their lines may still be on their way.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ ARRIVAL_MINUTES: Final = 2
 _ROUNDS: Final = 4
 
 
-def covered(lines: Whole, lost: Whole, arrived: int) -> Flags:
+def covered(lines: Whole, lost: Whole) -> Flags:
     """For each minute of an app whether the log was there, from its first line on.
 
     ``lines`` has the minutes' counts in order without a gap and a line in the first of them, or it begins in the middle
-    of what is known; ``lost`` the lines that Heroku reports as lost. From index ``arrived`` on lines can still come.
+    of what is known; ``lost`` the lines that Heroku reports as lost.
     """
     holes = np.zeros(lines.size, np.bool_)
     begins, ends = _runs(lines == 0)
@@ -54,7 +54,7 @@ def covered(lines: Whole, lost: Whole, arrived: int) -> Flags:
         for begin, end in zip(begins[found], ends[found], strict=True):
             holes[begin:end] = True
     is_lossy = lost > LOST_SHARE * (lines + lost)
-    return ~holes & ~is_lossy & (np.arange(lines.size) < arrived)
+    return ~holes & ~is_lossy
 
 
 def _runs(is_empty: Flags) -> tuple[Whole, Whole]:

@@ -44,7 +44,8 @@ class Filled(NamedTuple):
 def fill(day: int, lines: Sequence[pl.DataFrame], last_lines: Mapping[str, int], now: int) -> Filled:
     """Where each app has rows on a day, and whether the log was there.
 
-    ``day`` and ``now`` are minutes since 1970. ``lines`` are the app's counts (LINES) of the day, of the one before and
+    ``day`` and ``now`` are minutes since 1970; lines of the last ARRIVAL_MINUTES before ``now`` can still come, and the
+    minutes later than that are not filled in. ``lines`` are the app's counts (LINES) of the day, of the one before and
     of the one after it; ``last_lines`` the last minutes with a line before the day.
     """
     seen = pl.concat([pl.DataFrame(schema=dict.fromkeys(("app",), pl.String)), *lines], how="diagonal")
@@ -73,16 +74,14 @@ class _Timeline:
         self.last_line = int(up_to_day[-1]) if up_to_day.size else last_before
         is_old = last_before is not None or (up_to_day.size and up_to_day[0] < day)
         self.first = day if is_old else int(up_to_day[0]) if up_to_day.size else day
-        # What is dated later than now has a row, too, but nothing is said of the minutes behind it.
-        self.known_until = min(until, max(now, int(with_lines[-1]) + 1 if with_lines.size else 0))
+        self.known_until = min(until, now - ARRIVAL_MINUTES)
         silent_from = (self.last_line or 0) + SILENT_DAYS * DAY
         self.end = min(day + DAY, self.known_until, silent_from)
         self.known_from = self.begin if last_before is not None or not with_lines.size else int(with_lines[0])
-        self.arrived = now - ARRIVAL_MINUTES
 
     def span(self) -> Span:
         start, stop = self.known_from - self.begin, self.known_until - self.begin
-        flags = covered(self.lines[start:stop], self.lost[start:stop], self.arrived - self.known_from)
+        flags = covered(self.lines[start:stop], self.lost[start:stop])
         return Span(self.first, flags[self.first - self.known_from : self.end - self.known_from])
 
 
