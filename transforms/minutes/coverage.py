@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     Whole = NDArray[np.int64]
     Flags = NDArray[np.bool_]
+    Values = NDArray[np.float64]
 
 UNLIKELY: Final = 1e-6
 HOUR: Final = 60
@@ -65,19 +66,28 @@ def _runs(is_empty: Flags) -> tuple[Whole, Whole]:
 
 def _holes(lines: Whole, holes: Flags, begins: Whole, ends: Whole) -> Flags:
     """Which runs are too long for the pace around them; known holes are no part of it."""
-    gap = np.where(lines > 0, 1 / np.maximum(lines, 1), 0.0)
-    for begin, end in zip(begins, ends, strict=True):
-        gap[begin:end] = end - begin + 1
-    is_known = ~holes
-    sums = [np.r_[0, np.cumsum(each)] for each in (gap * is_known, is_known, lines > 0)]
     length = (ends - begins).astype(np.float64)
-    (near, _), (wide, evidence) = (_pace(sums, begins, ends, reach) for reach in (HOUR, DAY))
-    usual = np.maximum(near, wide)
-    return (evidence >= EVIDENCE_MINUTES) & (2 * length > -math.log(UNLIKELY) * usual)
+    # In a minute with c lines an instant falls into a gap of about 2 / (c + 1) minutes. At each end of a run half a
+    # minute beside it belongs to the gap.
+    gap = np.where(lines > 0, 2 / (lines + 1), 0.0)
+    before, behind = np.maximum(begins - 1, 0), np.minimum(ends, lines.size - 1)
+    more = np.where(holes[begins], 0.0, (length + 1 - gap[before]) / 2 * (begins > 0))
+    more_behind = np.where(holes[begins], 0.0, (length + 1 - gap[behind]) / 2 * (ends < lines.size))
+    np.add.at(gap, before, more)
+    np.add.at(gap, behind, more_behind)
+    gap[lines == 0] = np.repeat(length + 1, ends - begins)
+    sums = [np.r_[0, np.cumsum(each)] for each in (gap * ~holes, ~holes, lines > 0)]
+    own = more + more_behind
+    near, _ = _pace(sums, begins, ends, HOUR, own)
+    wide, evidence = _pace(sums, begins, ends, DAY, own)
+    return (evidence >= EVIDENCE_MINUTES) & (2 * length > -math.log(UNLIKELY) * np.maximum(near, wide))
 
 
-def _pace(sums: list[NDArray[np.float64]], begins: Whole, ends: Whole, reach: int) -> tuple[NDArray[np.float64], Whole]:
-    """The mean gap in minutes, by time, of ``reach`` minutes before each run and after it; and minutes with lines."""
+def _pace(sums: list[Values], begins: Whole, ends: Whole, reach: int, own: Values) -> tuple[Values, Values]:
+    """The mean gap in minutes, by time, of ``reach`` minutes before each run and after it; and minutes with lines.
+
+    ``own`` is what the run itself adds to the minutes beside it, which is no evidence of others.
+    """
     low, high = np.maximum(begins - reach, 0), np.minimum(ends + reach, sums[0].size - 1)
     gaps, known, busy = (each[begins] - each[low] + each[high] - each[ends] for each in sums)
-    return gaps / np.maximum(known, 1), busy.astype(np.int64)
+    return (gaps - own) / np.maximum(known, 1), busy

@@ -77,7 +77,9 @@ class _Timeline:
         self.known_until = min(until, now - ARRIVAL_MINUTES)
         silent_from = (self.last_line or 0) + SILENT_DAYS * DAY
         self.end = min(day + DAY, self.known_until, silent_from)
-        self.known_from = self.begin if last_before is not None or not with_lines.size else int(with_lines[0])
+        # Before its first line an app was not silent but unknown; that is no gap to judge others by.
+        starts_inside = with_lines.size and (with_lines[0] < day or last_before is None)
+        self.known_from = int(with_lines[0]) if starts_inside else self.begin
 
     def span(self) -> Span:
         start, stop = self.known_from - self.begin, self.known_until - self.begin

@@ -73,7 +73,8 @@ class _Run:
         before: Day | None = None
         current = self._day(self._dates[0]) if self._dates else None
         for date in [*self._dates[1:], None]:
-            assert current is not None
+            if current is None:
+                break  # the lake is empty
             following = self._day(date) if date else None
             beside = [day for day in (before, following) if day and _are_neighbours(day, current)]
             last_lines = _last_lines(before, current)
