@@ -79,9 +79,11 @@ def read(
     begins_at = _EPOCH + first * step
     if not steps.count:
         return SeriesSet(begins_at, step_minutes, ())
-    apps = _Apps(connection, steps)
-    series = [*apps.series(), *_routes(connection, steps, apps), *_codes(connection, steps, apps)]
-    return SeriesSet(begins_at, step_minutes, (*series, *_dynos(connection, steps)))
+    # A cursor of its own: the caller's may have rows that are not fetched yet.
+    with connection.cursor() as own:
+        apps = _Apps(own, steps)
+        series = [*apps.series(), *_routes(own, steps, apps), *_codes(own, steps, apps), *_dynos(own, steps)]
+    return SeriesSet(begins_at, step_minutes, tuple(series))
 
 
 class _Apps:
@@ -126,7 +128,7 @@ class _Apps:
 _APPS: Final = """
 SELECT
   app,
-  (epoch_us(timestamp) // (60000000 * $1) - $2)::INTEGER AS step,
+  (epoch_us(timestamp) // (60000000::BIGINT * $1) - $2)::INTEGER AS step,
   count(*) AS minutes,
   count(*) FILTER (WHERE is_covered) AS covered,
   count(*) FILTER (WHERE NOT is_covered AND lines > 0) AS unsure,
@@ -150,7 +152,7 @@ ORDER BY {order} DESC, app, key
 _KEYED: Final = """
 SELECT
   id,
-  (epoch_us(timestamp) // (60000000 * $1) - $2)::INTEGER AS step,
+  (epoch_us(timestamp) // (60000000::BIGINT * $1) - $2)::INTEGER AS step,
   sum(requests)::DOUBLE AS requests,
   sum(failed)::DOUBLE AS failed,
   max(memory_mb) AS memory_mb,
@@ -161,7 +163,7 @@ GROUP BY ALL
 """
 _BUCKETS: Final = """
 SELECT
-  id * $2 + epoch_us(timestamp) // (60000000 * $1) - $3 AS cell,
+  id * $2 + epoch_us(timestamp) // (60000000::BIGINT * $1) - $3 AS cell,
   latency_buckets,
   latency_counts
 FROM minutes_of($4, $5, $6, $7) AS kept
