@@ -188,7 +188,8 @@ def _view(lake: str, table: Table, *, has_files: bool) -> str:
     read_parquet fails on a pattern without files and on a column that no file has, so a typed empty SELECT
     stands first in the union, or alone.
     """
-    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    # With the name of what they are of: a macro whose parameter has a column's name could not read the view else.
+    names = ", ".join(f'files."{column.name}"' for column in table.columns)
     nothing = ", ".join(f'NULL::{column.type} AS "{column.name}"' for column in table.columns)
     parts = [f"SELECT {nothing}, NULL::DATE AS date WHERE false"]
     pattern = _pattern(lake, table.name)
@@ -196,7 +197,7 @@ def _view(lake: str, table: Table, *, has_files: bool) -> str:
         parts.append(f"FROM {_read(pattern)}")
     files = " UNION ALL BY NAME ".join(parts)
     # Names come from ingest.schema, and the path is a quoted literal.
-    return f'CREATE VIEW "{table.name}" AS SELECT {names}, date FROM ({files})'  # noqa: S608
+    return f'CREATE VIEW "{table.name}" AS SELECT {names}, files.date FROM ({files}) AS files'  # noqa: S608
 
 
 def _read(pattern: str) -> str:

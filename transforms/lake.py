@@ -25,13 +25,13 @@ from typing import TYPE_CHECKING, Final, Protocol
 from transforms.durable import no_fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     import polars as pl
 
     from transforms.durable import Fault
-    from transforms.parquet import Footer, Origin
+    from transforms.parquet import Footer, Provenance
 
 SENTINEL_DATE: Final = "1970-01-01"
 SENTINEL_NAME: Final = "empty-0.parquet"
@@ -107,10 +107,16 @@ class Lake(Protocol):
     def footer(self, file: LakeFile) -> Footer:
         """The footer of this version of a file; the error names a file that is not whole."""
 
-    def read(self, file: LakeFile) -> pl.DataFrame:
-        """All rows of this version of a file."""
+    def listing(self, table: str) -> dict[LakeFile, str]:
+        """The files of all dates and partitions of a table, each with a stamp that is another one after each write.
 
-    def publish(self, file: LakeFile, rows: pl.DataFrame, origin: Origin, fault: Fault = no_fault) -> None:
+        A stamp can change without a write of rows, too: it only says where nothing is to be looked for.
+        """
+
+    def read(self, file: LakeFile, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """All rows of this version of a file, or these columns of them."""
+
+    def publish(self, file: LakeFile, rows: pl.DataFrame, origin: Provenance, fault: Fault = no_fault) -> None:
         """Put a file in place atomically, over exactly this version of it. Only the owner may."""
 
     def seal(self, file: LakeFile) -> None:

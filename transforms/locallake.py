@@ -20,6 +20,7 @@ import polars as pl
 from transforms import durable, parquet
 from transforms.lake import (
     DATE_FOLDER,
+    FILE,
     NOTE_BYTES_MAX,
     RECENT_DATES,
     SENTINEL_DATE,
@@ -32,10 +33,10 @@ from transforms.lake import (
 from transforms.settling import settle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from transforms.parquet import Footer, Origin
+    from transforms.parquet import Footer, Provenance
 
 SENTINEL_LOCK_SECONDS: Final = 10.0
 LOCK_POLL_SECONDS: Final = 0.02
@@ -90,12 +91,23 @@ class LocalLake:
                 "and land again: what the log still holds is landed anew."
             ) from error
 
-    def read(self, file: LakeFile) -> pl.DataFrame:
-        """All rows of a file."""
-        return parquet.read(self._path(file))
+    def listing(self, table: str) -> dict[LakeFile, str]:
+        """The files of a table; each write makes a new inode and a new time."""
+        found = {}
+        for date in self.dates(table):
+            for entry in os.scandir(self._folder(table, date)):
+                if match := FILE.fullmatch(entry.name):
+                    state = entry.stat()
+                    file = LakeFile(table, date, match[1], int(match[2]))
+                    found[file] = f"{state.st_ino}-{state.st_size}-{state.st_mtime_ns}"
+        return found
+
+    def read(self, file: LakeFile, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """All rows of a file, or these columns of them."""
+        return parquet.read(self._path(file), columns)
 
     def publish(
-        self, file: LakeFile, rows: pl.DataFrame, origin: Origin, fault: durable.Fault = durable.no_fault
+        self, file: LakeFile, rows: pl.DataFrame, origin: Provenance, fault: durable.Fault = durable.no_fault
     ) -> None:
         """Put a file in place atomically, also over its version before."""
         place, owner = self._path(file), _owner(file.table, file.partition)

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ingest.schema import TABLES
+from ingest.schema import DERIVED, TABLES
 from transforms import rewriting
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 SCHEMA_VERSION: Final = "1"
-SCHEMAS: Final[Mapping[str, pl.Schema]] = {name: pl.Schema(table.arrow) for name, table in TABLES.items()}
+SCHEMAS: Final[Mapping[str, pl.Schema]] = {
+    name: pl.Schema(table.arrow) for name, table in {**TABLES, **DERIVED}.items()
+}
 """The tables' columns in polars types, as every file of the lake holds them."""
 
 # DuckDB scans row groups in parallel; landing's files hold about twice this. Higher levels save 0-2 % only.
@@ -28,6 +30,13 @@ ZSTD_LEVEL: Final = 1
 
 class TornFileError(Exception):
     """The file is not a whole Parquet file."""
+
+
+class Provenance(Protocol):
+    """Where a file's rows come from, in whatever words its writer will look for when it comes back."""
+
+    def metadata(self) -> dict[str, str]:
+        """As key-values of a Parquet footer; each key begins with ``drainlake.``, others do not outlive a rewrite."""
 
 
 @dataclass(frozen=True)
@@ -135,9 +144,9 @@ def _require_whole(rows: pl.DataFrame, file: Path | BytesIO) -> None:
         raise TornFileError(f"{_name(file)} was not written whole")
 
 
-def read(file: Path | BytesIO) -> pl.DataFrame:
+def read(file: Path | BytesIO, columns: Sequence[str] | None = None) -> pl.DataFrame:
     """All rows of a file. A path is taken literally: brackets and stars in it are no glob."""
-    return pl.read_parquet(file, glob=False, hive_partitioning=False)
+    return pl.read_parquet(file, columns=list(columns) if columns else None, glob=False, hive_partitioning=False)
 
 
 def read_footer(file: Path | BytesIO) -> Footer:

@@ -27,6 +27,7 @@ import polars as pl
 from transforms import compacting, durable, parquet
 from transforms.lake import (
     DATE_FOLDER,
+    FILE,
     RECENT_DATES,
     SENTINEL_DATE,
     SENTINEL_NAME,
@@ -39,11 +40,11 @@ from transforms.objects import ConditionError, NoObjectError, StoreError
 from transforms.rewriting import KEPT_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from transforms.objects import ObjectStore
-    from transforms.parquet import Footer, Origin
+    from transforms.parquet import Footer, Provenance
 
 TAIL_BYTES: Final = 64 << 10  # more than the footer of any file of ours
 FOOTERS_MAX: Final = 256
@@ -114,13 +115,19 @@ class S3Lake:
                 piece = self._store.tail(_key(file), len(piece.data) + missing, piece.version)
             return self._remember(file, piece.version, parquet.read_footer(BytesIO(piece.data)))
 
-    def read(self, file: LakeFile) -> pl.DataFrame:
-        """All rows of this version of a file. Raises StaleOwnerError when it is another one by now."""
+    def listing(self, table: str) -> dict[LakeFile, str]:
+        """The files of a table, stamped with their versions."""
+        with _told():
+            found = self._store.below(table)
+        return {file: each.version for each in found if (file := _file(each.key, each.version))}
+
+    def read(self, file: LakeFile, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """All rows of this version of a file, or some columns. Raises StaleOwnerError when it is another one by now."""
         with _told(), self._whole(file):
-            return _rows(self._hold(file).data)
+            return _rows(self._hold(file).data, columns)
 
     def publish(
-        self, file: LakeFile, rows: pl.DataFrame, origin: Origin, fault: durable.Fault = durable.no_fault
+        self, file: LakeFile, rows: pl.DataFrame, origin: Provenance, fault: durable.Fault = durable.no_fault
     ) -> None:
         """Create a file that has no version yet, or replace exactly the version it has; else StaleOwnerError."""
         with _told(), self._whole(file):
@@ -313,8 +320,8 @@ def _told() -> Iterator[None]:
         raise LakeError(str(error)) from error
 
 
-def _rows(data: bytes) -> pl.DataFrame:
-    return parquet.read(BytesIO(data))
+def _rows(data: bytes, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    return parquet.read(BytesIO(data), columns)
 
 
 def _logs(footer: Footer | None) -> frozenset[str]:
@@ -327,6 +334,16 @@ def _logs(footer: Footer | None) -> frozenset[str]:
 def _footer_bytes(tail: bytes) -> int:
     """How many bytes from the end the footer takes, by a file's last eight bytes."""
     return int.from_bytes(tail[-8:-4], "little") + 8
+
+
+def _file(key: str, version: str) -> LakeFile | None:
+    """The file of a key that counts from the lake; None for the sentinel and for names that are not ours."""
+    table, _, rest = key.partition("/")
+    folder, _, name = rest.partition("/")
+    date, shape = DATE_FOLDER.fullmatch(folder), FILE.fullmatch(name)
+    if date is None or shape is None or date[1] == SENTINEL_DATE:
+        return None
+    return LakeFile(table, date[1], shape[1], int(shape[2]), version)
 
 
 def _folder(table: str, date: str) -> str:

@@ -12,7 +12,6 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from ingest.schema import TABLES
 from tests.s3.fixtures import options_for
 from tests.transforms.lines import NOON
 from transforms import parquet, rewriting
@@ -90,7 +89,9 @@ def test_empty_lake_has_typed_sentinels(lake: S3Lake, store: ObjectStore) -> Non
     versions = store.below("")
     lake.prepare()
     assert store.below("") == versions
-    assert [found.key for found in versions] == sorted(f"{table}/date=1970-01-01/empty-0.parquet" for table in TABLES)
+    assert [found.key for found in versions] == sorted(
+        f"{table}/date=1970-01-01/empty-0.parquet" for table in parquet.SCHEMAS
+    )
     for found in versions:
         footer = parquet.read_footer(BytesIO(store.get(found.key).data))
         assert (footer.rows, footer.schema) == (0, parquet.SCHEMAS[found.key.split("/")[0]])

@@ -1,0 +1,161 @@
+"""Minutes of a simulated day against the questions on the rows themselves, and the series made of them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from drainlake.documents import example_lake
+from drainlake.minutes import keep_minutes
+from ingest.schema import LATENCY_BASE
+from queries import database
+from queries.anomalies.model import Scale
+from queries.anomalies.reading import REQUESTS_MIN, read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from queries.anomalies.model import Series, SeriesSet
+
+DAY = datetime(2026, 11, 23, tzinfo=UTC)
+END = DAY + timedelta(days=1)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A connection to a simulated day with its minutes, made six hours after its end."""
+    settings = example_lake.make(tmp_path_factory.mktemp("shop"))
+    assert keep_minutes(settings, END + timedelta(hours=6)) is None
+    with database.connect(str(settings.lake), settings.catalog) as connection:
+        yield connection
+
+
+@pytest.mark.parametrize("per", ["app", "route", "dyno"])
+def test_peaks_are_those_of_the_question(shop: Any, per: str) -> None:
+    """Minute by minute the same peak as concurrency_over_time, for every app, route and dyno."""
+    asked = f"""
+        SELECT key, begins_at, peak FROM concurrency_over_time('{DAY}', per := '{per}')
+        WHERE peak > 0 ORDER BY ALL"""
+    kept = f"""
+        SELECT if('{per}' = 'app', app, key), timestamp, peak_in_flight FROM minutes
+        WHERE per = '{per}' AND peak_in_flight > 0 ORDER BY ALL"""
+    rows = shop.execute(asked).fetchall()
+    assert len(rows) > 500
+    assert shop.execute(kept).fetchall() == rows
+
+
+def test_counts_are_those_of_the_rows(shop: Any) -> None:
+    """Each line is counted once; requests, failures, bytes and losses are those of the lake."""
+    lines, lost, requests, failed, octets = shop.execute(
+        "SELECT sum(lines), sum(lines_lost), sum(requests), sum(failed), sum(bytes) FROM minutes WHERE per = 'app'"
+    ).fetchone()
+    received, dropped = shop.execute(f"SELECT sum(parsed + plain), sum(dropped) FROM coverage('{DAY}')").fetchone()
+    assert (lines, lost) == (received, dropped)
+    assert (requests, octets, failed) == shop.execute(
+        """SELECT count(*), sum(bytes), count(*) FILTER ((status >= 500 OR code IS NOT NULL)
+           AND coalesce(code NOT IN ('H27', 'H28'), true)) FROM router WHERE source = 'heroku'"""
+    ).fetchone()
+
+
+def test_percentiles_are_those_of_the_rows_to_one_percent(shop: Any) -> None:
+    """Over the day and by route, those of the question latency."""
+    exact = shop.execute(f"SELECT route, p50_ms, p95_ms, p99_ms FROM latency('{DAY}') WHERE requests >= 100").fetchall()
+    merged = {key: rest for key, *rest in shop.execute(
+        f"SELECT key, p50_ms, p95_ms, p99_ms FROM series('{DAY}', '{END}', per := 'route', step_minutes := 1440)"
+    ).fetchall()}  # fmt: skip
+    assert len(exact) > 10
+    for route, *values in exact:
+        assert merged[route] == pytest.approx(values, rel=0.01)
+
+
+def test_the_base_of_the_histograms_is_one(shop: Any) -> None:
+    """What SQL makes of a bucket is what it was counted by."""
+    assert shop.execute("SELECT latency_base()").fetchone() == (LATENCY_BASE,)
+
+
+@pytest.fixture(scope="module")
+def series(shop: Any) -> SeriesSet:
+    """The series of the day and of the silence after it."""
+    return read(shop, DAY, END + timedelta(hours=4))
+
+
+def of(found: SeriesSet, per: str, measure: str, key: str | None = None) -> Series:
+    """The one series of that kind."""
+    (one,) = [each for each in found.series if (each.per, each.measure, each.key) == (per, measure, key)]
+    return one
+
+
+@pytest.mark.parametrize("measure", ["requests", "bytes", "p95_ms", "peak_in_flight", "connections"])
+@pytest.mark.parametrize("step_minutes", [5, 60])
+def test_series_are_those_of_the_question(shop: Any, measure: str, step_minutes: int) -> None:
+    """Step by step as the question series has it, where all of the step was covered."""
+    rows = shop.execute(
+        f"SELECT covered_share, {measure}, requests FROM series('{DAY}', '{END}', step_minutes := {step_minutes})"
+    ).fetchall()
+    found = of(read(shop, DAY, END, step_minutes=step_minutes), "app", measure)
+    assert len(found.values) == len(rows) == 1440 // step_minutes
+    for value, (share, expected, requests) in zip(found.values, rows, strict=True):
+        if measure == "p95_ms" and requests < REQUESTS_MIN:
+            assert np.isnan(value)
+        elif share == 1:
+            assert value == pytest.approx(expected)
+
+
+def test_silence_is_no_zero_but_of_lines(series: SeriesSet) -> None:
+    """After the last line nothing is known of requests and failures, and the lines are none."""
+    after = slice(-24, None)
+    assert np.isnan(of(series, "app", "requests").values[after]).all()
+    failed = of(series, "app", "failed")
+    assert failed.of is not None
+    assert np.isnan(failed.values[after]).all()
+    assert np.isnan(failed.of[after]).all()
+    assert (of(series, "app", "lines").values[after] == 0).all()
+    assert np.isnan(of(series, "code", "requests", "H12").values[after]).all()
+
+
+def test_a_code_that_did_not_come_is_zero(shop: Any, series: SeriesSet) -> None:
+    """Where the log was there; all that came are counted."""
+    codes = of(series, "code", "requests", "H12")
+    covered = ~np.isnan(of(series, "app", "requests").values)
+    assert (codes.values[covered] == 0).any()
+    (timeouts,) = shop.execute("SELECT count(*) FROM router WHERE code = 'H12'").fetchone()
+    assert 0 < np.nansum(codes.values) <= timeouts
+
+
+def test_routes_are_the_busy_ones(series: SeriesSet) -> None:
+    """With a request a step on average; each has counts, failures and latency."""
+    routes = [each for each in series.series if each.per == "route"]
+    assert {each.measure for each in routes} == {"requests", "failed", "p95_ms"}
+    counts = [each for each in routes if each.measure == "requests"]
+    assert len(counts) * 3 == len(routes) > 3
+    assert all(each.scale is Scale.COUNT and np.nanmean(each.values) >= 1 for each in counts)
+
+
+def test_memory_is_in_percent_where_the_quota_is_known(series: SeriesSet) -> None:
+    """One series for each dyno that was measured."""
+    memory = [each for each in series.series if each.per == "dyno"]
+    assert {"web.1", "web.2", "worker.1"} <= {each.key for each in memory}
+    assert {each.measure for each in memory} == {"memory_percent"}
+    assert all(0 < np.nanmax(each.values) < 200 for each in memory)
+
+
+@pytest.mark.parametrize(("since", "until", "steps"), [(DAY, DAY, 0), (DAY, DAY + timedelta(minutes=14), 2)])
+def test_only_whole_steps_are_read(shop: Any, since: datetime, until: datetime, steps: int) -> None:
+    """A step that is cut by the window would look like a dip."""
+    found = read(shop, since + timedelta(seconds=1) if steps else since, until)
+    assert {len(each.values) for each in found.series} == ({steps - 1} if steps else set())
+
+
+def test_an_empty_lake_has_no_series(shop: Any) -> None:
+    """Nor has an app that is not there."""
+    assert read(shop, DAY, END, app_name="other").series == ()
+
+
+@pytest.mark.parametrize("step_minutes", [0, 1441])
+def test_a_step_that_cannot_be_is_refused(shop: Any, step_minutes: int) -> None:
+    """In a sentence."""
+    with pytest.raises(ValueError, match="from 1 to 1440"):
+        read(shop, DAY, END, step_minutes=step_minutes)

@@ -1,0 +1,49 @@
+"""Small lakes for the tests of minutes: rows given as dicts, put in place file by file."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from transforms import parquet
+from transforms.lake import LakeFile
+from transforms.minutes.keeping import keep
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from transforms.lake import Lake
+
+__all__ = ["NOON", "add", "keep", "kept", "request"]
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+_REQUEST = {"app": "shop", "source": "heroku", "route": "/a", "dyno": "web.1", "status": 200, "bytes": 100}
+
+
+def request(seconds: float, took_ms: int = 10, **more: Any) -> dict[str, Any]:
+    """A request that ended so many seconds after noon."""
+    at = NOON + timedelta(seconds=seconds)
+    return {"timestamp": at, "service_ms": took_ms, "connect_ms": 0, **_REQUEST, **more}
+
+
+def add(
+    lake: Lake, table: str, rows: Iterable[dict[str, Any]], *, sequence: int = 1, routes: str = "", part: str = "e0"
+) -> None:
+    """Put rows into the lake, by date, behind those that the file has already."""
+    frame = pl.DataFrame(list(rows), schema=parquet.SCHEMAS[table])
+    for (date,), of_date in frame.group_by(pl.col("timestamp").dt.date()):
+        with lake.own(table, part):
+            files = {file.sequence: file for file in lake.files(table, str(date), part)}
+            file = files.get(sequence, LakeFile(table, str(date), part, sequence))
+            whole = pl.concat([lake.read(file), of_date]) if sequence in files else of_date
+            offset = whole.height
+            lake.publish(file, whole.sort("app", "timestamp"), parquet.Origin("log", offset, 0, routes=routes))
+
+
+def kept(lake: Path) -> pl.DataFrame:
+    """All minutes that lie in the lake, in order, as any reader finds them."""
+    rows = pl.read_parquet(f"{lake}/minutes/*/*.parquet", hive_partitioning=False)
+    return rows.sort("per", "app", "key", "timestamp")

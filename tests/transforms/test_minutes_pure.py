@@ -1,0 +1,111 @@
+"""What minutes are counted by: peaks, histograms, and the rule of whether the log was there."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transforms.minutes.coverage import covered
+from transforms.minutes.flights import HOUR_US, MINUTE_US, hourly_peaks
+from transforms.minutes.latency import buckets_of, value_of
+
+HOUR = 480_000 * HOUR_US
+# Few instants, most of them at borders of minutes and of the hour, so that ties are the rule.
+INSTANTS = st.builds(
+    lambda minute, us: HOUR + minute * MINUTE_US + us, st.sampled_from([-1, 0, 1, 2, 5, 58, 59, 60]), st.integers(-2, 2)
+)
+FLIGHTS = st.lists(st.tuples(st.integers(0, 2), INSTANTS, INSTANTS).filter(lambda flight: flight[1] < flight[2]))
+
+
+@given(flights=FLIGHTS)
+def test_peaks_equal_brute_force(flights: list[tuple[int, int, int]]) -> None:
+    """In each minute the most at once is that of counting at each instant at which something begins."""
+    group, start, end = (np.array([flight[at] for flight in flights], np.int64) for at in range(3))
+    found = hourly_peaks(group, start, end, HOUR)
+    peaks = dict(zip(zip(found.group.tolist(), found.minute.tolist(), strict=True), found.peak.tolist(), strict=True))
+    expected = {}
+    for one in {flight[0] for flight in flights}:
+        spans = [(begin, stop) for number, begin, stop in flights if number == one]
+        for minute in range(60):
+            low = HOUR + minute * MINUTE_US
+            at = {low, *(begin for begin, _ in spans if low <= begin < low + MINUTE_US)}
+            expected[one, minute] = max(sum(begin <= t < stop for begin, stop in spans) for t in at)
+    assert peaks == {cell: peak for cell, peak in expected.items() if peak}
+
+
+TIMES = st.lists(st.one_of(st.integers(0, 40), st.integers(0, 30_000), st.integers(0, 2**31 - 1)), min_size=1)
+
+
+@given(times=TIMES, share=st.sampled_from([0.01, 0.5, 0.95, 0.99, 1.0]))
+def test_percentiles_of_a_histogram_are_within_one_percent(times: list[int], share: float) -> None:
+    """Of the real nearest-rank percentile, whatever the times are."""
+    rank = math.ceil(share * len(times))
+    exact = sorted(times)[rank - 1]
+    buckets = buckets_of(np.array(times, np.int64))
+    assert value_of(int(np.sort(buckets)[rank - 1])) == pytest.approx(exact, rel=0.01, abs=0)
+
+
+@given(one=TIMES, other=TIMES)
+def test_histograms_add_up(one: list[int], other: list[int]) -> None:
+    """Those of two minutes together are that of both minutes' requests."""
+
+    def histogram(times: list[int]) -> Counter[int]:
+        return Counter(buckets_of(np.array(times, np.int64)).tolist())
+
+    assert histogram(one) + histogram(other) == histogram(one + other)
+
+
+def every(minutes: int, lines: int, total: int) -> list[int]:
+    """So many lines in one of so many minutes."""
+    return [0 if at % minutes else lines for at in range(total)]
+
+
+# What came before, the silent minutes, what comes after, and whether the silence is a hole.
+SILENCES: dict[str, tuple[list[int], int, list[int], bool]] = {
+    "busy, a minute": ([600] * 60, 1, [500] * 60, True),
+    "measured every 20 s, a minute may be late": ([6] * 60, 1, [6] * 60, False),
+    "measured every 20 s, two minutes": ([6] * 60, 2, [6] * 60, True),
+    "a line in two minutes, an hour": (every(2, 1, 600), 60, every(2, 1, 600), True),
+    "a line in two minutes, ten minutes": (every(2, 1, 600), 10, every(2, 1, 600), False),
+    "two requests an hour, two hours": (every(30, 2, 1440), 120, every(30, 2, 1440), False),
+    "two requests an hour, a day": (every(30, 2, 1440), 1440, every(30, 2, 1440), True),
+    "a cron job with 1,000 lines an hour": (every(60, 1000, 1440), 59, every(60, 1000, 1440), False),
+    "the same, missing for ten hours": (every(60, 1000, 1440), 600, every(60, 1000, 1440), True),
+    "an hour of work a day": ([30] * 60 + [0] * 1380 + [30] * 60, 1380, [30] * 60 + [0] * 1380, False),
+    "quiet at night": ([60] * 900 + every(5, 1, 300), 20, every(5, 1, 180) + [60] * 900, False),
+    "the last lines of a steady app": ([6] * 600, 30, [], True),
+    "too little to know": ([5] * 4, 600, [5] * 4, False),
+    "after another hole": ([6] * 300 + [0] * 120 + [6] * 300, 4, [6] * 300, True),
+}
+
+
+@pytest.mark.parametrize(("before", "silent", "after", "is_hole"), SILENCES.values(), ids=SILENCES)
+def test_silence_is_told_from_quiet(before: list[int], silent: int, after: list[int], is_hole: bool) -> None:
+    """By the app's own pace around the silence."""
+    lines = np.array([*before, *([0] * silent), *after], np.int64)
+    flags = covered(lines, np.zeros_like(lines))
+    assert flags[len(before) : len(before) + silent].tolist() == [not is_hole] * silent
+    assert flags[lines > 0].all()
+
+
+@pytest.mark.parametrize(
+    ("lines", "lost", "is_covered"), [(100, 0, True), (100, 5, True), (100, 6, False), (0, 9, False)]
+)
+def test_a_minute_that_lost_lines_is_not_covered(lines: int, lost: int, is_covered: bool) -> None:
+    """More than 5 % of them, by Heroku's own count."""
+    flags = covered(np.array([9, lines, 9], np.int64), np.array([0, lost, 0], np.int64))
+    assert flags.tolist() == [True, is_covered, True]
+
+
+def test_random_lines_have_no_holes() -> None:
+    """At any pace of lines that come at random, 80 days of minutes, no minute is taken for a hole."""
+    generator = np.random.default_rng(5)
+    for pace in (0.02, 0.1, 0.5, 2.0, 8.0):
+        lines = generator.poisson(pace, 1440 * 80)
+        lines = lines[np.flatnonzero(lines)[0] :].astype(np.int64)
+        assert covered(lines, np.zeros_like(lines)).all(), pace

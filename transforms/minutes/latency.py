@@ -1,0 +1,29 @@
+"""Service times as histograms of known error (see LATENCY_BASE in ``ingest.schema``)."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from ingest.schema import LATENCY_BASE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+INTEGER_MAX: Final = 2**31 - 1
+ZERO_BUCKET: Final = -1
+# The upper ends of all buckets that a column of whole milliseconds can need.
+_ENDS_MS: Final = LATENCY_BASE ** np.arange(math.ceil(math.log(INTEGER_MAX, LATENCY_BASE)) + 1)
+
+
+def buckets_of(service_ms: NDArray[np.int64]) -> NDArray[np.int16]:
+    """The bucket of each service time."""
+    found = np.searchsorted(_ENDS_MS, service_ms, side="left")
+    return np.where(service_ms <= 0, ZERO_BUCKET, found).astype(np.int16)
+
+
+def value_of(bucket: int) -> float:
+    """What stands for the values of a bucket, in ms; within 1 % of each of them."""
+    return 0.0 if bucket == ZERO_BUCKET else 2 * LATENCY_BASE**bucket / (LATENCY_BASE + 1)
