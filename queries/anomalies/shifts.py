@@ -1,0 +1,125 @@
+"""Spikes, dips and shifts of level: sums over windows of several widths against what is expected of them.
+
+A wide window sees a small shift that no single step shows, as a CUSUM does, and forgets it when it is over.
+Each width is scored by its own dispersion and has its own threshold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from queries.anomalies import dispersion, tails
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from queries.anomalies.baseline import Baseline
+    from queries.anomalies.grid import Grid
+
+    Array = NDArray[np.float64]
+
+WIDTHS_MINUTES: Final = (0, 15, 60, 240, 720)  # 0 is a single step
+FAST_MINUTES: Final = 15  # up to this width a window is held against the level of the last hours
+KNOWN_MIN: Final = 0.5
+EFFECT_MIN: Final = 0.1  # of what is expected: less is not worth a person's time
+SHARE_EFFECT_MIN: Final = 0.001
+FAILURES_MIN: Final = 3
+SPREAD_MIN: Final = 0.02  # of the logarithm
+
+
+@dataclass(frozen=True)
+class Window:
+    """Scores of one width, (days, steps), of what is above and what is below the expected; NaN is unknown."""
+
+    minutes: int
+    steps: int
+    up: Array
+    down: Array
+
+
+def widths(grid: Grid) -> tuple[tuple[int, int], ...]:
+    """Minutes and steps of each width that the steps allow."""
+    found: dict[int, int] = {}
+    for minutes in WIDTHS_MINUTES:
+        steps = grid.steps(minutes) if minutes else 1
+        found.setdefault(steps, minutes)
+    return tuple((minutes, steps) for steps, minutes in found.items())
+
+
+def windowed(rows: Array, steps: int) -> Array:
+    """Sums of each step and those before it, across midnight."""
+    if steps == 1:
+        return rows
+    sums = np.cumsum(rows.reshape(-1))
+    sums[steps:] = sums[steps:] - sums[:-steps].copy()
+    return sums.reshape(rows.shape)
+
+
+def of_counts(values: Array, baseline: Baseline, grid: Grid) -> list[Window]:
+    """Windows of events per step."""
+    out = []
+    for minutes, steps in widths(grid):
+        expected = np.exp(baseline.fast if minutes <= FAST_MINUTES else baseline.slow)
+        out.append(_count_window(values, expected, grid, minutes, steps))
+    return out
+
+
+def of_shares(values: Array, of: Array, share: Array, grid: Grid) -> list[Window]:
+    """Windows of events that are a share of others; ``share`` is what is normal, per day."""
+    expected = of * share[:, None]
+    out = []
+    for minutes, steps in widths(grid):
+        window = _count_window(values, expected, grid, minutes, steps)
+        is_known = ~np.isnan(values)
+        events, total = (windowed(np.where(is_known, part, 0.0), steps) for part in (values, of))
+        is_worth = (events >= FAILURES_MIN) & (events - total * share[:, None] >= SHARE_EFFECT_MIN * total)
+        out.append(Window(minutes, steps, np.where(is_worth, window.up, np.minimum(window.up, 0.0)), window.down))
+    return out
+
+
+def _count_window(values: Array, expected: Array, grid: Grid, minutes: int, steps: int) -> Window:
+    is_known = ~np.isnan(values) & ~np.isnan(expected)
+    events, usual, known = (
+        windowed(part, steps) for part in (np.where(is_known, values, 0.0), np.where(is_known, expected, 0.0), is_known * 1.0)
+    )
+    events = np.maximum(np.round(events, 6), 0.0)
+    usual = np.where((known >= KNOWN_MIN * steps) & (usual > 0), usual, np.nan)
+    wide = dispersion.per_hour(np.square(events - usual) / usual, grid, minutes)
+    wide = np.repeat(np.maximum(wide, 1.0), grid.per_hour, 1)
+    score = tails.count_score(events, usual, wide)
+    is_up, is_down = events > usual * (1 + EFFECT_MIN), events < usual * (1 - EFFECT_MIN)
+    unknown = np.isnan(score)
+    return Window(
+        minutes,
+        steps,
+        np.where(unknown, np.nan, np.where(is_up, score, 0.0)),
+        np.where(unknown, np.nan, np.where(is_down, score, 0.0)),
+    )
+
+
+def of_levels(logs: Array, baseline: Baseline, grid: Grid) -> list[Window]:
+    """Windows of the logarithm of a measured amount."""
+    out = []
+    for minutes, steps in widths(grid):
+        residual = logs - (baseline.fast if minutes <= FAST_MINUTES else baseline.slow)
+        is_known = ~np.isnan(residual)
+        sums, known = windowed(np.where(is_known, residual, 0.0), steps), windowed(is_known * 1.0, steps)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = np.where(known >= max(1.0, KNOWN_MIN * steps), sums / known, np.nan)
+        spread = np.sqrt(dispersion.per_hour(np.square(mean), grid, minutes))
+        spread = np.repeat(np.maximum(spread, SPREAD_MIN / np.sqrt(steps)), grid.per_hour, 1)
+        score = tails.level_score(mean, spread)
+        unknown = np.isnan(score)
+        effect = np.log1p(EFFECT_MIN)
+        out.append(
+            Window(
+                minutes,
+                steps,
+                np.where(unknown, np.nan, np.where(mean > effect, score, 0.0)),
+                np.where(unknown, np.nan, np.where(mean < -effect, score, 0.0)),
+            )
+        )
+    return out
