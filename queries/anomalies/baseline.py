@@ -26,6 +26,7 @@ WEEK: Final = 7
 MIDDLE: Final = 0.5  # of seven days the three in the middle count: two bad days among them move nothing
 SAME_WEEKDAYS: Final = 4
 ERROR_DAYS: Final = 14
+DAYS_MIN: Final = 3
 COUNT_OFFSET: Final = 1 / 3  # the median of a Poisson count is about its mean less a third
 
 
@@ -161,7 +162,8 @@ def _levelled(values: Array, grid: Grid, shape: Array, density: Density, *, is_c
     fast = _followed(values, grid, shape, _FAST, is_count=is_count)
     # An incident must not become what is expected after an hour: the fast level stays where it usually is.
     spread = 1.4826 * robust.median(trailing(robust.median(np.abs(fast - slow), 1), ERROR_DAYS), 1)[:, None]
-    reach = _FAST_SPREADS * np.nan_to_num(spread)
+    errors = (robust.mean(trailing(robust.mean(np.abs(levels - one), 1), ERROR_DAYS), 1, DAYS_MIN) for one in (fast, slow))
+    reach = np.where(np.less(*errors)[:, None], _FAST_SPREADS * np.nan_to_num(spread), 0.0)
     return levels, slow, slow + np.clip(np.where(np.isnan(fast), 0.0, fast - slow), -reach, reach)
 
 

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-HISTORY_DAYS: Final = 28
+HISTORY_DAYS: Final = 42
 SHORT_DAYS: Final = 7  # of history before a check of up to an hour may ring
 WIDE_DAYS: Final = 14  # before one of more hours may: a weekend must have been seen twice
+LEARNT_DAYS: Final = 14
 EVERY_DAYS: Final = 2  # thresholds are set anew
 _UPPER_SHARE: Final = {2: 0.1, 6: 0.2, 12: 0.25, 24: 0.3}  # of blocks of so many hours: the tail
 
@@ -50,7 +51,7 @@ def ratios(checks: Sequence[Check], per_week: float, known_days: NDArray[np.int6
         groups.setdefault(check.block_hours, []).append(place)
     for hours, places in groups.items():
         risk = budget.risk(per_week, len(checks), hours)
-        levels = _thresholds([checks[place].scores for place in places], hours, risk, grid)
+        levels = _thresholds([checks[place].scores for place in places], hours, risk, known_days)
         for place, level in zip(places, levels, strict=True):
             armed = known_days >= (SHORT_DAYS if checks[place].minutes <= 60 else WIDE_DAYS)
             level = np.maximum(level, -np.log(budget.risk(per_week, len(checks), grid.step_minutes / 60)) * 0.8)
@@ -58,12 +59,16 @@ def ratios(checks: Sequence[Check], per_week: float, known_days: NDArray[np.int6
     return out
 
 
-def _thresholds(scores: list[Array], hours: int, risk: float, grid: Grid) -> Array:
+def _thresholds(scores: list[Array], hours: int, risk: float, known_days: NDArray[np.int64]) -> Array:
     """(checks, days), each from the days before."""
     days = len(scores[0])
     blocks = max(1, 24 // hours)
     highest = np.stack([np.fmax.reduce(one.reshape(days, blocks, -1), 2) for one in scores])
     chosen = np.arange(0, days, EVERY_DAYS)
     past = np.stack([trailing(one, HISTORY_DAYS)[chosen] for one in highest])
+    # While the rhythm was being learnt the scores were high: they count only until there are enough of later days.
+    is_learnt = trailing(known_days >= WIDE_DAYS, HISTORY_DAYS)[chosen] == 1
+    is_out = ~is_learnt & (is_learnt.sum(1) >= LEARNT_DAYS)[:, None]
+    past[:, is_out] = np.nan
     found = tails.without_incidents(past.reshape(-1, HISTORY_DAYS, blocks), _UPPER_SHARE[hours], risk)
     return np.repeat(found.reshape(len(scores), len(chosen)), EVERY_DAYS, 1)[:, :days]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MINUTES: Final = 120
 DAYS: Final = 14
 RATIO_MIN: Final = 1e-6
-QUARTER: Final = 0.25  # of the usual variance: less is flat
+GONE: Final = 0.05  # of the usual variance: less is flat
 
 
 def scores(values: Array, grid: Grid) -> Array:
@@ -36,4 +36,4 @@ def scores(values: Array, grid: Grid) -> Array:
         usual = np.repeat(robust.median(trailing(of_hours, DAYS), 1, 3), grid.per_hour, 1)
         ratio = np.maximum(varied / np.where(usual > 0, usual, np.nan), RATIO_MIN)
     score = 0.5 * steps * (ratio - 1.0 - np.log(ratio))
-    return np.where(np.isnan(score), np.nan, np.where(ratio < QUARTER, score, 0.0))
+    return np.where(np.isnan(score), np.nan, np.where(ratio < GONE, score, 0.0))

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SCALE_MIN: Final = 1.0  # a score is never trusted to be rarer than its model says
 SHAPE_MAX: Final = 0.5
+FAR: Final = 1.5
+WORST_DAYS: Final = 6
 DISPERSION_MIN: Final = 1.0 + 1e-6
 
 
@@ -74,23 +76,19 @@ def _shape(excess: Array, mean: Array, k: NDArray[np.int64]) -> Array:
     weighted = (excess * np.where(rank <= 1, rank, 0.0)).sum(1) / k
     with np.errstate(invalid="ignore", divide="ignore"):
         shape = 2.0 - mean / (mean - 2.0 * weighted)
-    return np.clip(np.nan_to_num(shape) - 0.5 / np.sqrt(k), 0.0, SHAPE_MAX)
+    return np.clip(np.nan_to_num(shape), 0.0, SHAPE_MAX)
 
 
-def without_incidents(scores: Array, upper_share: float, risk: float, excused: int = 2) -> Array:
-    """Thresholds from scores (rows, days, blocks of a day), where up to ``excused`` days may have had an incident.
+def without_incidents(scores: Array, upper_share: float, risk: float) -> Array:
+    """Thresholds from scores (rows, days, blocks of a day) among which are past incidents.
 
-    Days whose highest score rings by the others' measure are left out, if they are as few; more are its way of being.
+    A first threshold is set without the worst days. What lies far above it is cut to there: an incident leaves a trace,
+    since what happens again and again is the way of the series, but does not make it deaf.
     """
     rows = scores.shape[0]
     highest = np.where(np.isnan(scores), -np.inf, scores).max(2)
-    worst = np.argsort(-highest, 1)[:, :excused]
+    worst = np.argsort(-highest, 1)[:, :WORST_DAYS]
     calm = scores.copy()
     np.put_along_axis(calm, worst[:, :, None], np.nan, 1)
     first = thresholds(calm.reshape(rows, -1), upper_share, risk)
-    kept = np.where((highest > first[:, None])[:, :, None], np.nan, scores)
-    is_worst = np.zeros(highest.shape, bool)
-    np.put_along_axis(is_worst, worst, True, 1)
-    kept = np.where(is_worst[:, :, None], kept, scores)
-    return thresholds(kept.reshape(rows, -1), upper_share, risk)
-
+    return thresholds(np.minimum(scores, FAR * first[:, None, None]).reshape(rows, -1), upper_share, risk)
