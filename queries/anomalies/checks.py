@@ -36,6 +36,7 @@ class Check:
     minutes: int
     steps: int
     scores: Array
+    is_worth: NDArray[np.bool_]
 
     @property
     def block_hours(self) -> int:
@@ -55,7 +56,7 @@ def ratios(checks: Sequence[Check], per_week: float, known_days: NDArray[np.int6
         for place, level in zip(places, levels, strict=True):
             armed = known_days >= (SHORT_DAYS if checks[place].minutes <= 60 else WIDE_DAYS)
             level = np.maximum(level, -np.log(budget.risk(per_week, len(checks), grid.step_minutes / 60)) * 0.8)
-            out[place] = np.nan_to_num(checks[place].scores / np.where(armed, level, np.inf)[:, None])
+            out[place] = checks[place].is_worth * np.nan_to_num(checks[place].scores / np.where(armed, level, np.inf)[:, None])
     return out
 
 

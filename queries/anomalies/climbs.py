@@ -26,7 +26,7 @@ SPREAD_DAYS: Final = 28
 SPREAD_MIN: Final = 0.02
 
 
-def scores(levels: Array, grid: Grid, span_hours: int) -> Array:
+def scores(levels: Array, grid: Grid, span_hours: int) -> tuple[Array, NDArray[np.bool_]]:
     """Scores per step, (days, steps), of the climb over the hours that ended before it; ``levels`` are (days, hours)."""
     width = max(1, span_hours * 60 // (24 * max(60, grid.step_minutes)))  # hours that are one of 24 points
     points = robust.mean(levels.reshape(-1, width), 1) if levels.size % width == 0 else _points(levels, width)
@@ -39,8 +39,8 @@ def scores(levels: Array, grid: Grid, span_hours: int) -> Array:
     typical = robust.median(trailing(robust.median(np.abs(per_hour), 1), SPREAD_DAYS), 1, 5)
     spread = np.maximum(1.4826 * typical, SPREAD_MIN)[:, None]
     score = 0.5 * np.square(per_hour / spread)
-    score = np.where(np.isnan(score), np.nan, np.where(steady & (per_hour >= RISE_MIN), score, 0.0))
-    return np.repeat(score, grid.per_hour, 1)
+    score = np.where(np.isnan(score), np.nan, np.where(per_hour > 0, score, 0.0))
+    return np.repeat(score, grid.per_hour, 1), np.repeat(steady & (per_hour >= RISE_MIN), grid.per_hour, 1)
 
 
 def _points(levels: Array, width: int) -> Array:

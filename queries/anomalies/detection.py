@@ -23,6 +23,10 @@ def _share(values, of, lead_days=7):
     return np.maximum(p, 0.5 / np.maximum(known, 1))
 
 
+def _dense(base, found):
+    return found[0], found[1] & (base.density == 3)[:, None]
+
+
 def analyse(series, g, per_week):
     rows = g.rows(series.values)
     known_days = np.concatenate([[0], np.cumsum((~np.isnan(rows)).mean(1) >= .25)[:-1]])
@@ -38,19 +42,19 @@ def analyse(series, g, per_week):
         base = baseline.of_counts(rows, g)
         wins = shifts.of_counts(rows, base, g)
         expected = np.exp(base.slow); actual = rows
-        if base.density.max() == 3: checks.append(Check(Shape.FLAT, 120, g.steps(120), np.where((base.density == 3)[:, None], flatness.scores(rows, g), 0.)))
+        if base.density.max() == 3: checks.append(Check(Shape.FLAT, 120, g.steps(120), *_dense(base, flatness.scores(rows, g))))
     else:
         logs = np.log1p(np.maximum(rows, 0))
         base = baseline.of_levels(logs, g)
         wins = shifts.of_levels(logs, base, g)
         expected = np.expm1(base.slow); actual = rows
         for span in climbs.SPANS_HOURS:
-            checks.append(Check(Shape.CLIMB, span * 60, span * g.per_hour, climbs.scores(base.levels, g, span)))
-        checks.append(Check(Shape.FLAT, 120, g.steps(120), flatness.scores(logs, g)))
+            checks.append(Check(Shape.CLIMB, span * 60, span * g.per_hour, *climbs.scores(base.levels, g, span)))
+        checks.append(Check(Shape.FLAT, 120, g.steps(120), *flatness.scores(logs, g)))
     for w in wins:
-        checks.append(Check(Shape.SPIKE if w.minutes <= 60 else Shape.SHIFT_UP, w.minutes, w.steps, w.up))
+        checks.append(Check(Shape.SPIKE if w.minutes <= 60 else Shape.SHIFT_UP, w.minutes, w.steps, w.up, w.is_up))
         if series.measure in DOWN_IS_NEWS and series.per != "code" and series.scale is not Scale.SHARE:
-            checks.append(Check(Shape.DIP if w.minutes <= 60 else Shape.SHIFT_DOWN, w.minutes, w.steps, w.down))
+            checks.append(Check(Shape.DIP if w.minutes <= 60 else Shape.SHIFT_DOWN, w.minutes, w.steps, w.down, w.is_down))
     r = ratios(checks, per_week, known_days, g)
     return checks, r, expected, actual
 

@@ -23,7 +23,7 @@ RATIO_MIN: Final = 1e-6
 GONE: Final = 0.05  # of the usual variance: less is flat
 
 
-def scores(values: Array, grid: Grid) -> Array:
+def scores(values: Array, grid: Grid) -> tuple[Array, NDArray[np.bool_]]:
     """Scores per step, (days, steps), of how little the last two hours varied from step to step; NaN is unknown."""
     steps = grid.steps(MINUTES)
     flat = values.reshape(-1)
@@ -36,4 +36,4 @@ def scores(values: Array, grid: Grid) -> Array:
         usual = np.repeat(robust.median(trailing(of_hours, DAYS), 1, 3), grid.per_hour, 1)
         ratio = np.maximum(varied / np.where(usual > 0, usual, np.nan), RATIO_MIN)
     score = 0.5 * steps * (ratio - 1.0 - np.log(ratio))
-    return np.where(np.isnan(score), np.nan, np.where(ratio < GONE, score, 0.0))
+    return np.where(np.isnan(score), np.nan, np.where(ratio < 1.0, score, 0.0)), ratio < GONE

@@ -6,12 +6,13 @@ Each width is scored by its own dispersion and has its own threshold.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from queries.anomalies import dispersion, tails
+from queries.anomalies import dispersion, persistence, tails
+from queries.anomalies.baseline import COUNT_OFFSET
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 WIDTHS_MINUTES: Final = (0, 15, 60, 240, 720)  # 0 is a single step
-FAST_MINUTES: Final = 15  # up to this width a window is held against the level of the last hours
 KNOWN_MIN: Final = 0.5
 EFFECT_MIN: Final = 0.1  # of what is expected: less is not worth a person's time
 SHARE_EFFECT_MIN: Final = 0.001
@@ -38,6 +38,8 @@ class Window:
     steps: int
     up: Array
     down: Array
+    is_up: NDArray[np.bool_]  # by enough to be worth a person's time
+    is_down: NDArray[np.bool_]
 
 
 def widths(grid: Grid) -> tuple[tuple[int, int], ...]:
@@ -61,8 +63,9 @@ def windowed(rows: Array, steps: int) -> Array:
 def of_counts(values: Array, baseline: Baseline, grid: Grid) -> list[Window]:
     """Windows of events per step."""
     out = []
+    logs = np.log(values + COUNT_OFFSET) - np.log(np.exp(baseline.slow) + COUNT_OFFSET)
     for minutes, steps in widths(grid):
-        expected = np.exp(baseline.fast if minutes <= FAST_MINUTES else baseline.slow)
+        expected = np.exp(baseline.slow + persistence.forecast(logs, grid, minutes, steps))
         out.append(_count_window(values, expected, grid, minutes, steps))
     return out
 
@@ -76,7 +79,7 @@ def of_shares(values: Array, of: Array, share: Array, grid: Grid) -> list[Window
         is_known = ~np.isnan(values)
         events, total = (windowed(np.where(is_known, part, 0.0), steps) for part in (values, of))
         is_worth = (events >= FAILURES_MIN) & (events - total * share[:, None] >= SHARE_EFFECT_MIN * total)
-        out.append(Window(minutes, steps, np.where(is_worth, window.up, np.minimum(window.up, 0.0)), window.down))
+        out.append(replace(window, is_up=is_worth))
     return out
 
 
@@ -91,35 +94,27 @@ def _count_window(values: Array, expected: Array, grid: Grid, minutes: int, step
     wide = np.repeat(np.maximum(wide, 1.0), grid.per_hour, 1)
     score = tails.count_score(events, usual, wide)
     is_up, is_down = events > usual * (1 + EFFECT_MIN), events < usual * (1 - EFFECT_MIN)
+    return _window(minutes, steps, score, events - usual, is_up, is_down)
+
+
+def _window(minutes, steps, score, deviation, is_up, is_down) -> Window:
     unknown = np.isnan(score)
-    return Window(
-        minutes,
-        steps,
-        np.where(unknown, np.nan, np.where(is_up, score, 0.0)),
-        np.where(unknown, np.nan, np.where(is_down, score, 0.0)),
-    )
+    up, down = (np.where(unknown, np.nan, np.where(side, score, 0.0)) for side in (deviation > 0, deviation < 0))
+    return Window(minutes, steps, up, down, is_up, is_down)
 
 
 def of_levels(logs: Array, baseline: Baseline, grid: Grid) -> list[Window]:
     """Windows of the logarithm of a measured amount."""
     out = []
+    base = logs - baseline.slow
     for minutes, steps in widths(grid):
-        residual = logs - (baseline.fast if minutes <= FAST_MINUTES else baseline.slow)
+        residual = base - persistence.forecast(base, grid, minutes, steps)
         is_known = ~np.isnan(residual)
         sums, known = windowed(np.where(is_known, residual, 0.0), steps), windowed(is_known * 1.0, steps)
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = np.where(known >= max(1.0, KNOWN_MIN * steps), sums / known, np.nan)
         spread = np.sqrt(dispersion.per_hour(np.square(mean), grid, minutes))
         spread = np.repeat(np.maximum(spread, SPREAD_MIN / np.sqrt(steps)), grid.per_hour, 1)
-        score = tails.level_score(mean, spread)
-        unknown = np.isnan(score)
         effect = np.log1p(EFFECT_MIN)
-        out.append(
-            Window(
-                minutes,
-                steps,
-                np.where(unknown, np.nan, np.where(mean > effect, score, 0.0)),
-                np.where(unknown, np.nan, np.where(mean < -effect, score, 0.0)),
-            )
-        )
+        out.append(_window(minutes, steps, tails.level_score(mean, spread), mean, mean > effect, mean < -effect))
     return out
