@@ -40,7 +40,7 @@ class Density(IntEnum):
 
 
 _DENSITY_FROM: Final = (0.1, 1.0, 10.0)
-_SMOOTHED_MINUTES: Final = {Density.LOW: 120, Density.MIDDLE: 15, Density.DENSE: 0}  # to each side
+_SMOOTHED_MINUTES: Final = {Density.LOW: (120,), Density.MIDDLE: (60, 15), Density.DENSE: (30, 0)}  # to each side
 
 
 @dataclass(frozen=True)
@@ -57,19 +57,16 @@ _SLOW: Final = {
     Density.MIDDLE: Level(3, 16),
     Density.DENSE: Level(3, 16),
 }
-_FAST: Final = Level(1, 4)
-_FAST_SPREADS: Final = 3.0
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """Logarithms of what is expected, (days, steps): after the level of days, and after that of the last hours.
+    """``expected`` (days, steps), a logarithm; ``levels`` (days, hours) is the level that each hour itself had.
 
-    ``levels`` (days, hours) is the level that each hour itself had. ``density`` is one per day.
+    ``density`` is one per day.
     """
 
-    slow: Array
-    fast: Array
+    expected: Array
     levels: Array
     density: NDArray[np.int64]
 
@@ -80,7 +77,7 @@ def of_counts(values: Array, grid: Grid) -> Baseline:
     density = np.searchsorted(_DENSITY_FROM, np.nan_to_num(rate), "right").astype(np.int64)
     parts = {one: _of_density(values, grid, Density(one), is_count=True) for one in np.unique(density)}
     return Baseline(
-        *(_by_day(density, {one: getattr(part, name) for one, part in parts.items()}) for name in ("slow", "fast", "levels")),
+        *(_by_day(density, {one: getattr(part, name) for one, part in parts.items()}) for name in ("expected", "levels")),
         density,
     )
 
@@ -100,38 +97,44 @@ def _by_day(choice: NDArray[np.int64], arrays: dict[int, Array]) -> Array:
 
 def _of_density(values: Array, grid: Grid, density: Density, *, is_count: bool) -> Baseline:
     shapes = _shapes(values, grid, density, is_count=is_count)
-    made = [_levelled(values, grid, shape, density, is_count=is_count) for shape in shapes]
-    errors = np.stack([robust.mean(np.abs(levels - level), 1) for levels, level, _ in made], 1)  # (days, shapes)
+    slow = [_followed(values, grid, shape, _SLOW[density], is_count=is_count) for shape in shapes]
+    expected = [shape + np.repeat(level, grid.per_hour, 1) for shape, level in zip(shapes, slow, strict=True)]
+    logs = np.log(values + COUNT_OFFSET) if is_count else values
+    offset = COUNT_OFFSET if is_count else 0.0
+    errors = np.stack([robust.mean(np.abs(logs - (np.log(np.exp(one) + offset) if is_count else one)), 1) for one in expected], 1)
     typical = robust.mean(trailing(errors, ERROR_DAYS), 1, WEEK)
     choice = np.argmin(np.where(np.isnan(typical), np.inf, typical), 1)
-    shape, levels, slow, fast = (
-        _by_day(choice, dict(enumerate(arrays)))
-        for arrays in (shapes, [m[0] for m in made], [m[1] for m in made], [m[2] for m in made])
-    )
+    shape = _by_day(choice, dict(enumerate(shapes)))
     return Baseline(
-        shape + np.repeat(slow, grid.per_hour, 1),
-        shape + np.repeat(fast, grid.per_hour, 1),
-        levels,
+        _by_day(choice, dict(enumerate(expected))),
+        _blocks(values, grid, shape, 1, is_count=is_count),
         np.full(len(values), density, np.int64),
     )
 
 
 def _shapes(values: Array, grid: Grid, density: Density, *, is_count: bool) -> list[Array]:
-    """Shapes to choose from: every day alike; days of a week with their levels; each weekday with its own shape."""
+    """Shapes to choose from: every day alike; days of a week with their levels; each weekday with its own; none."""
+    flat = np.zeros_like(values)
     if density == Density.RARE:
-        return [np.zeros_like(values)]
-    if is_count:
-        side = grid.steps(_SMOOTHED_MINUTES[density]) if _SMOOTHED_MINUTES[density] else 0
-        logs = np.log(_smoothed(values, side) + 0.5 / (2 * side + 1))
-    else:
-        logs = values
-    day_level = _day_level(logs, grid)
-    normal = logs - day_level[:, None]
-    alike = robust.middle_mean(trailing(normal, WEEK), 1, MIDDLE, 2)
-    of_week = day_level - robust.mean(np.concatenate([day_level[:, None], trailing(day_level, WEEK - 1)], 1), 1, WEEK - 2)
-    weekday = robust.median(trailing(of_week, SAME_WEEKDAYS, WEEK), 1)[:, None]
-    own = robust.middle_mean(trailing(normal, SAME_WEEKDAYS, WEEK), 1, MIDDLE, 3)
-    return [alike, alike + weekday, own + weekday]
+        return [flat]
+    shapes = []
+    for minutes in _SMOOTHED_MINUTES[density]:
+        side = grid.steps(minutes) if minutes else 0
+        logs = _logs(values, side, is_count=is_count)
+        day_level = _day_level(logs, grid)
+        normal = logs - day_level[:, None]
+        alike = robust.middle_mean(trailing(normal, WEEK), 1, MIDDLE, 2)
+        of_week = day_level - robust.mean(np.concatenate([day_level[:, None], trailing(day_level, WEEK - 1)], 1), 1, WEEK - 2)
+        weekday = robust.median(trailing(of_week, SAME_WEEKDAYS, WEEK), 1)[:, None]
+        shapes += [alike, alike + weekday]
+        if len(shapes) == 2:  # the most smoothed
+            shapes.append(robust.middle_mean(trailing(normal, SAME_WEEKDAYS, WEEK), 1, MIDDLE, 3) + weekday)
+    return [*shapes, flat]
+
+
+def _logs(values: Array, side: int, *, is_count: bool) -> Array:
+    smooth = _smoothed(values, side)
+    return np.log(smooth + 0.5 / (2 * side + 1)) if is_count else smooth
 
 
 def _smoothed(values: Array, side: int) -> Array:
@@ -151,20 +154,6 @@ def _day_level(logs: Array, grid: Grid) -> Array:
     hourly = robust.mean(logs.reshape(len(logs), grid.hours, -1), 2)
     usual = robust.median(np.concatenate([hourly[:, None], trailing(hourly, WEEK - 1)], 1), 1)
     return robust.median(hourly - usual, 1, max(1, grid.hours // 4)) + robust.mean(usual, 1)
-
-
-def _levelled(values: Array, grid: Grid, shape: Array, density: Density, *, is_count: bool) -> tuple[Array, Array, Array]:
-    """Level of each hour, and the slow and the fast level expected of it, all (days, hours)."""
-    slow = _followed(values, grid, shape, _SLOW[density], is_count=is_count)
-    levels = _blocks(values, grid, shape, 1, is_count=is_count)
-    if density <= Density.LOW:
-        return levels, slow, slow
-    fast = _followed(values, grid, shape, _FAST, is_count=is_count)
-    # An incident must not become what is expected after an hour: the fast level stays where it usually is.
-    spread = 1.4826 * robust.median(trailing(robust.median(np.abs(fast - slow), 1), ERROR_DAYS), 1)[:, None]
-    errors = (robust.mean(trailing(robust.mean(np.abs(levels - one), 1), ERROR_DAYS), 1, DAYS_MIN) for one in (fast, slow))
-    reach = np.where(np.less(*errors)[:, None], _FAST_SPREADS * np.nan_to_num(spread), 0.0)
-    return levels, slow, slow + np.clip(np.where(np.isnan(fast), 0.0, fast - slow), -reach, reach)
 
 
 def _blocks(values: Array, grid: Grid, shape: Array, hours: int, *, is_count: bool) -> Array:

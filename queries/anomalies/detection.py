@@ -41,13 +41,13 @@ def analyse(series, g, per_week):
     elif series.scale is Scale.COUNT:
         base = baseline.of_counts(rows, g)
         wins = shifts.of_counts(rows, base, g)
-        expected = np.exp(base.slow); actual = rows
+        expected = np.exp(base.expected); actual = rows
         if base.density.max() == 3: checks.append(Check(Shape.FLAT, 120, g.steps(120), *_dense(base, flatness.scores(rows, g))))
     else:
         logs = np.log1p(np.maximum(rows, 0))
         base = baseline.of_levels(logs, g)
         wins = shifts.of_levels(logs, base, g)
-        expected = np.expm1(base.slow); actual = rows
+        expected = np.expm1(base.expected); actual = rows
         for span in climbs.SPANS_HOURS:
             checks.append(Check(Shape.CLIMB, span * 60, span * g.per_hour, *climbs.scores(base.levels, g, span)))
         checks.append(Check(Shape.FLAT, 120, g.steps(120), *flatness.scores(logs, g)))

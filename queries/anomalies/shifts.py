@@ -63,9 +63,9 @@ def windowed(rows: Array, steps: int) -> Array:
 def of_counts(values: Array, baseline: Baseline, grid: Grid) -> list[Window]:
     """Windows of events per step."""
     out = []
-    logs = np.log(values + COUNT_OFFSET) - np.log(np.exp(baseline.slow) + COUNT_OFFSET)
+    logs = np.log(values + COUNT_OFFSET) - np.log(np.exp(baseline.expected) + COUNT_OFFSET)
     for minutes, steps in widths(grid):
-        expected = np.exp(baseline.slow + persistence.forecast(logs, grid, minutes, steps))
+        expected = np.exp(baseline.expected + persistence.forecast(logs, grid, minutes, steps))
         out.append(_count_window(values, expected, grid, minutes, steps))
     return out
 
@@ -106,7 +106,7 @@ def _window(minutes, steps, score, deviation, is_up, is_down) -> Window:
 def of_levels(logs: Array, baseline: Baseline, grid: Grid) -> list[Window]:
     """Windows of the logarithm of a measured amount."""
     out = []
-    base = logs - baseline.slow
+    base = logs - baseline.expected
     for minutes, steps in widths(grid):
         residual = base - persistence.forecast(base, grid, minutes, steps)
         is_known = ~np.isnan(residual)
