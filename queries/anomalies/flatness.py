@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from queries.anomalies import robust
-from queries.anomalies.grid import trailing
-from queries.anomalies.shifts import windowed
+from queries.anomalies.grid import trailing, windowed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,7 +6,7 @@ UTC has no summer time: a rhythm of people moves by an hour twice a year, and th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-MINUTES_A_DAY = 1440
+MINUTES_A_DAY: Final = 1440
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class Grid:
 
     @property
     def per_hour(self) -> int:
-        """Steps in an hour; with longer steps, one step stands for it."""
-        return max(1, 60 // self.step_minutes)
+        """Steps in an hour."""
+        return 60 // self.step_minutes
 
     @property
     def hours(self) -> int:
-        """Hours in a day, or steps where they are longer."""
-        return self.per_day // self.per_hour
+        """Hours in a day."""
+        return 24
 
     @property
     def days(self) -> int:
@@ -65,14 +65,23 @@ class Grid:
 
 
 def grid(begins_at: datetime, step_minutes: int, length: int) -> Grid:
-    """The grid of a stretch of time. Steps are a divisor of an hour, or whole hours that divide a day."""
-    if MINUTES_A_DAY % step_minutes or (step_minutes < 60 and 60 % step_minutes) or (step_minutes > 60 and step_minutes % 60):
-        raise ValueError(f"steps of {step_minutes} minutes do not fill an hour or a day")
-    lead = (begins_at.hour * 60 + begins_at.minute) // step_minutes
-    return Grid(step_minutes, lead, length)
+    """The grid of a stretch of time. A step divides an hour, so that hours and days begin with one."""
+    if not 0 < step_minutes <= 60 or 60 % step_minutes:
+        raise ValueError(f"a step of {step_minutes} minutes does not divide an hour")
+    return Grid(step_minutes, (begins_at.hour * 60 + begins_at.minute) // step_minutes, length)
+
+
+def windowed(rows: Array, steps: int) -> Array:
+    """Sums of each step and the ones before it, so many in all, across midnight."""
+    if steps == 1:
+        return rows
+    sums = np.cumsum(rows.reshape(-1))
+    sums[steps:] = sums[steps:] - sums[:-steps].copy()
+    return sums.reshape(rows.shape)
 
 
 def trailing(rows: Array, days: int, stride: int = 1) -> Array:
     """For each row the ``days`` rows before it, itself left out, ``stride`` apart, as (rows, days, …); NaN before all."""
     padded = np.concatenate([np.full((days * stride, *rows.shape[1:]), np.nan), rows])
-    return np.stack([padded[(days - lag) * stride : (days - lag) * stride + len(rows)] for lag in range(1, days + 1)], 1)
+    starts = [(days - lag) * stride for lag in range(1, days + 1)]
+    return np.stack([padded[start : start + len(rows)] for start in starts], 1)

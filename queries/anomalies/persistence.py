@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from queries.anomalies import robust
-from queries.anomalies.grid import trailing
+from queries.anomalies.grid import trailing, windowed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 DAYS: Final = 14
+DAYS_MIN: Final = 3
+MIDDLE: Final = 0.6
 FACTOR_MAX: Final = 0.95
 FACTOR_MIN: Final = 0.1  # less gains nothing
 REACH: Final = 3.0  # spreads: an incident must not become what is expected
@@ -33,18 +35,24 @@ def forecast(deviations: Array, grid: Grid, minutes: int, steps: int) -> Array:
         return np.zeros((len(deviations), 1))
     means = _means(deviations, steps)
     before = np.concatenate([np.full(steps, np.nan), means.reshape(-1)[:-steps]]).reshape(means.shape)
-    spread = robust.middle_mean(trailing(robust.mean(np.square(np.clip(before, -3, 3)), 1), DAYS), 1, 0.6, 3)
+    spread = _typical(robust.mean(np.square(before), 1))
     reach = REACH * np.sqrt(spread)[:, None]
     before = np.clip(before, -reach, reach)
     now = np.clip(means, -reach, reach)
-    products, squares = (robust.mean(one, 1, grid.per_day // 4) for one in (now * before, np.where(np.isnan(now), np.nan, before * before)))
+    products = robust.mean(now * before, 1, grid.per_day // 4)
+    squares = robust.mean(np.where(np.isnan(now), np.nan, before * before), 1, grid.per_day // 4)
     with np.errstate(invalid="ignore", divide="ignore"):
-        factor = robust.middle_mean(trailing(products, DAYS), 1, 0.6, 3) / robust.middle_mean(trailing(squares, DAYS), 1, 0.6, 3)
+        factor = _typical(products) / _typical(squares)
     factor = np.where(np.nan_to_num(factor) < FACTOR_MIN, 0.0, np.minimum(np.nan_to_num(factor), FACTOR_MAX))
     return factor[:, None] * np.nan_to_num(before)
 
 
+def _typical(of_days: Array) -> Array:
+    return robust.middle_mean(trailing(of_days, DAYS), 1, MIDDLE, DAYS_MIN)
+
+
 def _means(values: Array, steps: int) -> Array:
+    """Mean of each window that is known by half."""
     if steps == 1:
         return values
     is_known = ~np.isnan(values)
@@ -52,11 +60,3 @@ def _means(values: Array, steps: int) -> Array:
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(known >= steps / 2, sums / known, np.nan)
 
-
-def windowed(rows: Array, steps: int) -> Array:
-    """Sums of each step and those before it, across midnight."""
-    if steps == 1:
-        return rows
-    sums = np.cumsum(rows.reshape(-1))
-    sums[steps:] = sums[steps:] - sums[:-steps].copy()
-    return sums.reshape(rows.shape)

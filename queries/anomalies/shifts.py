@@ -13,6 +13,7 @@ import numpy as np
 
 from queries.anomalies import dispersion, persistence, tails
 from queries.anomalies.baseline import COUNT_OFFSET
+from queries.anomalies.grid import windowed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
     from queries.anomalies.grid import Grid
 
     Array = NDArray[np.float64]
+    Flags = NDArray[np.bool_]
 
 WIDTHS_MINUTES: Final = (0, 15, 60, 240, 720)  # 0 is a single step
+SHORT_MINUTES: Final = 60
 KNOWN_MIN: Final = 0.5
 EFFECT_MIN: Final = 0.1  # of what is expected: less is not worth a person's time
 SHARE_EFFECT_MIN: Final = 0.001
@@ -38,8 +41,8 @@ class Window:
     steps: int
     up: Array
     down: Array
-    is_up: NDArray[np.bool_]  # by enough to be worth a person's time
-    is_down: NDArray[np.bool_]
+    is_up: Flags  # by enough to be worth a person's time
+    is_down: Flags
 
 
 def widths(grid: Grid) -> tuple[tuple[int, int], ...]:
@@ -49,15 +52,6 @@ def widths(grid: Grid) -> tuple[tuple[int, int], ...]:
         steps = grid.steps(minutes) if minutes else 1
         found.setdefault(steps, minutes)
     return tuple((minutes, steps) for steps, minutes in found.items())
-
-
-def windowed(rows: Array, steps: int) -> Array:
-    """Sums of each step and those before it, across midnight."""
-    if steps == 1:
-        return rows
-    sums = np.cumsum(rows.reshape(-1))
-    sums[steps:] = sums[steps:] - sums[:-steps].copy()
-    return sums.reshape(rows.shape)
 
 
 def of_counts(values: Array, baseline: Baseline, grid: Grid) -> list[Window]:
@@ -97,7 +91,7 @@ def _count_window(values: Array, expected: Array, grid: Grid, minutes: int, step
     return _window(minutes, steps, score, events - usual, is_up, is_down)
 
 
-def _window(minutes, steps, score, deviation, is_up, is_down) -> Window:
+def _window(minutes: int, steps: int, score: Array, deviation: Array, is_up: Flags, is_down: Flags) -> Window:
     unknown = np.isnan(score)
     up, down = (np.where(unknown, np.nan, np.where(side, score, 0.0)) for side in (deviation > 0, deviation < 0))
     return Window(minutes, steps, up, down, is_up, is_down)

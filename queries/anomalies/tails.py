@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 SCALE_MIN: Final = 1.0  # a score is never trusted to be rarer than its model says
-SHAPE_MAX: Final = 0.5
-FAR: Final = 1.5
+SHAPE_MAX: Final = 0.75
+SHAPE_MARGIN: Final = 1.5
+FAR: Final = 2.0
 WORST_DAYS: Final = 6
 DISPERSION_MIN: Final = 1.0 + 1e-6
 
@@ -76,7 +77,7 @@ def _shape(excess: Array, mean: Array, k: NDArray[np.int64]) -> Array:
     weighted = (excess * np.where(rank <= 1, rank, 0.0)).sum(1) / k
     with np.errstate(invalid="ignore", divide="ignore"):
         shape = 2.0 - mean / (mean - 2.0 * weighted)
-    return np.clip(np.nan_to_num(shape), 0.0, SHAPE_MAX)
+    return np.clip(SHAPE_MARGIN * np.nan_to_num(shape, posinf=0.0, neginf=0.0), 0.0, SHAPE_MAX)
 
 
 def without_incidents(scores: Array, upper_share: float, risk: float) -> Array:
