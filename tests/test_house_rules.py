@@ -25,6 +25,7 @@ PURE = (
     "ingest/columns.py", *(f"ingest/parsers/{path.name}" for path in (ROOT / "ingest/parsers").glob("*.py")),
     "transforms/php_events.py", "transforms/routes.py", "transforms/route_pins.py", "transforms/route_rules.py",
     "transforms/route_learning.py", "queries/catalog.py", "queries/documentation.py",
+    *(f"queries/anomalies/{path.name}" for path in (ROOT / "queries/anomalies").glob("*.py") if path.stem != "reading"),
     *(f"queries/load_tests/{path.name}" for path in (ROOT / "queries/load_tests").glob("*.py")),
 )  # fmt: skip
 IMPURE_IMPORTS = {"os", "socket", "time", "threading", "asyncio", "sqlite3", "subprocess", "random", "secrets"}

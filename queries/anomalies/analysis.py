@@ -127,4 +127,5 @@ def _usual_share(events: Array, of: Array) -> Array:
     with np.errstate(invalid="ignore", divide="ignore"):
         rates = np.where(total_days > 0, of_days / total_days, np.nan)
     usual = robust.middle_mean(rates, 1, 0.5, 2)
-    return np.maximum(usual, 0.5 / np.maximum(np.nansum(total_days, 1), 1.0))
+    least: Array = 0.5 / np.maximum(np.nansum(total_days, 1), 1.0)
+    return np.maximum(usual, least)

@@ -1,7 +1,8 @@
 """What is normal at each step: a shape over the day and the week, times a level.
 
-Everything here is in logarithms, where a shape and a level add up. The value expected of a step uses days before its own
-(the shape) and blocks of hours that ended before it (the level), so that no value has a part in what is expected of it.
+Everything here is in logarithms, where a shape and a level add up. The value expected of a step uses days before its
+own (the shape) and blocks of hours that ended before it (the level), so that no value has a part in what is expected
+of it.
 """
 
 from __future__ import annotations
@@ -76,15 +77,14 @@ def of_counts(values: Array, grid: Grid) -> Baseline:
     rate = robust.middle_mean(trailing(robust.mean(values, 1, grid.per_day // 8), WEEK), 1, MIDDLE)
     density = np.searchsorted(_DENSITY_FROM, np.nan_to_num(rate), "right").astype(np.int64)
     parts = {one: _of_density(values, grid, Density(one), is_count=True) for one in np.unique(density)}
-    return Baseline(
-        *(_by_day(density, {one: getattr(part, name) for one, part in parts.items()}) for name in ("expected", "levels")),
-        density,
-    )
+    expected, levels = (_by_day(density, {one: part[place] for one, part in parts.items()}) for place in (0, 1))
+    return Baseline(expected, levels, density)
 
 
 def of_levels(values: Array, grid: Grid) -> Baseline:
     """The baseline of a measured amount, given as its logarithm."""
-    return _of_density(values, grid, Density.DENSE, is_count=False)
+    expected, levels = _of_density(values, grid, Density.DENSE, is_count=False)
+    return Baseline(expected, levels, np.full(len(values), Density.DENSE, np.int64))
 
 
 def _by_day(choice: NDArray[np.int64], arrays: dict[int, Array]) -> Array:
@@ -95,21 +95,20 @@ def _by_day(choice: NDArray[np.int64], arrays: dict[int, Array]) -> Array:
     return out
 
 
-def _of_density(values: Array, grid: Grid, density: Density, *, is_count: bool) -> Baseline:
+def _of_density(values: Array, grid: Grid, density: Density, *, is_count: bool) -> tuple[Array, Array]:
+    """Expected and levels, with the shape that was nearest in the two weeks before each day."""
     shapes = _shapes(values, grid, density, is_count=is_count)
     slow = [_followed(values, grid, shape, _SLOW[density], is_count=is_count) for shape in shapes]
     expected = [shape + np.repeat(level, grid.per_hour, 1) for shape, level in zip(shapes, slow, strict=True)]
     logs = np.log(values + COUNT_OFFSET) if is_count else values
     offset = COUNT_OFFSET if is_count else 0.0
-    errors = np.stack([robust.mean(np.abs(logs - (np.log(np.exp(one) + offset) if is_count else one)), 1) for one in expected], 1)
+    errors = np.stack(
+        [robust.mean(np.abs(logs - (np.log(np.exp(one) + offset) if is_count else one)), 1) for one in expected], 1
+    )
     typical = robust.mean(trailing(errors, ERROR_DAYS), 1, WEEK)
     choice = np.argmin(np.where(np.isnan(typical), np.inf, typical), 1)
     shape = _by_day(choice, dict(enumerate(shapes)))
-    return Baseline(
-        _by_day(choice, dict(enumerate(expected))),
-        _blocks(values, grid, shape, 1, is_count=is_count),
-        np.full(len(values), density, np.int64),
-    )
+    return _by_day(choice, dict(enumerate(expected))), _blocks(values, grid, shape, 1, is_count=is_count)
 
 
 def _shapes(values: Array, grid: Grid, density: Density, *, is_count: bool) -> list[Array]:
@@ -124,7 +123,9 @@ def _shapes(values: Array, grid: Grid, density: Density, *, is_count: bool) -> l
         day_level = _day_level(logs, grid)
         normal = logs - day_level[:, None]
         alike = robust.middle_mean(trailing(normal, WEEK), 1, MIDDLE, 2)
-        of_week = day_level - robust.mean(np.concatenate([day_level[:, None], trailing(day_level, WEEK - 1)], 1), 1, WEEK - 2)
+        of_week = day_level - robust.mean(
+            np.concatenate([day_level[:, None], trailing(day_level, WEEK - 1)], 1), 1, WEEK - 2
+        )
         weekday = robust.median(trailing(of_week, SAME_WEEKDAYS, WEEK), 1)[:, None]
         shapes += [alike, alike + weekday]
         if len(shapes) == 2:  # the most smoothed
@@ -143,10 +144,14 @@ def _smoothed(values: Array, side: int) -> Array:
         return values
     ring = np.concatenate([values[:, -side:], values, values[:, :side]], 1)
     is_known = ~np.isnan(ring)
-    sums, known = (np.cumsum(np.pad(part, ((0, 0), (1, 0))), 1) for part in (np.where(is_known, ring, 0.0), is_known * 1.0))
+    sums, known = (
+        np.cumsum(np.pad(part, ((0, 0), (1, 0))), 1) for part in (np.where(is_known, ring, 0.0), is_known * 1.0)
+    )
     width = 2 * side + 1
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(np.isnan(values), np.nan, (sums[:, width:] - sums[:, :-width]) / (known[:, width:] - known[:, :-width]))
+        return np.where(
+            np.isnan(values), np.nan, (sums[:, width:] - sums[:, :-width]) / (known[:, width:] - known[:, :-width])
+        )
 
 
 def _day_level(logs: Array, grid: Grid) -> Array:

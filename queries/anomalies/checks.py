@@ -83,7 +83,7 @@ def _thresholds(scores: list[Array], hours: int, risk: float, known_days: NDArra
     chosen = np.arange(0, days, EVERY_DAYS)
     past = np.stack([trailing(one, HISTORY_DAYS)[chosen] for one in highest])
     # While the rhythm was being learnt the scores were high: they count only until there are enough of later days.
-    is_learnt = trailing((known_days >= WIDE_DAYS) * 1.0, HISTORY_DAYS)[chosen] == 1
+    is_learnt = trailing((known_days >= WIDE_DAYS).astype(np.float64), HISTORY_DAYS)[chosen] == 1
     is_out = ~is_learnt & (is_learnt.sum(1) >= LEARNT_DAYS)[:, None]
     past[:, is_out] = np.nan
     found = tails.without_incidents(past.reshape(-1, HISTORY_DAYS, blocks), UPPER_SHARE[hours], risk)

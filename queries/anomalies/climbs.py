@@ -27,9 +27,12 @@ SPREAD_MIN: Final = 0.02
 
 
 def scores(levels: Array, grid: Grid, span_hours: int) -> tuple[Array, NDArray[np.bool_]]:
-    """Scores per step, (days, steps), of the climb over the hours that ended before it; ``levels`` are (days, hours)."""
-    width = max(1, span_hours * 60 // (24 * max(60, grid.step_minutes)))  # hours that are one of 24 points
-    points = robust.mean(levels.reshape(-1, width), 1) if levels.size % width == 0 else _points(levels, width)
+    """Scores per step, (days, steps), of the climb over the hours before it, and whether it counts.
+
+    ``levels`` are (days, hours).
+    """
+    width = max(1, span_hours // 24)  # hours that are one of 24 points
+    points = _points(levels, width)
     past = trailing(points, 24)[:, ::-1]
     first, middle, last = (robust.median(past[:, part], 1, 4) for part in (slice(0, 8), slice(8, 16), slice(16, 24)))
     rise = last - first

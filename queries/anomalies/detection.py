@@ -53,7 +53,7 @@ def _alarms(series: Series, steps: Grid, per_week: float) -> list[Alarm]:
     return alarms
 
 
-def _alarm(  # noqa: PLR0913, PLR0917 - the parts of one alarm
+def _alarm(
     series: Series, steps: Grid, analysis: Analysis, episode: Episode, check: Check, after: int, surprise: float
 ) -> Alarm:
     sign = -1.0 if check.shape in _DOWN else 1.0

@@ -41,5 +41,5 @@ def failing(failed: Array, requests: Array, grid: Grid) -> tuple[Array, Flags]:
 def at_quota(memory_percent: Array, grid: Grid) -> tuple[Array, Flags]:
     """Certain where memory stood at its quota for a quarter of an hour."""
     steps = grid.steps(SUSTAINED_MINUTES)
-    is_full = windowed((np.nan_to_num(memory_percent) >= QUOTA_PERCENT) * 1.0, steps) >= steps - 0.5
+    is_full = windowed((memory_percent >= QUOTA_PERCENT).astype(np.float64), steps) >= steps - 0.5
     return np.where(np.isnan(memory_percent), np.nan, CERTAIN * is_full), is_full

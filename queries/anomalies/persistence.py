@@ -44,7 +44,8 @@ def forecast(deviations: Array, grid: Grid, minutes: int, steps: int) -> Array:
     with np.errstate(invalid="ignore", divide="ignore"):
         factor = _typical(products) / _typical(squares)
     factor = np.where(np.nan_to_num(factor) < FACTOR_MIN, 0.0, np.minimum(np.nan_to_num(factor), FACTOR_MAX))
-    return factor[:, None] * np.nan_to_num(before)
+    expected: Array = factor[:, None] * np.nan_to_num(before)
+    return expected
 
 
 def _typical(of_days: Array) -> Array:
@@ -59,4 +60,3 @@ def _means(values: Array, steps: int) -> Array:
     sums, known = (windowed(one, steps) for one in (np.where(is_known, values, 0.0), is_known * 1.0))
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(known >= steps / 2, sums / known, np.nan)
-

@@ -79,9 +79,8 @@ def of_shares(values: Array, of: Array, share: Array, grid: Grid) -> list[Window
 
 def _count_window(values: Array, expected: Array, grid: Grid, minutes: int, steps: int) -> Window:
     is_known = ~np.isnan(values) & ~np.isnan(expected)
-    events, usual, known = (
-        windowed(part, steps) for part in (np.where(is_known, values, 0.0), np.where(is_known, expected, 0.0), is_known * 1.0)
-    )
+    events, usual = (windowed(np.where(is_known, part, 0.0), steps) for part in (values, expected))
+    known = windowed(is_known.astype(np.float64), steps)
     events = np.maximum(np.round(events, 6), 0.0)
     usual = np.where((known >= KNOWN_MIN * steps) & (usual > 0), usual, np.nan)
     wide = dispersion.per_hour(np.square(events - usual) / usual, grid, minutes)

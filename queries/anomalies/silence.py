@@ -24,7 +24,7 @@ PAUSES: Final = 3.0
 MINUTES_MIN: Final = 15
 
 
-def scores(values: Array, grid: Grid) -> tuple[Array, Array]:
+def scores(values: Array, grid: Grid) -> tuple[Array, NDArray[np.bool_]]:
     """Score per step, (days, steps), of the run of zeros that ends at it, and whether it counts; NaN is unknown."""
     flat = values.reshape(-1)
     places = np.arange(len(flat))
@@ -34,7 +34,7 @@ def scores(values: Array, grid: Grid) -> tuple[Array, Array]:
     ended = np.where(is_zero & ~np.append(is_zero[1:], False), run, 0)
     longest = np.maximum.accumulate(ended)
     before = np.maximum(start - 1, 0)
-    known = windowed(~np.isnan(values) * 1.0, 2 * grid.per_hour).reshape(-1)[before]
+    known = windowed((~np.isnan(values)).astype(np.float64), 2 * grid.per_hour).reshape(-1)[before]
     hour = windowed(np.nan_to_num(values), grid.per_hour).reshape(-1)
     weaker = np.minimum(hour[before], hour[np.maximum(before - grid.per_hour, 0)]) / grid.per_hour
     spread = _dispersion(np.nan_to_num(values), grid).reshape(-1)[before]

@@ -29,8 +29,11 @@ DISPERSION_MIN: Final = 1.0 + 1e-6
 def count_score(events: Array, expected: Array, dispersion: Array) -> Array:
     """Deviance of a negative binomial count with variance ``expected * dispersion`` (near 1: Poisson), in nats."""
     size = expected / np.maximum(dispersion - 1.0, 1e-6)
-    score = special.xlogy(events, events / expected) - (events + size) * np.log1p((events - expected) / (expected + size))
-    return np.maximum(score, 0.0)
+    score = special.xlogy(events, events / expected) - (events + size) * np.log1p(
+        (events - expected) / (expected + size)
+    )
+    out: Array = np.maximum(score, 0.0)
+    return out
 
 
 def level_score(deviation: Array, spread: Array) -> Array:
@@ -42,12 +45,18 @@ def count_tail(events: Array, expected: Array, dispersion: Array) -> Array:
     """P(so many events or more), exact: Poisson, or negative binomial above it."""
     size = expected / np.maximum(dispersion - 1.0, 1e-6)
     wide = special.betainc(np.maximum(events, 1e-9), size, expected / (expected + size))
-    return np.where(events <= 0, 1.0, np.where(dispersion > DISPERSION_MIN, wide, special.gammainc(np.maximum(events, 1e-9), expected)))
+    return np.where(
+        events <= 0,
+        1.0,
+        np.where(dispersion > DISPERSION_MIN, wide, special.gammainc(np.maximum(events, 1e-9), expected)),
+    )
 
 
 def share_tail(events: Array, of: Array, share: Array) -> Array:
     """P(so many events or more of ``of``), exact: binomial."""
-    return np.where(events <= 0, 1.0, special.betainc(np.maximum(events, 1e-9), np.maximum(of - events + 1, 1e-9), share))
+    return np.where(
+        events <= 0, 1.0, special.betainc(np.maximum(events, 1e-9), np.maximum(of - events + 1, 1e-9), share)
+    )
 
 
 def thresholds(scores: Array, upper_share: float, risk: float) -> Array:
@@ -77,7 +86,8 @@ def _shape(excess: Array, mean: Array, k: NDArray[np.int64]) -> Array:
     weighted = (excess * np.where(rank <= 1, rank, 0.0)).sum(1) / k
     with np.errstate(invalid="ignore", divide="ignore"):
         shape = 2.0 - mean / (mean - 2.0 * weighted)
-    return np.clip(SHAPE_MARGIN * np.nan_to_num(shape, posinf=0.0, neginf=0.0), 0.0, SHAPE_MAX)
+    found: Array = np.clip(SHAPE_MARGIN * np.nan_to_num(shape, posinf=0.0, neginf=0.0), 0.0, SHAPE_MAX)
+    return found
 
 
 def without_incidents(scores: Array, upper_share: float, risk: float) -> Array:
