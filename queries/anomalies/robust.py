@@ -26,7 +26,11 @@ def middle_mean(values: Array, axis: int, keep: float, at_least: int = 1) -> Arr
 
 def median(values: Array, axis: int, at_least: int = 1) -> Array:
     """Median of the known values along an axis; NaN under ``at_least`` of them."""
-    return middle_mean(values, axis, 0.0, at_least)
+    ordered = np.moveaxis(np.sort(values, axis), axis, -1)  # NaN sorts last
+    known = np.count_nonzero(~np.isnan(ordered), -1)
+    below, above = np.maximum(known - 1, 0) // 2, np.minimum(known // 2, ordered.shape[-1] - 1)
+    lower, upper = (np.take_along_axis(ordered, place[..., None], -1)[..., 0] for place in (below, above))
+    return np.where(known >= max(1, at_least), 0.5 * (lower + upper), np.nan)
 
 
 def mean(values: Array, axis: int, at_least: int = 1) -> Array:
