@@ -32,6 +32,7 @@ PURE = (
     *(f"queries/report/{name}.py" for name in ("model", "escaping", "formatting", "wording", "charting", "as_text",
       "as_markdown", "as_json", "as_slack", "html/room", "html/chart_view", "html/page_view")),
     *(f"queries/delivery/{path.name}" for path in (ROOT / "queries/delivery").glob("*.py")),
+    *(f"queries/anomalies/{path.name}" for path in (ROOT / "queries/anomalies").glob("*.py") if path.stem != "reading"),
     *(f"queries/load_tests/{path.name}" for path in (ROOT / "queries/load_tests").glob("*.py")),
 )  # fmt: skip
 IMPURE_IMPORTS = {"os", "socket", "time", "threading", "asyncio", "sqlite3", "subprocess", "random", "secrets"}

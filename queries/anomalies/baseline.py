@@ -1,0 +1,183 @@
+"""What is normal at each step: a shape over the day and the week, times a level.
+
+Everything here is in logarithms, where a shape and a level add up. The value expected of a step uses days before its
+own (the shape) and blocks of hours that ended before it (the level), so that no value has a part in what is expected
+of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from queries.anomalies import robust
+from queries.anomalies.grid import trailing
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from queries.anomalies.grid import Grid
+
+    Array = NDArray[np.float64]
+
+WEEK: Final = 7
+MIDDLE: Final = 0.5  # of seven days the three in the middle count: two bad days among them move nothing
+SAME_WEEKDAYS: Final = 4
+ERROR_DAYS: Final = 14
+DAYS_MIN: Final = 3
+COUNT_OFFSET: Final = 1 / 3  # the median of a Poisson count is about its mean less a third
+
+
+class Density(IntEnum):
+    """How many events a step has, which says how far neighbours must be taken together."""
+
+    RARE = 0  # under 0.1: no rhythm can be seen
+    LOW = 1  # under 1
+    MIDDLE = 2  # under 10
+    DENSE = 3
+
+
+_DENSITY_FROM: Final = (0.1, 1.0, 10.0)
+_SMOOTHED_MINUTES: Final = {Density.LOW: (120,), Density.MIDDLE: (60, 15), Density.DENSE: (30, 0)}  # to each side
+
+
+@dataclass(frozen=True)
+class Level:
+    """How the level is followed: the median of so many blocks of so many hours."""
+
+    hours: int
+    blocks: int
+
+
+_SLOW: Final = {
+    Density.RARE: Level(24, 14),
+    Density.LOW: Level(6, 12),
+    Density.MIDDLE: Level(3, 16),
+    Density.DENSE: Level(3, 16),
+}
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """``expected`` (days, steps), a logarithm; ``levels`` (days, hours) is the level that each hour itself had.
+
+    ``density`` is one per day.
+    """
+
+    expected: Array
+    levels: Array
+    density: NDArray[np.int64]
+
+
+def of_counts(values: Array, grid: Grid) -> Baseline:
+    """The baseline of events per step."""
+    rate = robust.middle_mean(trailing(robust.mean(values, 1, grid.per_day // 8), WEEK), 1, MIDDLE)
+    density = np.searchsorted(_DENSITY_FROM, np.nan_to_num(rate), "right").astype(np.int64)
+    parts = {one: _of_density(values, grid, Density(one), is_count=True) for one in np.unique(density)}
+    expected, levels = (_by_day(density, {one: part[place] for one, part in parts.items()}) for place in (0, 1))
+    return Baseline(expected, levels, density)
+
+
+def of_levels(values: Array, grid: Grid) -> Baseline:
+    """The baseline of a measured amount, given as its logarithm."""
+    expected, levels = _of_density(values, grid, Density.DENSE, is_count=False)
+    return Baseline(expected, levels, np.full(len(values), Density.DENSE, np.int64))
+
+
+def _by_day(choice: NDArray[np.int64], arrays: dict[int, Array]) -> Array:
+    """Rows of several arrays by each day's choice."""
+    out = np.full_like(next(iter(arrays.values())), np.nan)
+    for one, array in arrays.items():
+        out[choice == one] = array[choice == one]
+    return out
+
+
+def _of_density(values: Array, grid: Grid, density: Density, *, is_count: bool) -> tuple[Array, Array]:
+    """Expected and levels, with the shape that was nearest in the two weeks before each day."""
+    shapes = _shapes(values, grid, density, is_count=is_count)
+    slow = [_followed(values, grid, shape, _SLOW[density], is_count=is_count) for shape in shapes]
+    expected = [shape + np.repeat(level, grid.per_hour, 1) for shape, level in zip(shapes, slow, strict=True)]
+    logs = np.log(values + COUNT_OFFSET) if is_count else values
+    offset = COUNT_OFFSET if is_count else 0.0
+    errors = np.stack(
+        [robust.mean(np.abs(logs - (np.log(np.exp(one) + offset) if is_count else one)), 1) for one in expected], 1
+    )
+    typical = robust.mean(trailing(errors, ERROR_DAYS), 1, WEEK)
+    choice = np.argmin(np.where(np.isnan(typical), np.inf, typical), 1)
+    shape = _by_day(choice, dict(enumerate(shapes)))
+    return _by_day(choice, dict(enumerate(expected))), _blocks(values, grid, shape, 1, is_count=is_count)
+
+
+def _shapes(values: Array, grid: Grid, density: Density, *, is_count: bool) -> list[Array]:
+    """Shapes to choose from: every day alike; days of a week with their levels; each weekday with its own; none."""
+    flat = np.zeros_like(values)
+    if density == Density.RARE:
+        return [flat]
+    shapes = []
+    for minutes in _SMOOTHED_MINUTES[density]:
+        side = grid.steps(minutes) if minutes else 0
+        logs = _logs(values, side, is_count=is_count)
+        day_level = _day_level(logs, grid)
+        normal = logs - day_level[:, None]
+        alike = robust.middle_mean(trailing(normal, WEEK), 1, MIDDLE, 2)
+        of_week = day_level - robust.mean(
+            np.concatenate([day_level[:, None], trailing(day_level, WEEK - 1)], 1), 1, WEEK - 2
+        )
+        weekday = robust.median(trailing(of_week, SAME_WEEKDAYS, WEEK), 1)[:, None]
+        shapes += [alike, alike + weekday]
+        if len(shapes) == 2:  # the most smoothed
+            shapes.append(robust.middle_mean(trailing(normal, SAME_WEEKDAYS, WEEK), 1, MIDDLE, 3) + weekday)
+    return [*shapes, flat]
+
+
+def _logs(values: Array, side: int, *, is_count: bool) -> Array:
+    smooth = _smoothed(values, side)
+    return np.log(smooth + 0.5 / (2 * side + 1)) if is_count else smooth
+
+
+def _smoothed(values: Array, side: int) -> Array:
+    """Mean over the neighbours in the same day, the day taken as a ring: nothing of the next day may come in."""
+    if not side:
+        return values
+    ring = np.concatenate([values[:, -side:], values, values[:, :side]], 1)
+    is_known = ~np.isnan(ring)
+    sums, known = (
+        np.cumsum(np.pad(part, ((0, 0), (1, 0))), 1) for part in (np.where(is_known, ring, 0.0), is_known * 1.0)
+    )
+    width = 2 * side + 1
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(
+            np.isnan(values), np.nan, (sums[:, width:] - sums[:, :-width]) / (known[:, width:] - known[:, :-width])
+        )
+
+
+def _day_level(logs: Array, grid: Grid) -> Array:
+    """The level of each day, against the usual hours of the week that ends with it: a gap does not move it."""
+    hourly = robust.mean(logs.reshape(len(logs), grid.hours, -1), 2)
+    usual = robust.median(np.concatenate([hourly[:, None], trailing(hourly, WEEK - 1)], 1), 1)
+    return robust.median(hourly - usual, 1, max(1, grid.hours // 4)) + robust.mean(usual, 1)
+
+
+def _blocks(values: Array, grid: Grid, shape: Array, hours: int, *, is_count: bool) -> Array:
+    """The level in each block of hours, (days, blocks)."""
+    step = max(1, hours * 60 // grid.step_minutes)
+    width = min(step, grid.per_day)
+    if not is_count:
+        return robust.mean((values - shape).reshape(len(values), -1, width), 2, max(1, width // 4))
+    is_known = ~np.isnan(values) & ~np.isnan(shape)
+    events, usual = (
+        np.where(is_known, part, 0.0).reshape(len(values), -1, width).sum(2) for part in (values, np.exp(shape))
+    )
+    is_enough = is_known.reshape(len(values), -1, width).mean(2) >= 0.25
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(is_enough, np.log((events + COUNT_OFFSET) / usual), np.nan)
+
+
+def _followed(values: Array, grid: Grid, shape: Array, level: Level, *, is_count: bool) -> Array:
+    """Per hour, the median level of the blocks that ended before it; through a gap the last known."""
+    blocks = _blocks(values, grid, shape, level.hours, is_count=is_count)
+    each = robust.median(trailing(blocks.reshape(-1), level.blocks), 1, max(1, level.blocks // 4))
+    return np.repeat(robust.last_known(each), grid.hours // blocks.shape[1]).reshape(len(values), grid.hours)

@@ -1,0 +1,31 @@
+"""The one knob: at most so many false alarms a week, over all series and all checks together.
+
+Expected false alarms add up whatever depends on what, so that each check of each series gets its share and the sum of
+the shares is the budget. Series of an app as a whole weigh more than those of a route, a dyno or a code, of which
+there are many.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from queries.anomalies.model import Series
+
+APP_WEIGHT: Final = 3.0
+HOURS_A_WEEK: Final = 168
+
+
+def shares(series: Sequence[Series], budget_per_week: float) -> list[float]:
+    """False alarms a week that each series may give; they add up to the budget."""
+    if not budget_per_week > 0:
+        raise ValueError("the alarm budget must be above 0 a week")
+    weights = [APP_WEIGHT if one.per == "app" else 1.0 for one in series]
+    return [budget_per_week * weight / sum(weights) for weight in weights]
+
+
+def risk(per_week: float, checks: int, block_hours: float) -> float:
+    """Probability with which one of so many checks may ring falsely in a block of hours."""
+    return per_week / checks * block_hours / HOURS_A_WEEK

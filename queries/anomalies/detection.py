@@ -1,0 +1,109 @@
+"""From series to alarms.
+
+What is said of a step comes from steps up to that one: shapes, dispersions and thresholds from the days before, levels
+from the hours before. An alarm, once rung, stays; only its end and its worst step move while it lasts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from queries.anomalies import budget
+from queries.anomalies.analysis import analyse
+from queries.anomalies.checks import step_risk
+from queries.anomalies.episodes import PAUSE_MINUTES, Episode, episodes
+from queries.anomalies.grid import Grid, grid
+from queries.anomalies.model import Alarm, Series, SeriesSet, Shape
+
+if TYPE_CHECKING:
+    from queries.anomalies.analysis import Analysis
+    from queries.anomalies.checks import Check
+
+LASTS: Final = 0.3  # of the deviation at the ringing: below it is over
+SHIFT_MINUTES: Final = 120  # what lasts longer is no spike
+RAMP: Final = 0.5  # the first third's deviation by the last third's: below it is a climb
+_DOWN: Final = frozenset({Shape.DIP, Shape.SHIFT_DOWN, Shape.ZERO})
+
+
+def detect(series_set: SeriesSet, budget_per_week: float, since_step: int = 0) -> list[Alarm]:
+    """Alarms that rang at or after ``since_step``, in order of ringing; the steps before it are history.
+
+    Expected false alarms over all series together are at most ``budget_per_week``.
+    """
+    found = []
+    for series, per_week in zip(series_set.series, budget.shares(series_set.series, budget_per_week), strict=True):
+        steps = grid(series_set.begins_at, series_set.step_minutes, len(series.values))
+        if steps.length:
+            found += [alarm for alarm in _alarms(series, steps, per_week) if alarm.rings >= since_step]
+    return sorted(found, key=lambda alarm: (alarm.rings, -alarm.surprise))
+
+
+def _alarms(series: Series, steps: Grid, per_week: float) -> list[Alarm]:
+    analysis = analyse(series, steps, per_week)
+    highest = analysis.ratio.max(0)
+    decades = -np.log10(step_risk(len(analysis.checks), per_week, steps))
+    alarms: list[Alarm] = []
+    for episode in episodes(highest, steps.steps(PAUSE_MINUTES)):
+        check = analysis.checks[int(analysis.ratio[:, episode.rings].argmax())]
+        surprise = float(highest[episode.begins : episode.ends + 1].max() * decades)
+        after = alarms[-1].last + 1 if alarms else 0
+        alarms.append(_alarm(series, steps, analysis, episode, check, after, surprise))
+    return alarms
+
+
+def _alarm(
+    series: Series, steps: Grid, analysis: Analysis, episode: Episode, check: Check, after: int, surprise: float
+) -> Alarm:
+    sign = -1.0 if check.shape in _DOWN else 1.0
+    deviation = sign * np.nan_to_num(analysis.deviation)
+    first = max(after, _first(deviation, episode.rings, check))
+    last = _last(deviation, first, episode, check)
+    known = np.flatnonzero(~np.isnan(series.values[first : last + 1])) + first
+    worst = int(known[deviation[known].argmax()]) if len(known) else episode.rings
+    value, expected = float(analysis.actual[worst]), float(analysis.expected[worst])
+    if np.isnan(expected):
+        expected = _before(analysis, first)
+    shape = _shape(series, steps, deviation[first : last + 1], series.values[known], check)
+    return Alarm(series, shape, first, last, episode.rings, worst, value, expected, surprise)
+
+
+def _first(deviation: np.ndarray, rings: int, check: Check) -> int:
+    """Where the deviation that rang most likely began, as far back as the check looks."""
+    begin = max(0, rings - check.steps + 1)
+    if check.shape in {Shape.FLAT, Shape.CLIMB}:
+        return begin
+    back = np.cumsum(deviation[begin : rings + 1][::-1]) / np.sqrt(np.arange(1, rings - begin + 2))
+    return rings - int(back.argmax())
+
+
+def _last(deviation: np.ndarray, first: int, episode: Episode, check: Check) -> int:
+    """The last step that deviated as the ringing did; a wide window still rings when it is over."""
+    if check.shape is Shape.FLAT:
+        return episode.ends
+    enough = LASTS * float(deviation[first : episode.rings + 1].mean())
+    tail = deviation[first : episode.ends + 1]
+    near = np.convolve(tail, np.ones(3) / 3, "full")[: len(tail)]  # of each step and the two before
+    over = np.flatnonzero((near >= enough) & (tail >= enough))
+    return first + int(over[-1]) if len(over) else episode.rings
+
+
+def _before(analysis: Analysis, first: int) -> float:
+    """What was usual before an alarm of a series without a baseline yet; 0 where nothing was."""
+    known = analysis.actual[:first][~np.isnan(analysis.actual[:first])]
+    return float(np.median(known)) if len(known) else 0.0
+
+
+def _shape(series: Series, steps: Grid, deviation: np.ndarray, values: np.ndarray, check: Check) -> Shape:
+    is_long = len(deviation) >= steps.steps(SHIFT_MINUTES)
+    if check.shape in _DOWN:
+        if len(values) and not values.any():
+            return Shape.SILENCE if series.measure == "lines" else Shape.ZERO
+        return Shape.SHIFT_DOWN if is_long else Shape.DIP
+    if check.shape in {Shape.FLAT, Shape.CLIMB}:
+        return check.shape
+    if not is_long:
+        return Shape.SPIKE
+    third = len(deviation) // 3
+    return Shape.CLIMB if deviation[:third].mean() < RAMP * deviation[-third:].mean() else Shape.SHIFT_UP

@@ -1,0 +1,113 @@
+"""Spikes, dips and shifts of level: sums over windows of several widths against what is expected of them.
+
+A wide window sees a small shift that no single step shows, as a CUSUM does, and forgets it when it is over.
+Each width is scored by its own dispersion and has its own threshold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from queries.anomalies import dispersion, persistence, tails
+from queries.anomalies.baseline import COUNT_OFFSET
+from queries.anomalies.grid import windowed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from queries.anomalies.baseline import Baseline
+    from queries.anomalies.grid import Grid
+
+    Array = NDArray[np.float64]
+    Flags = NDArray[np.bool_]
+
+WIDTHS_MINUTES: Final = (0, 15, 60, 240, 720)  # 0 is a single step
+SHORT_MINUTES: Final = 60
+KNOWN_MIN: Final = 0.5
+EFFECT_MIN: Final = 0.1  # of what is expected: less is not worth a person's time
+SHARE_EFFECT_MIN: Final = 0.001
+FAILURES_MIN: Final = 3
+SPREAD_MIN: Final = 0.02  # of the logarithm
+
+
+@dataclass(frozen=True)
+class Window:
+    """Scores of one width, (days, steps), of what is above and what is below the expected; NaN is unknown."""
+
+    minutes: int
+    steps: int
+    up: Array
+    down: Array
+    is_up: Flags  # by enough to be worth a person's time
+    is_down: Flags
+
+
+def widths(grid: Grid) -> tuple[tuple[int, int], ...]:
+    """Minutes and steps of each width that the steps allow."""
+    found: dict[int, int] = {}
+    for minutes in WIDTHS_MINUTES:
+        steps = grid.steps(minutes) if minutes else 1
+        found.setdefault(steps, minutes)
+    return tuple((minutes, steps) for steps, minutes in found.items())
+
+
+def of_counts(values: Array, baseline: Baseline, grid: Grid) -> list[Window]:
+    """Windows of events per step."""
+    out = []
+    logs = np.log(values + COUNT_OFFSET) - np.log(np.exp(baseline.expected) + COUNT_OFFSET)
+    for minutes, steps in widths(grid):
+        expected = np.exp(baseline.expected + persistence.forecast(logs, grid, minutes, steps))
+        out.append(_count_window(values, expected, grid, minutes, steps))
+    return out
+
+
+def of_shares(values: Array, of: Array, share: Array, grid: Grid) -> list[Window]:
+    """Windows of events that are a share of others; ``share`` is what is normal, per day."""
+    expected = of * share[:, None]
+    out = []
+    for minutes, steps in widths(grid):
+        window = _count_window(values, expected, grid, minutes, steps)
+        is_known = ~np.isnan(values)
+        events, total = (windowed(np.where(is_known, part, 0.0), steps) for part in (values, of))
+        is_worth = (events >= FAILURES_MIN) & (events - total * share[:, None] >= SHARE_EFFECT_MIN * total)
+        out.append(replace(window, is_up=is_worth))
+    return out
+
+
+def _count_window(values: Array, expected: Array, grid: Grid, minutes: int, steps: int) -> Window:
+    is_known = ~np.isnan(values) & ~np.isnan(expected)
+    events, usual = (windowed(np.where(is_known, part, 0.0), steps) for part in (values, expected))
+    known = windowed(is_known.astype(np.float64), steps)
+    events = np.maximum(np.round(events, 6), 0.0)
+    usual = np.where((known >= KNOWN_MIN * steps) & (usual > 0), usual, np.nan)
+    wide = dispersion.per_hour(np.square(events - usual) / usual, grid, minutes)
+    wide = np.repeat(np.maximum(wide, 1.0), grid.per_hour, 1)
+    score = tails.count_score(events, usual, wide)
+    is_up, is_down = events > usual * (1 + EFFECT_MIN), events < usual * (1 - EFFECT_MIN)
+    return _window(minutes, steps, score, events - usual, is_up, is_down)
+
+
+def _window(minutes: int, steps: int, score: Array, deviation: Array, is_up: Flags, is_down: Flags) -> Window:
+    unknown = np.isnan(score)
+    up, down = (np.where(unknown, np.nan, np.where(side, score, 0.0)) for side in (deviation > 0, deviation < 0))
+    return Window(minutes, steps, up, down, is_up, is_down)
+
+
+def of_levels(logs: Array, baseline: Baseline, grid: Grid) -> list[Window]:
+    """Windows of the logarithm of a measured amount."""
+    out = []
+    base = logs - baseline.expected
+    for minutes, steps in widths(grid):
+        residual = base - persistence.forecast(base, grid, minutes, steps)
+        is_known = ~np.isnan(residual)
+        sums, known = windowed(np.where(is_known, residual, 0.0), steps), windowed(is_known * 1.0, steps)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = np.where(known >= max(1.0, KNOWN_MIN * steps), sums / known, np.nan)
+        spread = np.sqrt(dispersion.per_hour(np.square(mean), grid, minutes))
+        spread = np.repeat(np.maximum(spread, SPREAD_MIN / np.sqrt(steps)), grid.per_hour, 1)
+        effect = np.log1p(EFFECT_MIN)
+        out.append(_window(minutes, steps, tails.level_score(mean, spread), mean, mean > effect, mean < -effect))
+    return out

@@ -1,0 +1,105 @@
+"""How unlikely a value is: large-deviation scores of counts, exact tails, and tails learnt from the series itself.
+
+A score is about minus the natural logarithm of a probability. Where the model holds, the highest scores are spread
+exponentially with scale 1; where it does not (bursts, memory, heavy tails), the scale is learnt, together with how
+little is known of it: of k highest scores, with mean excess b over the next one, the next score exceeds them by t with
+probability (1 + t / (k b)) ** -k, exactly, if they are exponential.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from scipy import special
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+SCALE_MIN: Final = 1.0  # a score is never trusted to be rarer than its model says
+SHAPE_MAX: Final = 0.75
+SHAPE_MARGIN: Final = 1.5
+FAR: Final = 2.0
+WORST_DAYS: Final = 6
+DISPERSION_MIN: Final = 1.0 + 1e-6
+
+
+def count_score(events: Array, expected: Array, dispersion: Array) -> Array:
+    """Deviance of a negative binomial count with variance ``expected * dispersion`` (near 1: Poisson), in nats."""
+    size = expected / np.maximum(dispersion - 1.0, 1e-6)
+    score = special.xlogy(events, events / expected) - (events + size) * np.log1p(
+        (events - expected) / (expected + size)
+    )
+    out: Array = np.maximum(score, 0.0)
+    return out
+
+
+def level_score(deviation: Array, spread: Array) -> Array:
+    """Half the square of a deviation in spreads: that of a normal value."""
+    return 0.5 * np.square(deviation / spread)
+
+
+def count_tail(events: Array, expected: Array, dispersion: Array) -> Array:
+    """P(so many events or more), exact: Poisson, or negative binomial above it."""
+    size = expected / np.maximum(dispersion - 1.0, 1e-6)
+    wide = special.betainc(np.maximum(events, 1e-9), size, expected / (expected + size))
+    return np.where(
+        events <= 0,
+        1.0,
+        np.where(dispersion > DISPERSION_MIN, wide, special.gammainc(np.maximum(events, 1e-9), expected)),
+    )
+
+
+def share_tail(events: Array, of: Array, share: Array) -> Array:
+    """P(so many events or more of ``of``), exact: binomial."""
+    return np.where(
+        events <= 0, 1.0, special.betainc(np.maximum(events, 1e-9), np.maximum(of - events + 1, 1e-9), share)
+    )
+
+
+def thresholds(scores: Array, upper_share: float, risk: float) -> Array:
+    """The score that the next block exceeds with probability ``risk``, for each row of scores of earlier blocks.
+
+    ``upper_share`` of the known scores are taken as the tail. Infinite where under 4 of them are.
+    """
+    ordered = -np.sort(-np.where(np.isnan(scores), -np.inf, scores), 1)
+    known = np.count_nonzero(np.isfinite(ordered), 1)
+    count = np.floor(known * upper_share).astype(int)
+    places = np.arange(scores.shape[1])
+    is_upper = places < count[:, None]
+    start = np.take_along_axis(ordered, np.minimum(count, scores.shape[1] - 1)[:, None], 1)[:, 0]
+    start = np.where(count > 0, start, 0.0)
+    excess = np.where(is_upper, ordered - start[:, None], 0.0)
+    k = np.maximum(count, 1)
+    mean = excess.sum(1) / k
+    shape = _shape(excess, mean, k) + 1.0 / k
+    ratio = np.maximum(count / np.maximum(known, 1) / risk, 1.0)
+    reach = np.maximum(mean, SCALE_MIN) * np.expm1(shape * np.log(ratio)) / shape
+    return np.where(count >= 4, start + reach, np.inf)
+
+
+def _shape(excess: Array, mean: Array, k: NDArray[np.int64]) -> Array:
+    """How much heavier than exponential the tail is, 0 unless the excesses show it: by probability-weighted moments."""
+    rank = np.arange(excess.shape[1]) / np.maximum(k - 1, 1)[:, None]  # 0 for the largest: P(exceeding it)
+    weighted = (excess * np.where(rank <= 1, rank, 0.0)).sum(1) / k
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shape = 2.0 - mean / (mean - 2.0 * weighted)
+    found: Array = np.clip(SHAPE_MARGIN * np.nan_to_num(shape, posinf=0.0, neginf=0.0), 0.0, SHAPE_MAX)
+    return found
+
+
+def without_incidents(scores: Array, upper_share: float, risk: float) -> Array:
+    """Thresholds from scores (rows, days, blocks of a day) among which are past incidents.
+
+    A first threshold is set without the worst days. What lies far above it is cut to there: an incident leaves a trace,
+    since what happens again and again is the way of the series, but does not make it deaf.
+    """
+    rows = scores.shape[0]
+    highest = np.where(np.isnan(scores), -np.inf, scores).max(2)
+    worst = np.argsort(-highest, 1)[:, :WORST_DAYS]
+    calm = scores.copy()
+    np.put_along_axis(calm, worst[:, :, None], np.nan, 1)
+    first = thresholds(calm.reshape(rows, -1), upper_share, risk)
+    return thresholds(np.minimum(scores, FAR * first[:, None, None]).reshape(rows, -1), upper_share, risk)
