@@ -5,28 +5,26 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from drainlake import posting
 from drainlake.errors import Failure
 from drainlake.hostile import escape_markdown
+from drainlake.notes import lake_notes
 from drainlake.posting import Content
 from queries.delivery import ledger as ledgers
 from queries.delivery import messages, outbox
 from queries.delivery.ledger import Kind, Message, Parcel
 from queries.delivery.mutes import muted
-from queries.delivery.notes import NoteError
 from queries.delivery.runs import LATE_FROM
 from queries.delivery.schedule import Done, Makers, Plan, run
 from queries.delivery.sending import Post, Sent, deliver, no_fault
 from queries.report.model import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from drainlake.settings import Settings
     from queries.delivery.notes import Notes
@@ -48,12 +46,10 @@ class Reporting:
 
 def reporting() -> Reporting:
     """What makes and renders reports here; imported when a run needs it, as most looks find nothing due."""
-    return Reporting(
-        report=lambda *given: import_module("drainlake.reporting").make_report(*given),
-        check=lambda *given: import_module("drainlake.reporting").check(*given),
-        page=lambda report: import_module("queries.report.html").render(report),
-        markdown=lambda report: import_module("queries.report.as_markdown").render(report),
-    )
+    from drainlake import reporting as makers  # noqa: PLC0415
+    from queries.report import as_html, as_markdown  # noqa: PLC0415
+
+    return Reporting(makers.make_report, makers.check, as_html.render, as_markdown.render)
 
 
 def run_schedule(settings: Settings, maker: Reporting, fault: Callable[[str], None] = no_fault) -> Done:
@@ -100,12 +96,6 @@ def send_test(settings: Settings) -> Mapping[str, str]:
     return said
 
 
-def muted_until(settings: Settings, now: datetime) -> dict[str, datetime]:
-    """Findings that are muted now, by id, and until when."""
-    with lake_notes(settings) as notes:
-        return {finding_id: mute.until for finding_id, mute in muted(notes, now).items()}
-
-
 def plan_of(settings: Settings) -> Plan:
     """When what is due, and the names of where it goes. Without a place for alarms nothing is checked."""
     report_to, alarm_to = (
@@ -113,19 +103,6 @@ def plan_of(settings: Settings) -> Plan:
     )
     check_at = settings.check_at if alarm_to else None
     return Plan(settings.timezone, settings.report_at, check_at, settings.quiet, report_to, alarm_to)
-
-
-@contextmanager
-def lake_notes(settings: Settings) -> Iterator[Notes]:
-    """The lake's notes; what lake and notes refuse becomes :class:`Failure`."""
-    from drainlake.places import lake_at  # noqa: PLC0415 - polars is slow to import
-    from transforms.lake import LakeError  # noqa: PLC0415
-
-    try:
-        yield lake_at(settings.lake)
-    except (LakeError, NoteError) as error:
-        sentence, _, remedy = str(error).partition("; ")
-        raise Failure(f"{sentence[:1].upper()}{sentence[1:].rstrip('.')}.", remedy or "drainlake status") from None
 
 
 def save(settings: Settings, name: str, report: Report, text: str, maker: Reporting) -> None:

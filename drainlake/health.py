@@ -170,7 +170,8 @@ def examine(settings: Settings) -> list[Part]:
 
 def _schedule(settings: Settings) -> list[Part]:
     """What is due, sent and kept; nothing where no schedule has ever run."""
-    from drainlake.delivery import lake_notes, plan_of  # noqa: PLC0415 - polars is slow to import
+    from drainlake.delivery import plan_of  # noqa: PLC0415 - polars is slow to import
+    from drainlake.notes import lake_notes  # noqa: PLC0415
     from queries.delivery.ledger import load  # noqa: PLC0415
     from queries.delivery.standing import stand  # noqa: PLC0415
 

@@ -1,25 +1,117 @@
-"""A report from the settings: the lake is opened, read and closed; what comes out can be rendered and sent."""
+"""Reports and alarms from the settings: minutes are brought up to date, the lake is asked, what was told noted."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
+from drainlake.errors import Failure
 from drainlake.lake import interruptible, open_lake
+from drainlake.minutes import keep_minutes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
+    import duckdb
+
     from drainlake.settings import Settings
-    from queries.report.model import Report, Window
+    from queries.report.making import More
+    from queries.report.model import Finding, Report, Section, Window
+    from queries.report.previous import Reported
+
+NOT_NOTED: Final = "What this report tells could not be noted, so that the next one cannot say what is new: {reason}"
 
 
 def make_report(settings: Settings, window: Window, now: datetime) -> Report:
     """The report on a window as it is known at ``now``; Ctrl-C stops the query that runs.
 
-    Raises :class:`drainlake.errors.Failure` when the lake cannot be read.
+    What it tells is noted in the lake, for the next report to say what is new. Raises
+    :class:`drainlake.errors.Failure` when the lake or a note in it cannot be read.
     """
+    from drainlake.notes import lake_notes  # noqa: PLC0415 - polars is slow to import
+    from queries.delivery.mutes import muted  # noqa: PLC0415
+    from queries.report import previous  # noqa: PLC0415
+
+    left_old = keep_minutes(settings, now)
+    with lake_notes(settings) as notes:
+        mutes = {finding_id: mute.until for finding_id, mute in muted(notes, now).items()}
+        before = previous.before(notes.note(previous.NAME), window)
+    with open_lake(settings) as connection:
+        report = interruptible(connection, lambda: _made(connection, settings, window, now, before, mutes))
+    return _with_note(_with_note(report, left_old), _noted(settings, report))
+
+
+def check(settings: Settings, now: datetime) -> list[Finding]:
+    """All findings that may ring and are so at ``now``; raises :class:`drainlake.errors.Failure`."""
+    from queries.anomalies.watch import Watch  # noqa: PLC0415 - numpy is slow to import
+    from queries.report.alarms import alarms  # noqa: PLC0415
+
+    if (left_old := keep_minutes(settings, now)) is not None:
+        raise Failure(left_old, "drainlake status")  # silence must not be read from minutes that nobody made
+    watch = Watch(settings.alarm_budget)
+    with open_lake(settings) as connection:
+        return interruptible(connection, lambda: alarms(connection, now, [watch.ringing, _budgets(settings)]))
+
+
+def _made(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    window: Window,
+    now: datetime,
+    before: Reported | None,
+    mutes: Mapping[str, datetime],
+) -> Report:
+    from queries.anomalies.watch import Watch  # noqa: PLC0415 - numpy is slow to import
+    from queries.budgets import findings as budgets  # noqa: PLC0415
     from queries.report.making import make  # noqa: PLC0415
 
-    with open_lake(settings) as connection:
-        report: Report = interruptible(connection, lambda: make(connection, window, now))
-        return report
+    watch = Watch(settings.alarm_budget)
+
+    def budgets_section(connection: duckdb.DuckDBPyConnection, window: Window) -> Section:
+        return budgets.section(connection, settings.objectives, window)
+
+    return make(
+        connection,
+        window,
+        now,
+        (watch.findings, _budgets(settings)),
+        (budgets_section, watch.section),
+        previous=before,
+        mutes=mutes,
+        settings=_described(settings),
+    )
+
+
+def _budgets(settings: Settings) -> More:
+    from queries.budgets.findings import findings  # noqa: PLC0415
+
+    def ask(connection: duckdb.DuckDBPyConnection, window: Window) -> Iterator[Finding]:
+        return findings(connection, settings.objectives, window)
+
+    return ask
+
+
+def _described(settings: Settings) -> dict[str, str]:
+    """What the figures of a report depend on, as the settings write it."""
+    objectives = "; ".join(map(str, settings.objectives)) or "none"
+    return {"DRAINLAKE_ALARM_BUDGET": f"{settings.alarm_budget:g}", "DRAINLAKE_OBJECTIVES": objectives}
+
+
+def _noted(settings: Settings, report: Report) -> str | None:
+    """Note which findings the report has, where there is a lake; gives why that could not be."""
+    from drainlake.notes import lake_notes  # noqa: PLC0415 - polars is slow to import
+    from queries.report import previous  # noqa: PLC0415
+
+    if not report.apps:
+        return None
+    try:
+        with lake_notes(settings) as notes:
+            notes.change_note(previous.NAME, lambda data: previous.after(data, report))
+    except (Failure, OSError) as error:
+        return NOT_NOTED.format(reason=error)
+    return None
+
+
+def _with_note(report: Report, sentence: str | None) -> Report:
+    return report if sentence is None else replace(report, notes=(*report.notes, sentence))

@@ -40,8 +40,8 @@ def command(settings: Settings, finding_id: str | None, until_text: str | None, 
 
 
 def _list(settings: Settings) -> None:
-    from drainlake.delivery import lake_notes  # noqa: PLC0415 - polars is slow to import
     from drainlake.hostile import clean_line  # noqa: PLC0415
+    from drainlake.notes import lake_notes  # noqa: PLC0415 - polars is slow to import
     from queries.delivery.mutes import muted  # noqa: PLC0415
 
     with lake_notes(settings) as notes:
@@ -54,7 +54,7 @@ def _list(settings: Settings) -> None:
 
 
 def _mute(settings: Settings, finding_id: str, until_text: str, why: str) -> None:
-    from drainlake.delivery import lake_notes  # noqa: PLC0415 - polars is slow to import
+    from drainlake.notes import lake_notes  # noqa: PLC0415 - polars is slow to import
     from queries.delivery.mutes import ID, Mute, mute  # noqa: PLC0415
 
     if not ID.fullmatch(finding_id):
@@ -72,7 +72,7 @@ def _mute(settings: Settings, finding_id: str, until_text: str, why: str) -> Non
 
 
 def _unmute(settings: Settings, finding_id: str) -> None:
-    from drainlake.delivery import lake_notes  # noqa: PLC0415 - polars is slow to import
+    from drainlake.notes import lake_notes  # noqa: PLC0415 - polars is slow to import
     from queries.delivery.mutes import unmute  # noqa: PLC0415
 
     with lake_notes(settings) as notes:

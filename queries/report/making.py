@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from queries.report.asked import Record
     from queries.report.model import Finding, Section, Window
+    from queries.report.previous import Reported
 
     More = Callable[[duckdb.DuckDBPyConnection, Window], Iterable[Finding]]
     MoreSections = Callable[[duckdb.DuckDBPyConnection, Window], Section]
@@ -45,15 +46,14 @@ def make(  # noqa: PLR0913 - what a report depends on
     more: Sequence[More] = (),
     more_sections: Sequence[MoreSections] = (),
     *,
-    previous: Mapping[str, datetime] | None = None,
-    previous_until: datetime | None = None,
+    previous: Reported | None = None,
     mutes: Mapping[str, datetime] | None = None,
     settings: Mapping[str, str] | None = None,
 ) -> Report:
     """The report of a window.
 
-    ``more`` and ``more_sections`` are asked besides what this package has. ``previous`` are the ids of the report
-    before this one, with a time each (None: there is none, and nothing is called new); ``mutes`` are ids with the time
+    ``more`` and ``more_sections`` are asked besides what this package has. ``previous`` is the report before
+    this one (None: there is none, and nothing is called new); ``mutes`` are ids with the time
     until which they are not told. Raises duckdb.InterruptException when interrupted, and nothing else of the lake.
     """
     with Asked(connection, window) as asked:
@@ -72,7 +72,7 @@ def make(  # noqa: PLR0913 - what a report depends on
             sections=_sections(asked, trying, more_sections),
             trust=seen,
             muted=muted,
-            previous_until=previous_until,
+            previous_until=previous.until if previous is not None else None,
             notes=(*trying.notes, *trying.listed("The list of what was not checked", lambda: notes(asked))),
             settings=settings or {},
         )
@@ -143,7 +143,7 @@ def _name(ask: object) -> str:
 def _told(
     findings: Iterable[Finding],
     made_at: datetime,
-    previous: Mapping[str, datetime] | None,
+    previous: Reported | None,
     mutes: Mapping[str, datetime],
 ) -> tuple[tuple[Finding, ...], tuple[Muted, ...]]:
     """What is told and what is muted, in order; new is what the report before did not have."""
@@ -154,7 +154,7 @@ def _told(
         if until is not None and until > made_at:
             muted.append(Muted(finding, until))
         else:
-            told.append(replace(finding, is_new=previous is not None and finding.id not in previous))
+            told.append(replace(finding, is_new=previous is not None and finding.id not in previous.ids))
     return tuple(told), tuple(muted)
 
 

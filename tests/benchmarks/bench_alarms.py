@@ -59,7 +59,8 @@ def tables(*, is_quick: bool) -> Iterator[str]:
     """The page's tables, line by line."""
     weeks, tries = (26, 5) if is_quick else (WEEKS, TRIES)
     sets = [(kind, [kind], 10) for kind in worlds.KINDS] + [("all kinds mixed", list(worlds.KINDS), 33)]
-    yield f"False alarms a week over sets of series in which nothing is wrong, {weeks} weeks after {LEARNING_WEEKS} of learning."
+    learnt = f"{weeks} weeks after {LEARNING_WEEKS} of learning"
+    yield f"False alarms a week over sets of series in which nothing is wrong, {learnt}."
     yield "In brackets the upper end of the exact 95 % interval."
     yield ""
     yield "| series | " + " | ".join(f"budget {budget:g}" for budget in BUDGETS) + " |"
@@ -71,8 +72,8 @@ def tables(*, is_quick: bool) -> Iterator[str]:
         )
     yield ""
     yield (
-        f"Incidents put into series at every hour and weekday, {tries} of each, at the share of the budget that the series of"
-        f" an app has among thirty ({SHARE_OF_BUDGET:g} a week): how many were found, and how soon after they began."
+        f"Incidents put into series at every hour and weekday, {tries} of each, at the share of the budget that the series"
+        f" of an app has among thirty ({SHARE_OF_BUDGET:g} a week): how many were found, and how soon after they began."
     )
     yield ""
     yield "| incident | series | found | minutes |"

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from drainlake import delivery, health, settings
-from drainlake.delivery import lake_notes, send_report
+from drainlake.delivery import send_report
 from drainlake.errors import Failure
+from drainlake.notes import lake_notes
 from queries.delivery.ledger import NAME, State, load
 from queries.report.model import Window
 from tests.drainlake.receivers import Webhook, free_port, mail_server, webhook

@@ -13,6 +13,7 @@ from queries import database
 from queries.report.asked import SHOWN_MAX
 from queries.report.making import make
 from queries.report.model import Severity, Window
+from queries.report.previous import Reported
 from queries.report.series import MOMENTS_MAX
 from tests.queries.report.figures import unproved
 
@@ -156,7 +157,7 @@ def test_new_and_muted_findings_are_told_apart(report: Report, connection: duckd
         connection,
         WINDOW,
         WINDOW.until,
-        previous={second.id: SINCE},
+        previous=Reported(None, SINCE, (second.id,)),
         mutes={first.id: later, second.id: WINDOW.until},
     )
     assert [(muted.finding.id, muted.until) for muted in again.muted] == [(first.id, later)]
