@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -18,6 +17,7 @@ from transforms.locallake import LocalLake
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 ROUTES = 200
 DYNOS = 10
@@ -73,7 +73,8 @@ def _make_day(lake: Path, wanted: BigLake, day: date) -> None:
 _REQUESTS = """
 CREATE OR REPLACE TEMP TABLE part AS
 SELECT
-  TIMESTAMPTZ '{day} 00:00:00+00' + to_microseconds((86400e6 * (share - 0.09 * sin(2 * pi() * share)))::BIGINT) AS timestamp,
+  TIMESTAMPTZ '{day} 00:00:00+00'
+    + to_microseconds((86400e6 * (share - 0.09 * sin(2 * pi() * share)))::BIGINT) AS timestamp,
   'shop' AS app,
   'heroku' AS source,
   CASE WHEN fate < 0.002 THEN 'error' ELSE 'info' END AS level,

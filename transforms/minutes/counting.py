@@ -45,11 +45,14 @@ _TIMED: Final = (
     & (pl.col("dyno").is_not_null() | pl.col("code").is_null())
     & pl.col("status").ne_missing(101)
 )
+_MARKS: Final = (_FAILED.alias("is_failed"), _TIMED.alias("is_timed"))
+_NAMES: Final = ("app", "route", "dyno", "code")
+_STATUS: Final = pl.when(pl.col("status") >= 500).then(pl.col("status").cast(pl.String))
 _KEYS: Final = {
-    "app": pl.lit(None, pl.String),
+    "app": pl.lit(None, pl.Categorical),
     "route": pl.col("route"),
     "dyno": pl.col("dyno"),
-    "code": pl.coalesce("code", pl.when(pl.col("status") >= 500).then(pl.col("status").cast(pl.String))),
+    "code": pl.coalesce(pl.col("code").cast(pl.String), _STATUS).cast(pl.Categorical),
 }
 _MAXIMA: Final = ("memory_mb", "memory_percent", "connections")
 _SUMS: Final = ("lines", "lines_lost")
@@ -62,22 +65,32 @@ def empty() -> pl.DataFrame:
 
 
 def of_router(rows: pl.DataFrame, hour: int) -> pl.DataFrame:
-    """The minutes of an hour from the router rows that ended in it, and those that were in flight in it."""
-    rows = rows.filter(served.IS_HEROKU)
-    ended = rows.filter(served.HOUR.eq(hour)).with_columns(_MINUTE, is_failed=_FAILED, is_timed=_TIMED)
-    flights = rows.filter(served.IS_SERVED).with_columns(start_us=served.START_US, end_us=served.END_US)
+    """The minutes of an hour from the router rows that ended in it, and those that were in flight in it.
+
+    The rows are such as :func:`narrowed` gives.
+    """
+    ended = rows.filter(served.HOUR.eq(hour))
+    bucket = buckets_of(ended["service_ms"].fill_null(0).cast(pl.Int64).to_numpy())
+    ended = ended.select(*_NAMES, "status", "bytes", _MINUTE, *_MARKS, bucket=pl.Series(bucket))
+    flights = rows.filter(served.IS_SERVED).select(*_NAMES, start_us=served.START_US, end_us=served.END_US)
     parts = []
     for per, key in _KEYS.items():
-        keyed = ended.with_columns(key=key)
+        keyed = ended.select("app", "minute", "is_failed", "is_timed", "bytes", "bucket", key=key)
         if per in {"dyno", "code"}:
             keyed = keyed.filter(pl.col("key").is_not_null())
         counted = _counted(keyed).join(_histograms(keyed), on=("key", "app", "minute"), how="left", nulls_equal=True)
         if per != "code":
-            peaks = _peaks(flights.with_columns(key=key), hour)
+            peaks = _peaks(flights.select("app", "start_us", "end_us", key=key), hour)
             counted = counted.join(peaks, on=("key", "app", "minute"), how="full", coalesce=True, nulls_equal=True)
             counted = counted.with_columns(pl.col("peak_in_flight").fill_null(0))
-        parts.append(counted.with_columns(per=pl.lit(per)))
+        parts.append(counted.with_columns(pl.col("app", "key").cast(pl.String), per=pl.lit(per)))
     return pl.concat(parts, how="diagonal")
+
+
+def narrowed(rows: pl.DataFrame, is_wanted: pl.Expr) -> pl.DataFrame:
+    """Some of Heroku's rows of the router, numbers for names: a quarter of the memory, and grouped in half the time."""
+    rows = rows.with_columns(pl.col(*_NAMES, "source").cast(pl.Categorical))
+    return rows.filter(served.IS_HEROKU & is_wanted)
 
 
 def _counted(keyed: pl.DataFrame) -> pl.DataFrame:
@@ -87,11 +100,9 @@ def _counted(keyed: pl.DataFrame) -> pl.DataFrame:
 
 
 def _histograms(keyed: pl.DataFrame) -> pl.DataFrame:
-    timed = keyed.filter("is_timed")
-    bucket = pl.Series("bucket", buckets_of(timed["service_ms"].cast(pl.Int64).to_numpy()))
     groups = ("key", "app", "minute")
     return (
-        timed.select(*groups, bucket)
+        keyed.filter("is_timed")
         .group_by(*groups, "bucket")
         .agg(pl.len().cast(pl.Int32).alias("count"))
         .sort("bucket")
@@ -102,7 +113,7 @@ def _histograms(keyed: pl.DataFrame) -> pl.DataFrame:
 
 def _peaks(flights: pl.DataFrame, hour: int) -> pl.DataFrame:
     groups = flights.select("app", "key").unique().with_row_index("group")
-    numbered = flights.join(groups, on=("app", "key"), how="left", nulls_equal=True)
+    numbered = flights.join(groups, on=("app", "key"), how="left", nulls_equal=True, maintain_order="none")
     group, start, end = (numbered[name].cast(pl.Int64).to_numpy() for name in ("group", "start_us", "end_us"))
     group, minute, peak = hourly_peaks(group, start, end, hour * HOUR_US)
     found = {"group": group.astype(np.uint32), "minute": minute + hour * 60, "peak_in_flight": peak.astype(np.int32)}

@@ -12,28 +12,26 @@ from transforms.minutes.contents import SIDE_TABLES
 from transforms.minutes.flights import HOUR_US
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from transforms.lake import Lake, LakeFile
     from transforms.minutes.contents import Content
 
-# Files overlap in time, so a few stay decoded from hour to hour: at most about so many rows, some 60 MB.
-HELD_ROWS: Final = 500_000
+# Files overlap in time, so a few stay decoded from hour to hour: at most about so many rows, some 15 MB.
+HELD_ROWS: Final = 300_000
 
 
-def make(lake: Lake, hours: Sequence[int], contents: Mapping[LakeFile, Content]) -> pl.DataFrame:
-    """The rows of minutes of these hours, but for whether the log was there. Raises what the lake does."""
+def make(lake: Lake, hours: Sequence[int], contents: Mapping[LakeFile, Content]) -> Iterator[pl.DataFrame]:
+    """The rows of minutes, hour by hour, but for whether the log was there. Raises what the lake does."""
     sides = [
         _side(lake, file, hours)
         for file, content in contents.items()
         if file.table in SIDE_TABLES and any(map(content.touches, hours))
     ]
     router = _Router(lake, hours, {file: held for file, held in contents.items() if file.table == "router"})
-    made = [counting.of_router(rows, hour) for hour in hours if (rows := router.of(hour)) is not None]
-    whole = pl.concat([counting.empty(), *made], how="diagonal")
-    del made
     told = pl.concat([counting.of_side("releases", _NO_LINES), *sides], how="diagonal")
-    return counting.joined(whole, told)
+    for hour in hours:
+        yield counting.joined(router.of(hour), told.filter(pl.col("minute") // 60 == hour))
 
 
 _NO_LINES: Final = pl.DataFrame(schema={"timestamp": pl.Datetime("us", "UTC"), "app": pl.String})
@@ -53,17 +51,17 @@ class _Router:
         self._contents = contents
         self._held: OrderedDict[LakeFile, pl.DataFrame] = OrderedDict()
 
-    def of(self, hour: int) -> pl.DataFrame | None:
-        """The rows that ended in an hour or were in flight in it; None without any."""
+    def of(self, hour: int) -> pl.DataFrame:
+        """What the rows that ended in an hour or were in flight in it tell of its minutes."""
         touched = [file for file, content in self._contents.items() if content.touches(hour)]
         found = [self._file(file).filter(_touches(hour)) for file in touched]
-        return pl.concat(found) if found else None
+        return counting.of_router(pl.concat(found), hour) if found else counting.empty()
 
     def _file(self, file: LakeFile) -> pl.DataFrame:
         rows = self._held.pop(file, None)
         if rows is None:
-            rows = self._lake.read(file, counting.ROUTER_COLUMNS)
-            rows = rows.filter(served.HOUR.is_between(self._hours[0], self._hours[-1] + served.LONGEST_HOURS))
+            is_near = served.HOUR.is_between(self._hours[0], self._hours[-1] + served.LONGEST_HOURS)
+            rows = counting.narrowed(self._lake.read(file, counting.ROUTER_COLUMNS), is_near)
         self._held[file] = rows
         while len(self._held) > 1 and sum(each.height for each in self._held.values()) > HELD_ROWS:
             self._held.popitem(last=False)
