@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from drainlake.errors import WrongUse
+from drainlake.errors import Failure, WrongUse
 from drainlake.options import APP, MOMENT, with_settings
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ _DEFAULT_SPAN: Final = timedelta(hours=24)
 @click.option(
     "--format", "kind", type=click.Choice(FORMATS), help="How it is written; else by the name of --out, else as text."
 )
+@click.option("--send", is_flag=True, help="Send it where DRAINLAKE_NOTIFY says, and print nothing unless asked to.")
 @with_settings
 def command(
     settings: Settings,
@@ -44,21 +45,27 @@ def command(
     app_name: str | None,
     out: Path | None,
     kind: str | None,
+    send: bool,
 ) -> None:
     """Report what was wrong in a window of time, worst first, each finding with its evidence.
 
     Without --out it goes to stdout. Exit code 3 when something is wrong (a warning or worse), 0 when nothing is,
-    1 when the report cannot be made, 2 for wrong use.
+    1 when the report cannot be made or sent, 2 for wrong use.
     """
     now = datetime.now(UTC)
     chosen = _format(kind, out)
     _check(out)
+    if send and not settings.notify:
+        raise WrongUse("DRAINLAKE_NOTIFY names no place to send to.", "DRAINLAKE_NOTIFY='mailto://…' or a folder")
     first, end = _window(since, until, now)
     from drainlake.reporting import make_report  # noqa: PLC0415 - duckdb is slow, not for --help
     from queries.report.model import Window  # noqa: PLC0415
 
     report = make_report(settings, Window(first, end, app_name), now)
-    _write(report, chosen, out)
+    if kind is not None or out is not None or not send:
+        _write(report, chosen, out)
+    if send:
+        _send(settings, report)
     if report.is_wrong:
         raise click.exceptions.Exit(WRONG)
 
@@ -99,6 +106,20 @@ def _write(report: Report, kind: str, out: Path | None) -> None:
     from drainlake.hostile import clean_line  # noqa: PLC0415
 
     click.echo(f"{clean_line(report.verdict)} Written to {out}.", err=True)
+
+
+def _send(settings: Settings, report: Report) -> None:
+    """Send it; a place that does not take it is tried again by the schedule."""
+    from drainlake.delivery import reporting, send_report  # noqa: PLC0415
+
+    tries = {each.destination: each.reason for each in send_report(settings, report, reporting())}
+    for name, reason in tries.items():
+        click.echo(f"{name}: {reason or 'sent'}", err=True)
+    if failed := [name for name, reason in tries.items() if reason]:
+        kept = settings.home / "reports"
+        raise Failure(
+            f"The report did not go to {', '.join(failed)}; it is kept in {kept}.", "drainlake schedule --once"
+        )
 
 
 def _fill(file: Path, text: str) -> None:

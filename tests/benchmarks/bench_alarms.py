@@ -72,8 +72,9 @@ def tables(*, is_quick: bool) -> Iterator[str]:
         )
     yield ""
     yield (
-        f"Incidents put into series at every hour and weekday, {tries} of each, at the share of the budget that the series"
-        f" of an app has among thirty ({SHARE_OF_BUDGET:g} a week): how many were found, and how soon after they began."
+        f"Incidents put into series at every hour and weekday, {tries} of each, at the share of the budget that the"
+        f" series of an app has among thirty ({SHARE_OF_BUDGET:g} a week): how many"
+        " were found, and how soon after they began."
     )
     yield ""
     yield "| incident | series | found | minutes |"
