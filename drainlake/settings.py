@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -350,6 +351,11 @@ def isolated_environment(**given: str) -> dict[str, str]:
     A name set to nothing counts as not set, and wins over ``.env`` all the same.
     """
     return dict(os.environ) | dict.fromkeys(NAMES, "") | given
+
+
+def has_desktop() -> bool:
+    """Whether a page can be shown to whoever started this."""
+    return sys.platform in {"darwin", "win32"} or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def read_texts(folder: Path | None = None) -> dict[str, str]:

@@ -52,15 +52,15 @@ class Told:
     type=click.Path(path_type=Path),
     help="Folder for the demo's log and lake; only an earlier demo's is replaced.",
 )
-@click.option("--no-open", is_flag=True, help="Open nothing in a browser; this version opens nothing anyway.")
+@click.option("--no-open", is_flag=True, help="Do not open the report in a browser.")
 @click.option("--lines", default=1_000_000, show_default=True, help="Lines of the day; at least 20,000.")
 @click.option("--seed", default=1, show_default=True, help="Another seed is another day.")
-def command(folder: Path, no_open: bool, lines: int, seed: int) -> int:  # noqa: ARG001 - opens nothing yet
+def command(folder: Path, no_open: bool, lines: int, seed: int) -> int:
     """See it work: a simulated day of a PHP shop with known incidents.
 
     The day goes over HTTP through the real receiver, the event log, the landing and the questions, and the log of
-    the shop's load balancer before its move to Heroku is imported. What was found stands beside what was planted. The
-    exit code is 1 when something was not found.
+    the shop's load balancer before its move to Heroku is imported. What was found stands beside what was planted, and
+    at the end a report of the day is written, which a desktop opens. The exit code is 1 when something was not found.
     """
     from drainlake.listening import free_port  # noqa: PLC0415
     from drainlake.log import open_log  # noqa: PLC0415 - polars is slow to import
@@ -83,7 +83,11 @@ def command(folder: Path, no_open: bool, lines: int, seed: int) -> int:  # noqa:
     incidents = _investigate(settings, yesterday, day.truth, before.truth)
     for incident in incidents:
         click.echo(describe(incident))
+    page = _report(settings, yesterday)
     click.echo(_outlook(folder, incidents, told, time.monotonic() - started))
+    click.echo(f"\nThe report of the day is {page}")
+    if not no_open and sys.stdout.isatty() and settings_module.has_desktop():
+        click.launch(str(page))
     return 0 if all(incident.is_found for incident in incidents) else 1
 
 
@@ -177,6 +181,18 @@ def _investigate(settings: Settings, day: date, truth: Truth, before: BeforeTrut
 
     with open_lake(settings) as connection:
         return interruptible(connection, lambda: list(investigate(connection, day, truth, before)))
+
+
+def _report(settings: Settings, day: date) -> Path:
+    """Write the report of the simulated day as a page; gives its place."""
+    from drainlake.commands.report import write  # noqa: PLC0415
+    from drainlake.reporting import make_report  # noqa: PLC0415 - duckdb is slow to import
+    from queries.report.model import Window  # noqa: PLC0415
+
+    since = datetime.combine(day, datetime.min.time(), UTC)
+    page = settings.home / "report.html"
+    write(make_report(settings, Window(since, since + timedelta(days=1)), datetime.now(UTC)), "html", page)
+    return page
 
 
 def describe(incident: Incident) -> str:

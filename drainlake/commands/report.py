@@ -63,7 +63,7 @@ def command(
 
     report = make_report(settings, Window(first, end, app_name), now)
     if kind is not None or out is not None or not send:
-        _write(report, chosen, out)
+        write(report, chosen, out)
     if send:
         _send(settings, report)
     if report.is_wrong:
@@ -93,7 +93,8 @@ def _window(since: datetime | None, until: datetime | None, now: datetime) -> tu
     return first, end
 
 
-def _write(report: Report, kind: str, out: Path | None) -> None:
+def write(report: Report, kind: str, out: Path | None) -> None:
+    """Write a report in a format of :data:`FORMATS` to a file, whole or not at all, or to stdout."""
     # One module for each format, loaded when it is asked for: only the page needs its templates.
     text: str = importlib.import_module(f"queries.report.as_{kind}").render(report)
     if out is None:

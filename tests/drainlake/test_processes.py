@@ -307,6 +307,9 @@ def test_a_small_demo_finds_everything(cli: Cli) -> None:
     assert "✗" not in done.stdout
     assert "12 of 12 incidents found" in done.stdout
     assert not outside.exists()
+    page = re.search(r"The report of the day is (\S+)\n", done.stdout)
+    assert page
+    assert "things are wrong: requests timed out behind /reports/export" in Path(page[1]).read_text("utf-8")
     command = re.search(r"drainlake --home (\S+) query\n", done.stdout)
     assert command
     rows = json.loads(cli.good("--home", command[1], "query", "r14_memory", "--format", "json"))["rows"]
