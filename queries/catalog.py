@@ -34,6 +34,8 @@ _ENTRY: Final = re.compile(r"--   (\S[^:]*): (\S.*)")
 _MACRO: Final = re.compile(
     r"CREATE OR REPLACE MACRO (?P<name>[a-z][a-z0-9_]*)\((?P<parameters>[^)]*)\) AS TABLE\s.*;\s*", re.DOTALL
 )
+# A macro of `shared/` that gives rows of the table `minutes`.
+_MINUTES: Final = re.compile(r"\b(objective_minutes|minutes_of|minutes_between)\(")
 _PARAMETER: Final = re.compile(r"([a-z_]+) := (NULL|'[^']*'|\d+)")
 
 
@@ -72,6 +74,11 @@ class Question:
     example: str
     sql: str
     fix: str = ""  # what to do about the rows, whole; empty where that depends
+
+    @property
+    def reads_minutes(self) -> bool:
+        """Whether it is answered from the table `minutes`, which somebody must have brought up to date."""
+        return _MINUTES.search(self.sql) is not None
 
 
 @dataclass(frozen=True)

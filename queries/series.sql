@@ -23,7 +23,7 @@
 --   connections DOUBLE: Most connections to the app's Postgres at once; NULL but for 'app', and where not measured.
 --   lines BIGINT: Lines of the app in all tables; NULL but for 'app'.
 --   lines_lost BIGINT: Lines that Heroku reports as lost; NULL but for 'app'.
--- cost: One pass over the minutes of the days asked about, none over the lines themselves; `drainlake report` keeps the minutes up to date.
+-- cost: One pass over the minutes of the days asked about, which are brought up to date first; none over the lines themselves.
 -- example: SELECT begins_at, requests, p95_ms FROM series(since := now() - INTERVAL 30 DAY, step_minutes := 60) WHERE covered_share = 1
 CREATE OR REPLACE MACRO series(
   since := NULL,

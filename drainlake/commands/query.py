@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from drainlake.output import Output
+    from drainlake.settings import Settings
     from queries.catalog import Question
     from queries.trust import Trust
 
@@ -103,7 +104,10 @@ def _answer(ctx: click.Context, question: Question, given: dict[str, Any], outpu
     from queries.trust import trust, trust_line  # noqa: PLC0415
 
     bound = arguments(question, given) | load_tests.as_parameters(question, given)
-    with open_lake(load_settings(ctx)) as connection:
+    settings = load_settings(ctx)
+    if question.reads_minutes:
+        _keep_minutes(settings)
+    with open_lake(settings) as connection:
 
         def sought(more: dict[str, str]) -> list[tuple[str, str, str | None]]:
             asked = bound | more
@@ -124,6 +128,13 @@ def _answer(ctx: click.Context, question: Question, given: dict[str, Any], outpu
         click.echo(("" if count else "No rows. ") + trust_line(seen), err=True)
     if count and question.fix:
         click.echo(f"\n{question.fix}", err=True, nl=False)
+
+
+def _keep_minutes(settings: Settings) -> None:
+    from drainlake.minutes import keep_minutes  # noqa: PLC0415 - polars is slow to import
+
+    if (left_old := keep_minutes(settings, datetime.now(UTC))) is not None:
+        click.echo(f"Note: {left_old}", err=True)
 
 
 def arguments(question: Question, given: dict[str, Any]) -> dict[str, Any]:

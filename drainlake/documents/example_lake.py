@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import calendar
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from drainlake import settings as settings_module
 from drainlake.log import open_local_log
+from drainlake.minutes import keep_minutes
 from drainlake.places import lake_at
 from ingest.batch import store
 from ingest.deliveries import Delivery
@@ -28,9 +28,10 @@ SEED: Final = 1
 
 
 def make(home: Path) -> Settings:
-    """Take in and land both days; gives the settings of a home that holds them."""
+    """Take in and land both days, and make their minutes; gives the settings of a home that holds them."""
     settings = settings_module.parse({"DRAINLAKE_HOME": str(home)})
-    received_at_us = calendar.timegm((DAY + timedelta(days=1)).timetuple()) * 1_000_000
+    next_day = datetime.combine(DAY + timedelta(days=1), datetime.min.time(), UTC)
+    received_at_us = int(next_day.timestamp()) * 1_000_000
     with open_local_log(settings, make=True) as log:
         for sent in ShopDay(SEED, DAY, LINES).deliveries():
             store(log, [Delivery(APP, sent.body, received_at_us, frame_id=sent.frame_id)])
@@ -40,6 +41,7 @@ def make(home: Path) -> Settings:
         source = LogFile(balanced, APP, "elb")
         source.append_to(log, source.content(_silent), received_at_us, _silent)
         land_once(log, lake_at(settings.lake), file_rows=settings.file_rows)
+    keep_minutes(settings, next_day)
     return settings
 
 

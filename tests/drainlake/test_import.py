@@ -214,3 +214,10 @@ def test_the_home_below_a_folder_is_no_log(cli: Cli) -> None:
     (cli.folder / "x.log").write_text(lines(CLASSIC, 2))
     cli.good("import", "elb", ".", "--app", "shop")
     assert cli.good("import", "elb", ".", "--app", "shop") == "x.log: 2 lines read, 0 new, 2 held already.\n"
+
+
+def test_a_question_on_minutes_brings_them_up_to_date(cli: Cli) -> None:
+    """Whoever asks first sees what has landed, also where no report has ever run."""
+    cli.good("import", "heroku", str(Path(__file__).parent / "data" / "saved.log"), "--app", "shop")
+    answer = json.loads(cli.good("query", "series", "--param", "step_minutes=1440", "--format", "json"))
+    assert sum(row["requests"] for row in answer["rows"]) == 1
