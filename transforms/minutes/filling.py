@@ -107,9 +107,7 @@ def complete(rows: pl.DataFrame, filled: Filled) -> pl.DataFrame:
     second = pl.from_epoch(pl.col("minute") * 60, time_unit="s")
     more = rows.select(timestamp=second.dt.cast_time_unit("us").dt.replace_time_zone("UTC"))
     rows = rows.with_columns(*more, is_covered=told["is_covered"].fill_null(value=False))
-    return pl.DataFrame(
-        [rows.drop_in_place(name).gather(order).cast(dtype) for name, dtype in counting.SCHEMA.items()]
-    )
+    return pl.DataFrame([rows.drop_in_place(name).gather(order).cast(dtype) for name, dtype in counting.SCHEMA.items()])
 
 
 _NO_FLAGS: Final = pl.DataFrame(schema={"app": pl.String, "minute": pl.Int64, "is_covered": pl.Boolean})
