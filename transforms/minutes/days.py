@@ -14,6 +14,7 @@ from transforms.minutes.contents import fingerprint, name_of
 from transforms.minutes.coverage import ARRIVAL_MINUTES, DAY
 from transforms.minutes.filling import LINES, complete, fill, is_quiet
 from transforms.minutes.making import make
+from transforms.parquet import ROW_GROUP_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,8 +90,10 @@ class Day:
         """
         pieces = [_packed(made) for made in make(self._lake, self.changed, self._contents)]
         if self.record is not None:
-            old = _numbered(self._lake.read(self._file)).filter(~(pl.col("minute") // 60).is_in(self.changed))
-            pieces.append(_packed(old.filter(~is_quiet().fill_null(value=False)).select(counting.empty().columns)))
+            holds = ~(pl.col("minute") // 60).is_in(self.changed) & ~is_quiet().fill_null(value=False)
+            # Slices are views: filtered as a whole the day would be in memory twice.
+            old = self._lake.read(self._file).iter_slices(ROW_GROUP_ROWS)
+            pieces += [_packed(_numbered(some).filter(holds).select(counting.empty().columns)) for some in old]
         return pieces
 
     def write(self, beside: list[Day], last_lines: Mapping[str, int], fault: Fault) -> None:
