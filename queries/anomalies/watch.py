@@ -75,7 +75,7 @@ class Watch:
         )  # fmt: skip
         tested = Window(window.until - timedelta(days=BACKTEST_DAYS), window.until, window.app_name)
         answer = Answer("series", _COLUMNS, rows, len(rows), f"FROM {call('series', tested)}")
-        sentence = f"{seen.tested.sentence} The budget is {self.budget_per_week:g} false alarms a week over everything."
+        sentence = f"{seen.tested.sentence} The budget is {_alarms(self.budget_per_week)} a week over everything."
         return Section("alarms", "Alarms", sentence, (), (answer,) if rows else ())
 
     def _look(self, connection: duckdb.DuckDBPyConnection, window: Window) -> _Seen:
@@ -88,6 +88,10 @@ class Watch:
             tested = backtest(series_set, self.budget_per_week, BACKTEST_DAYS, changes)
             self._seen[key] = _Seen(series_set, tested)
         return self._seen[key]
+
+
+def _alarms(count: float) -> str:
+    return f"{count:g} false alarm{'' if count == 1 else 's'}"
 
 
 def _ends(seen: _Seen, incident: Incident) -> datetime:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from queries.report.formatting import duration, share
 from queries.report.model import Severity
-from queries.report.words import counted, duration, named, number_word, percent
+from queries.report.words import counted, named, number_word
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +51,7 @@ def verdict(findings: Sequence[Finding], seen: Trust, traffic: Record) -> str:
     if wrong:
         several = len({finding.app for finding in wrong}) > 1
         titles = list(dict.fromkeys(_title(finding, several=several) for finding in wrong))
-        more = f" and {len(titles) - TOLD_MAX:,} more" if len(titles) > TOLD_MAX else ""
+        more = f"; and {len(titles) - TOLD_MAX:,} more" if len(titles) > TOLD_MAX else ""
         verb = "thing is" if len(wrong) == 1 else "things are"
         return f"{number_word(len(wrong))} {verb} wrong: {'; '.join(titles[:TOLD_MAX])}{more}."
     if not seen["received"] and not traffic.get("requests"):
@@ -73,9 +74,9 @@ def _figures(seen: Trust, traffic: Record) -> list[str]:
     requests = traffic.get("requests") or 0
     figures = [counted(requests, "request")]
     if requests:
-        figures.append(f"{percent((traffic['failed'] or 0) / requests)} failed")
+        figures.append(f"{share((traffic['failed'] or 0) / requests)} failed")
     if traffic.get("p95_ms") is not None:
         figures.append(f"p95 {duration(traffic['p95_ms'])}")
     if seen["share_seen"] is not None:
-        figures.append(f"{percent(seen['share_seen'])} of the lines seen")
+        figures.append(f"{share(seen['share_seen'])} of the lines seen")
     return figures

@@ -26,7 +26,7 @@ class Making(ModuleType):
         self.report = report
         self.asked: list[tuple[Window, datetime]] = []
 
-    def make(self, connection: Any, window: Window, made_at: datetime) -> Report:
+    def make(self, connection: Any, window: Window, made_at: datetime, *more: Any, **known: Any) -> Report:
         """The report, made with a connection on which questions can be asked."""
         assert connection.execute("SELECT count(*) FROM router").fetchall() == [(0,)]
         self.asked.append((window, made_at))

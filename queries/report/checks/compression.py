@@ -8,9 +8,10 @@ from queries.catalog import question
 from queries.report import series
 from queries.report.apps import has_balancer
 from queries.report.finding import made, narrowed, with_also
+from queries.report.formatting import number, size
 from queries.report.model import Severity
 from queries.report.quoting import sql_text
-from queries.report.words import counted, number, size
+from queries.report.words import counted, times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +69,7 @@ def _severity(asked: Asked, row: Record) -> Severity:
 
 def _sentence(row: Record) -> str:
     files = counted(row["paths"], "file or page", "files and pages")
-    said = f"{files} went out uncompressed {counted(row['responses'], 'time')}, {size(row['bytes_sent'])} in all"
+    said = f"{files} went out uncompressed {times(row['responses'])}, {size(row['bytes_sent'])} in all"
     low, high = row["month_low_bytes"], row["month_high_bytes"]
     if low is not None:
         return f"{said}; gzip would save {size(low)} to {size(high)} a month."

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from queries.report.apps import has_balancer
 from queries.report.finding import made, narrowed
+from queries.report.formatting import duration, share
 from queries.report.model import Severity
-from queries.report.words import counted, duration, named, percent
+from queries.report.words import counted, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +76,7 @@ def _sentence(row: Record) -> str:
     if row["worse"] == "errors":
         return (
             f"Since the move more requests fail ({counted(row['routes'], 'measure')}); most, {named(row['route'])}: the"
-            f" share rose from {percent(row['value_before'] or 0.0)} to {percent(row['value_after'] or 0.0)}."
+            f" share rose from {share(row['value_before'] or 0.0)} to {share(row['value_after'] or 0.0)}."
         )
     if row["worse"] == "gone":
         return (

@@ -110,7 +110,7 @@ def test_each_command_is_one_line_of_the_question_it_names(report: Report) -> No
     for finding in report.findings:
         words = shlex.split(finding.command)
         assert words[:2] == ["drainlake", "query"]
-        assert words[3:] == ["--since", SINCE.isoformat(), "--until", WINDOW.until.isoformat(), "--app", "shop"]
+        assert words[3:] == ["--since", f"{SINCE:%FT%RZ}", "--until", f"{WINDOW.until:%FT%RZ}", "--app", "shop"]
 
 
 def test_the_standing_sections_answer(report: Report) -> None:
