@@ -66,6 +66,8 @@ def _alarm(
     if np.isnan(expected):
         expected = _before(analysis, first)
     shape = _shape(series, steps, deviation[first : last + 1], series.values[known], check)
+    if shape is Shape.SILENCE:
+        first = _silent_from(series.values, first, after)
     return Alarm(series, shape, first, last, episode.rings, worst, value, expected, surprise)
 
 
@@ -76,6 +78,12 @@ def _first(deviation: np.ndarray, rings: int, check: Check) -> int:
         return begin
     back = np.cumsum(deviation[begin : rings + 1][::-1]) / np.sqrt(np.arange(1, rings - begin + 2))
     return rings - int(back.argmax())
+
+
+def _silent_from(values: np.ndarray, first: int, after: int) -> int:
+    """The step after the last line: a check that adds up evidence rings on a stretch that began before it."""
+    heard = np.flatnonzero(values[after:first] != 0)  # what is unknown is not known to be silent
+    return after + int(heard[-1]) + 1 if len(heard) else after
 
 
 def _last(deviation: np.ndarray, first: int, episode: Episode, check: Check) -> int:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 TOLD_MAX: Final = 3
 _CUT: Final = 100
+ALARMS: Final = "anomaly_"
 
 # What a finding is called in the headline, by its kind; others are told by the beginning of their sentence.
 TITLES: Final = {
@@ -55,19 +56,30 @@ def verdict(findings: Sequence[Finding], seen: Trust, traffic: Record) -> str:
         verb = "thing is" if len(wrong) == 1 else "things are"
         return f"{number_word(len(wrong))} {verb} wrong: {'; '.join(titles[:TOLD_MAX])}{more}."
     if not seen["received"] and not traffic.get("requests"):
+        balanced = traffic.get("balanced") or 0
+        if balanced:
+            return f"Nothing was checked: all there is are {counted(balanced, 'request')} in a load balancer's log."
         return "No lines came in this window."
     return f"Nothing is wrong: {', '.join(_figures(seen, traffic))}."
 
 
 def _title(finding: Finding, *, several: bool) -> str:
     """What the finding is called; with its app where there are several."""
-    title = TITLES.get(finding.kind)
+    title = TITLES.get(finding.kind) or _alarm_title(finding)
     if title is None or ("{subject}" in title and not finding.subject):
         text = finding.sentence.removesuffix(".")
         title = text if len(text) <= _CUT else f"{text[: _CUT - 1]}…"
     else:
         title = title.replace("{subject}", named(finding.subject))
     return f"{title} ({named(finding.app)})" if several else title
+
+
+def _alarm_title(finding: Finding) -> str | None:
+    """What an alarm claims, which is the first part of its sentence, as it stands within one."""
+    if not finding.kind.startswith(ALARMS):
+        return None
+    claim = finding.sentence.removesuffix(".").partition("; ")[0]
+    return f"{claim[:1].lower()}{claim[1:]}" if len(claim) <= _CUT else None
 
 
 def _figures(seen: Trust, traffic: Record) -> list[str]:

@@ -113,6 +113,14 @@ def test_a_window_of_the_past_ends_where_it_is_told(making: Making) -> None:
     assert making.asked[0][0].since == datetime(2026, 11, 25, tzinfo=UTC)
 
 
+def test_a_span_that_is_given_is_as_long_as_it_says(making: Making) -> None:
+    """A day of some milliseconds more has other steps in its charts, and a date at each time."""
+    cli.run(["report", "--since", "24h"])
+    [(window, made_at)] = making.asked
+    assert (window.until - window.since, window.until) == (timedelta(days=1), made_at)
+    assert made_at.microsecond == 0
+
+
 def test_the_exit_codes_stand_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     """Who writes the cron job reads it there."""
     assert cli.run(["report", "--help"]) == 0

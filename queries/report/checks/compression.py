@@ -54,10 +54,18 @@ def check(asked: Asked) -> Iterator[Finding]:
             sentence=_sentence(row),
             sql=narrowed(totals, row, "app"),
             times=(row["first_at"], row["last_at"]),
-            advice=question("uncompressed_assets").fix,
+            advice=_advice(question("uncompressed_assets").fix),
             chart=series.sent(asked, row["app"]),
         )
         yield with_also(finding, *_lost(asked, row["app"]))
+
+
+def _advice(fix: str) -> str:
+    """The fix with each paragraph in one line; what follows a paragraph that ends in a colon is copied by line."""
+    blocks = fix.removeprefix("Fix: ").strip().split("\n\n")
+    is_copied = [False, *(block.endswith(":") for block in blocks)]
+    lines = (block if copied else " ".join(block.split("\n")) for block, copied in zip(blocks, is_copied, strict=False))
+    return "\n".join(lines)
 
 
 def _severity(asked: Asked, row: Record) -> Severity:

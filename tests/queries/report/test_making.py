@@ -95,6 +95,15 @@ def test_a_window_without_lines_says_so(connection: duckdb.DuckDBPyConnection) -
     assert not any(section.charts for section in silent.sections)
 
 
+def test_a_load_balancers_log_alone_is_not_nothing(tmp_path: Any) -> None:
+    """Requests are there, and none of Heroku: neither "no lines" nor "nothing is wrong" would be true."""
+    requests = [row | {"source": "elb", "dyno": None} for row in calm.tables()["router"][:40]]
+    write_lake(tmp_path / "lake", {"router": requests})
+    with database.connect(str(tmp_path / "lake"), tmp_path / "lake.duckdb") as opened:
+        report = make(opened, WINDOW, WINDOW.until)
+    assert report.verdict == "Nothing was checked: all there is are 40 requests in a load balancer's log."
+
+
 def test_more_findings_and_sections_are_taken_in(connection: duckdb.DuckDBPyConnection) -> None:
     """They are asked with the connection and the window; one that fails costs a note."""
 
