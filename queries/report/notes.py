@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from queries.report.apps import has_balancer
-from queries.report.quoting import between
+from queries.report.apps import apps, has_balancer
+from queries.report.quoting import between, sql_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,8 +24,14 @@ _HELD: Final = """SELECT
   (SELECT count(*) FROM {router} WHERE source = 'heroku') AS requests"""
 
 
+_LAKE_KNOWS: Final = "SELECT EXISTS(FROM coverage(app_name := {app})) OR EXISTS(FROM router WHERE app = {app}) AS known"
+
+
 def notes(asked: Asked) -> Iterator[str]:
     """One sentence for each thing that was not checked."""
+    name = asked.window.app_name
+    if name is not None and not apps(asked) and not asked.records(_LAKE_KNOWS.format(app=sql_text(name)))[0]["known"]:
+        yield f"The lake holds nothing of an app named {name}: is that how its name is written?"
     tables = ("samples", "php", "access", "router")
     [held] = asked.records(_HELD.format(**{name: between(name, asked.window) for name in tables}))
     if not held["requests"]:
