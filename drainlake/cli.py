@@ -11,6 +11,7 @@ import importlib
 import io
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
@@ -103,8 +104,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; nothing expected leaves as a traceback."""
     try:
         code = root.main(args=arguments, prog_name="drainlake", standalone_mode=False)
-        if sys.stdout is not None:  # closed by the caller (`>&-`)
-            sys.stdout.flush()
+        sys.stdout.flush()
     except Failure as failure:
         return _refuse(failure.sentence, failure.remedy, failure.exit_code)
     except click.UsageError as error:
@@ -144,6 +144,9 @@ def _leave_pipe() -> int:
 
 def main() -> NoReturn:
     """The installed command ``drainlake``."""
+    # Python has None for a stream that the caller closed (`>&-`): what nobody reads is written to nowhere.
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open until the process ends
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a tick must not fail where the locale is ASCII

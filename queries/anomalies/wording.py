@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from queries.anomalies.model import Scale, Shape
+from queries.report.words import listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -147,7 +148,7 @@ def _also(incident: Incident) -> str:
             continue
         sides.setdefault(_verb(alarm.shape), []).append(name)
     phrases = [f"{_listed(names)} {verb}" for verb, names in sides.items()]
-    return f"{_and(phrases)} with it" if phrases else ""
+    return f"{listed(phrases)} with it" if phrases else ""
 
 
 def _verb(shape: Shape) -> str:
@@ -167,14 +168,7 @@ def _short(series: Series) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    kept = list(names[:NAMED_MAX])
-    if len(names) > NAMED_MAX:
-        kept.append(f"{len(names) - NAMED_MAX} more")
-    return _and(kept)
-
-
-def _and(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    return listed(names[:NAMED_MAX], len(names[NAMED_MAX:]))
 
 
 def _nearest(series_set: SeriesSet, incident: Incident) -> Change:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -10,7 +9,8 @@ from queries.budgets import charts
 from queries.budgets.burn_rates import BUDGET_MINUTES, Urgency
 from queries.budgets.sections import section
 from queries.budgets.standing import Standing, Verdict, standings
-from queries.report.model import Finding, Severity
+from queries.report.model import Finding, Severity, Window
+from queries.report.quoting import command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from queries.budgets.burn_rates import Row
     from queries.budgets.objectives import Objective
-    from queries.report.model import Window
 
 __all__ = ["findings", "section"]
 
@@ -79,21 +78,19 @@ def _bad(standing: Standing) -> str:
 
 
 def _advice(standing: Standing, minutes: int) -> str:
-    before = _window(standing, 2 * minutes)
-    lines = [f"If a release came before it, roll it back: `drainlake query deploy_impact {before}` tells."]
+    before = _asking("deploy_impact", standing, 2 * minutes)
+    lines = [f"If a release came before it, roll it back: `{before}` tells."]
     if standing.objective.latency_ms is None:
-        lines.append(f"Which routes and codes fail: `drainlake query error_codes {_window(standing, minutes)}`.")
+        lines.append(f"Which routes and codes fail: `{_asking('error_codes', standing, minutes)}`.")
     else:
-        lines.append(f"Who holds the workers: `drainlake query php_capacity {_window(standing, minutes)}`.")
+        lines.append(f"Who holds the workers: `{_asking('php_capacity', standing, minutes)}`.")
     return "\n".join(lines)
 
 
 def _command(standing: Standing, minutes: int) -> str:
-    question = "routes" if standing.objective.latency_ms is None else "latency"
-    return f"drainlake query {question} {_window(standing, minutes)}"
+    return _asking("routes" if standing.objective.latency_ms is None else "latency", standing, minutes)
 
 
-def _window(standing: Standing, minutes: int) -> str:
-    since = standing.until - timedelta(minutes=minutes)
-    bounds = f"--since {since:%Y-%m-%dT%H:%M}Z --until {standing.until:%Y-%m-%dT%H:%M}Z"
-    return f"{bounds} --app {shlex.quote(standing.app)}"
+def _asking(question: str, standing: Standing, minutes: int) -> str:
+    window = Window(standing.until - timedelta(minutes=minutes), standing.until)
+    return command(question, window, standing.app)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from queries.budgets.burn_rates import Count
 from queries.literals import literal
+from queries.report.quoting import sql_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,9 +46,9 @@ class Asked:
         """The call as a statement that can be pasted: values are literals."""
         given = {"until": literal(self.until.isoformat())}
         if self.app is not None:
-            given["app_name"] = literal(self.app)
+            given["app_name"] = sql_text(self.app)
         if self.route is not None:
-            given["route_name"] = literal(self.route)
+            given["route_name"] = sql_text(self.route)
         if self.latency_ms is not None:
             given["latency_ms"] = str(self.latency_ms)
         given |= {name: str(value) for name, value in more.items()}

@@ -62,6 +62,15 @@ def test_help_imports_nothing_heavy(cli: Cli) -> None:
     assert loaded - set(sys.stdlib_module_names) == LIGHT
 
 
+def test_a_closed_stdout_ends_in_no_traceback(cli: Cli) -> None:
+    """A cron job closes it (`>&-`); the exit code is what it reads."""
+    line = [sys.executable, "-c", "from drainlake.cli import main; main()", "query", "routes"]
+    done = subprocess.run(
+        ["sh", "-c", '"$@" >&-', "sh", *line], check=False, capture_output=True, text=True, env=cli.env()
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+
+
 def test_help_lists_every_command(cli: Cli) -> None:
     """The root's help and the modules agree on names and short helps."""
     text = cli.good("--help")
