@@ -2,8 +2,9 @@
 
 Of a step of which not all minutes are covered counts, bytes and the peak are NaN, since a part of a step is less than
 a step, and a count that was scaled up is no count any more: its tail would be wrong. Shares and percentiles of the
-requests that were seen stay what they are, and so does what was measured. ``lines`` is 0 where the log went silent,
-because that is how silence is seen; it is NaN where lines are known to be missing, or may still come.
+requests that were seen stay what they are, also where lines were lost: an outage that floods the log is seen by them.
+So does what was measured. ``lines`` is 0 where the log went silent, because that is how silence is seen; it is NaN
+where lines are known to be missing, or may still come.
 
 Rows of routes are many: they come out of DuckDB as steps in Arrow, and no Python object is made of a row.
 """
@@ -85,7 +86,7 @@ class _Apps:
         self._row = _places(table["app"], self.names)
         covered, minutes = self._grid("covered"), self._grid("minutes")
         self.is_whole = covered == STEP_MINUTES
-        self.is_seen = covered > 0
+        self.is_seen = covered + self._grid("unsure") > 0
         self.steps_with_rows = (minutes > 0).sum(axis=1)
         # An uncovered minute with lines has lost some, or is still filling.
         self._lines_are_whole = (minutes == STEP_MINUTES) & (self._grid("unsure") == 0)

@@ -25,14 +25,15 @@ CREATE OR REPLACE MACRO is_countable(limit_ms) AS
 CREATE OR REPLACE MACRO counted_beyond(buckets, counts, edge) AS
   coalesce(list_sum(counts[len(list_filter(buckets, lambda bucket: bucket <= edge)) + 1:]), 0)::BIGINT;
 
--- The covered minutes of apps in [since, until), which objectives are counted on; of one route where one is named. What
--- a minute that is not covered shows is a part of what happened, nobody knows which: it counts neither way.
+-- The minutes of apps in [since, until) of which the log was there, which objectives are counted on; of one route where
+-- one is named. A minute with lines is counted though it is not covered: its log lost lines, which is what an outage does
+-- that floods it, and the share of the requests that were seen is still that of all. Without a line it counts neither way.
 CREATE OR REPLACE MACRO objective_minutes(since, until, app_name, route_name, latency_ms) AS TABLE
   WITH asked AS MATERIALIZED (
     SELECT
       app,
       epoch_us(timestamp) // 60000000 AS minute,
-      per = 'app' AND is_covered AS is_coverage,
+      per = 'app' AND (is_covered OR lines > 0) AS is_coverage,
       per = 'route' OR route_name IS NULL AS is_counted,
       requests,
       failed,

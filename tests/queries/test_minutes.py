@@ -14,9 +14,13 @@ from ingest.schema import LATENCY_BASE, STEP_MINUTES, STEP_REQUESTS_MIN
 from queries import database
 from queries.anomalies.model import Scale
 from queries.anomalies.reading import read
+from queries.budgets import reading as budgets
+from tests.transforms.minute_rows import NOON, add, keep, request
+from transforms.locallake import LocalLake
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from queries.anomalies.model import Series, SeriesSet
 
@@ -170,3 +174,23 @@ def test_only_whole_steps_are_read(shop: Any, since: datetime, until: datetime, 
 def test_an_empty_lake_has_no_series(shop: Any) -> None:
     """Nor has an app that is not there."""
     assert read(shop, DAY, END, app_name="other").series == ()
+
+
+def test_an_outage_that_floods_the_log_is_seen(tmp_path: Path) -> None:
+    """Where lines were lost counts are not known; the failed share and the latency of what was seen are."""
+    lake = LocalLake(tmp_path / "lake")
+    lake.prepare()
+    add(lake, "router", (request(2 * i, status=503 if 7200 <= 2 * i < 10800 else 200) for i in range(7200)))
+    lost = {"app": "shop", "event": "error", "code": "L10", "lines_dropped": 500}
+    add(lake, "platform", ({**lost, "timestamp": NOON + timedelta(seconds=i)} for i in range(7200, 10800, 20)))
+    keep(lake, NOON + timedelta(hours=5))
+    with database.connect(str(lake.path), tmp_path / "lake.duckdb") as connection:
+        found = read(connection, NOON, NOON + timedelta(hours=4))
+        counts = budgets.windows(connection, budgets.Asked(NOON + timedelta(hours=3), "shop"))["shop"]
+    flood = slice(2 * 12, 3 * 12)
+    failed = of(found, "app", "failed")
+    assert failed.of is not None
+    assert np.isnan(of(found, "app", "requests").values[flood]).all()
+    assert (failed.values[flood] == failed.of[flood]).all()
+    assert (of(found, "app", "p95_ms").values[flood] > 0).all()
+    assert counts[60] == budgets.Count(1800, 1800, 60)
