@@ -13,7 +13,7 @@ from queries.budgets import charts, reading
 from queries.budgets.burn_rates import BUDGET_MINUTES
 from queries.budgets.objectives import Objective
 from queries.budgets.reading import Asked
-from queries.budgets.standing import Verdict, is_too_small, standings
+from queries.budgets.standing import Verdict, is_too_small
 from queries.report.model import Answer, Section
 
 if TYPE_CHECKING:
@@ -41,15 +41,9 @@ _COLUMNS: Final = (
 )  # fmt: skip
 
 
-def section(connection: duckdb.DuckDBPyConnection, objectives: Sequence[Objective], window: Window) -> Section:
-    """How each objective stands at the end of the window; without objectives, what the 30 days would have met."""
-    if objectives:
-        return _standings(standings(connection, objectives, window.until, window.app_name), window)
-    return _proposal(connection, window)
-
-
-def _standings(found: list[Standing], window: Window) -> Section:
-    found.sort(key=lambda standing: _ORDER.index(standing.verdict))
+def standings(standing: Sequence[Standing], window: Window) -> Section:
+    """How each objective stands, the worst first."""
+    found = sorted(standing, key=lambda item: _ORDER.index(item.verdict))
     rows = tuple(
         (
             item.app, str(item.objective), item.requests, item.bad, item.share, item.budget_left, item.verdict.value,
@@ -82,7 +76,8 @@ def _charts(found: Sequence[Standing]) -> Iterator[Chart]:
         yield charts.lefts(app, list(of_app))
 
 
-def _proposal(connection: duckdb.DuckDBPyConnection, window: Window) -> Section:
+def proposal(connection: duckdb.DuckDBPyConnection, window: Window) -> Section:
+    """Without objectives: what the 30 days would have met."""
     asked = Asked(window.until, window.app_name)
     available = {app: counts[BUDGET_MINUTES] for app, counts in reading.windows(connection, asked).items()}
     within = {ms: _months(connection, Asked(window.until, window.app_name, None, ms)) for ms in LIMITS_MS}
