@@ -79,6 +79,12 @@ class Asked:
         self._tables.setdefault(text, None)
         return text
 
+    def shared(self, sql: str) -> str:
+        """A statement as a source of others, which is computed once however often they read it."""
+        text = f"({sql})"
+        self._tables.setdefault(text, None)
+        return text
+
     def rows(self, sql: str) -> Rows:
         """The answer to a statement; raises duckdb.Error when it fails, each time it is asked."""
         if sql not in self._known:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from drainlake.documents import example_lake
+from drainlake.minutes import keep_minutes
 from queries import database
 from queries.report.asked import SHOWN_MAX
 from queries.report.making import make
@@ -51,6 +52,7 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.Duck
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(example_lake, "LINES", 20_000)
         settings = example_lake.make(home)
+    assert keep_minutes(settings, WINDOW.until) is None
     with database.connect(str(settings.lake), home / "lake.duckdb") as opened:
         yield opened
 
