@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from queries.report.quoting import between, sql_time
+from queries.report.sums import REQUESTS, TRAFFIC, of_window
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +39,14 @@ def apps(asked: Asked) -> tuple[str, ...]:
 
 def traffic(asked: Asked) -> Record:
     """Requests at Heroku's router, those that failed but for what clients broke off, and the p95 of their time."""
+    if asked.is_long:
+        return asked.records(of_window(TRAFFIC, asked.window))[0]
     return asked.records(_TRAFFIC.format(rows=between("router", asked.window)))[0]
+
+
+def requests_by_route(asked: Asked) -> str:
+    """A source of how many requests (`requests`) each `app` and `route` had, of all of a long window, too."""
+    return asked.shared(of_window(REQUESTS, asked.window)) if asked.is_long else asked.call("routes")
 
 
 def has_balancer(asked: Asked) -> bool:

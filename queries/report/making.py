@@ -6,6 +6,7 @@ What fails costs its own part and no more: a note says what failed and why. An i
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import duckdb
@@ -16,7 +17,7 @@ from queries.report.causes import grouped
 from queries.report.changes import changes
 from queries.report.checks import CHECKS
 from queries.report.model import Muted, Report
-from queries.report.notes import notes
+from queries.report.notes import narrowed_to, notes
 from queries.report.sections import SECTIONS
 from queries.report.verdict import verdict
 from queries.trust import Trust, trust
@@ -128,11 +129,23 @@ def _findings(asked: Asked, trying: _Trying, more: Sequence[More]) -> list[Findi
 def _sections(asked: Asked, trying: _Trying, more: Sequence[MoreSections]) -> tuple[Section, ...]:
     made: list[Section | None] = []
     for name, section in SECTIONS.items():
-        made.append(trying.value(f"The section on {name}", lambda section=section: section(asked), None))  # type: ignore[misc]
+        part = partial(_looked_at, asked, section)
+        made.append(trying.value(f"The section on {name}", part, None))
     for ask in more:
         name = f"The section on {_name(ask)}"
         made.append(trying.value(name, lambda ask=ask: ask(asked.connection, asked.window), None))  # type: ignore[misc]
     return tuple(section for section in made if section is not None)
+
+
+def _looked_at(asked: Asked, ask: Callable[[Asked], Section]) -> Section:
+    """A section, which says of what part of a long window its answers are."""
+    section = ask(asked)
+    names: dict[str, list[str]] = {}
+    for answer in section.answers:
+        if answer.question in asked.narrowed:
+            names.setdefault(narrowed_to(asked, answer.question), []).append(answer.question)
+    said = "".join(f" Only {when}: {', '.join(questions)}." for when, questions in names.items())
+    return replace(section, sentence=section.sentence + said)
 
 
 def _name(ask: object) -> str:

@@ -134,7 +134,7 @@ def change_name(row: Record) -> str:
 
 
 def _steps(asked: Asked, app: str) -> list[Record]:
-    """The steps of the app's one-minute series. Of a step that no log covers nothing is known, not that it was quiet."""
+    """The steps of the app's one-minute series. A step that no log covers is a gap, no quiet time."""
     source = asked.call("series", step_minutes=min(step_minutes(asked.window), 86_400))
     return [row for row in _of(asked, app, source) if row["covered_share"] or row["requests"]]
 
