@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from queries.report.apps import has_balancer
+from queries.report.apps import has_balancer, look_back_days
 from queries.report.parts import PART_OF, Part
 from queries.report.quoting import between
 from queries.report.sums import of_window
@@ -14,7 +14,7 @@ from queries.report.words import counted, during, listed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from queries.report.asked import Asked
+    from queries.report.asked import Asked, Record
 
 # A dyno's life needs so long before a cold cache or a change shows in it.
 SHORT: Final = timedelta(hours=6)
@@ -37,12 +37,7 @@ def notes(asked: Asked) -> Iterator[str]:
     [held] = asked.records(of_window(_HELD, asked.window, **sources))
     if not held["requests"]:
         yield "No line of Heroku's router came in this window: nothing about requests was checked."
-    if held["in_minutes"] < IN_MINUTES * held["requests"]:
-        yield (
-            f"The one-minute series hold {held['in_minutes']:,} of the {counted(held['requests'], 'request')}: charts"
-            " have gaps, and alarms and budgets know no more."
-        )
-    yield from _narrowed(asked)
+    yield from _left_out(asked, held)
     if not held["dyno_samples"]:
         yield (
             "The dynos' memory was not measured: leaks were not looked for, only R14 lines. To measure it:"
@@ -63,12 +58,27 @@ def narrowed_to(asked: Asked, question: str) -> str:
     return listed([during(one.since, one.until, asked.window) for one in asked.narrowed[question]])
 
 
+def _left_out(asked: Asked, held: Record) -> Iterator[str]:
+    """What is told of a part only, because there is too much of it, or because nobody made the minutes."""
+    if held["in_minutes"] < IN_MINUTES * held["requests"]:
+        yield (
+            f"The one-minute series hold {held['in_minutes']:,} of the {counted(held['requests'], 'request')}: charts"
+            " have gaps, and alarms and budgets know no more."
+        )
+    yield from _narrowed(asked)
+    if (days := look_back_days(asked)) < 30:
+        yield (
+            "There are too many requests before this window to read all their paths: files that went out smaller, when"
+            f" they were compressed, were looked for {counted(days, 'day')} back only."
+        )
+
+
 def _narrowed(asked: Asked) -> Iterator[str]:
     """What was asked of a part of the window, which part, and why that one."""
     for part in Part:
         names = sorted(name for name in asked.narrowed if PART_OF[name] is part)
         if names:
             yield (
-                f"There are too many requests to ask everything of all of them: {listed(names)} looked at"
-                f" {part.value}, {narrowed_to(asked, names[0])}."
+                f"There are too many requests to ask everything of all of them: {listed(names)}"
+                f" looked at {part.value} only, {narrowed_to(asked, names[0])}."
             )
