@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -72,6 +73,23 @@ class Clock:
         return timed
 
 
+class OneByOne:
+    """Stands for a thread: what is given to it is done at once, so that its time is its own."""
+
+    def __init__(self, threads: int) -> None: ...
+
+    def __enter__(self) -> OneByOne:
+        return self
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def submit(self, function: Callable[..., object], *given: object) -> Future[object]:
+        """Do it."""
+        future: Future[object] = Future()
+        future.set_result(function(*given))
+        return future
+
+
 def scan(kept: Settings, window: Window) -> None:
     """The baseline: the columns that most questions read, once."""
     with Clock().part("scan of the router's columns"), open_lake(kept) as connection:
@@ -120,6 +138,7 @@ def parts(kept: Settings, window: Window) -> None:
     }
     with (
         mock.patch.multiple(making, **timed),
+        mock.patch.object(making, "ThreadPoolExecutor", OneByOne),
         mock.patch.object(Watch, "_look", clock.wrap("  detector", Watch._look)),
     ):
         made = reporting.make_report(kept, window, window.until + timedelta(minutes=5))
