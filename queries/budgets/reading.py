@@ -83,6 +83,30 @@ def windows(
     return found
 
 
+def months(
+    connection: duckdb.DuckDBPyConnection, until: datetime, app_name: str | None, limits_ms: Sequence[int]
+) -> Mapping[str, tuple[Count, Mapping[int, Count]]]:
+    """By app, what 30 days count for availability and for each limit, read once: as `burn_rates` has it for each."""
+    found = {}
+    slow = ", ".join(_SLOW.format(limit_ms=int(limit_ms)) for limit_ms in limits_ms)
+    for app, covered, requests, failed, timed, *beyond in connection.execute(
+        _MONTHS.format(slow=slow), {"until": until, "app": app_name}
+    ).fetchall():
+        within = {ms: Count(timed, many, covered) for ms, many in zip(limits_ms, beyond, strict=True)}
+        found[app] = (Count(requests, failed, covered), within)
+    return found
+
+
+_SLOW: Final = "sum(counted_beyond(latency_buckets, latency_counts, latency_edge({limit_ms})))::BIGINT"
+_MONTHS: Final = """
+SELECT app, count(*) AS covered, sum(requests)::BIGINT AS requests, sum(failed)::BIGINT AS failed,
+  coalesce(sum(list_sum(latency_counts)), 0)::BIGINT AS timed, {slow}
+FROM minutes_of('app', instant($until) - INTERVAL 720 HOUR, $until, $app)
+WHERE (is_covered OR lines > 0) AND end_minute($until) - epoch_us(timestamp) // 60000000 BETWEEN 1 AND 43200
+GROUP BY app ORDER BY app
+"""
+
+
 def history(
     connection: duckdb.DuckDBPyConnection, asked: Asked, since: datetime | None = None, step_minutes: int = 60
 ) -> Mapping[str, list[Step]]:

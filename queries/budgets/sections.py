@@ -10,7 +10,6 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from queries.budgets import charts, reading
-from queries.budgets.burn_rates import BUDGET_MINUTES
 from queries.budgets.objectives import Objective
 from queries.budgets.reading import Asked
 from queries.budgets.standing import Verdict, is_too_small
@@ -79,8 +78,9 @@ def _charts(found: Sequence[Standing]) -> Iterator[Chart]:
 def proposal(connection: duckdb.DuckDBPyConnection, window: Window) -> Section:
     """Without objectives: what the 30 days would have met."""
     asked = Asked(window.until, window.app_name)
-    available = {app: counts[BUDGET_MINUTES] for app, counts in reading.windows(connection, asked).items()}
-    within = {ms: _months(connection, Asked(window.until, window.app_name, None, ms)) for ms in LIMITS_MS}
+    months = reading.months(connection, window.until, window.app_name, LIMITS_MS)
+    available = {app: count for app, (count, _) in months.items()}
+    within = {ms: {app: counts[ms] for app, (_, counts) in months.items()} for ms in LIMITS_MS}
     apps = [app for app, count in available.items() if count.requests]
     rows = [
         (app, available[app].requests, _good(available[app]), *(_good(within[ms].get(app)) for ms in LIMITS_MS))
@@ -90,10 +90,6 @@ def proposal(connection: duckdb.DuckDBPyConnection, window: Window) -> Section:
     answer = Answer("burn_rates", columns, tuple(rows[:ROWS_MAX]), len(rows), asked.sql("burn_rates"))
     promises = [_promises(app, available[app], {ms: within[ms].get(app) for ms in LIMITS_MS}) for app in apps]
     return Section(NAME, TITLE, _offer([promise for promise in promises if promise]), (), (answer,) if rows else ())
-
-
-def _months(connection: duckdb.DuckDBPyConnection, asked: Asked) -> Mapping[str, Count]:
-    return {app: counts[BUDGET_MINUTES] for app, counts in reading.windows(connection, asked).items()}
 
 
 def _good(count: Count | None) -> float | None:

@@ -88,7 +88,7 @@ def _advice(row: Record) -> str:
 
 def _examples(asked: Asked, row: Record) -> tuple[str | None, ...]:
     sql = _EXAMPLES.format(
-        rows=between("router", asked.window),
+        rows=between("router", asked.window_at("h12_autopsy", row["first_at"])),
         first=sql_time(row["first_at"]),
         last=sql_time(row["last_at"]),
         app=sql_text(row["app"]),

@@ -50,6 +50,9 @@ def test_windows_and_history_are_sums_of_covered_minutes(minutes: Minutes) -> No
                 }
             )  # fmt: skip
     connection = minutes(rows)
+    assert reading.months(connection, UNTIL, None, (250,)) == {
+        app: (_loop(rows, app, 43_200, 0, None), {250: _loop(rows, app, 43_200, 0, 250)}) for app in ("shop", "blog")
+    }
     for latency_ms in (None, 250):
         asked = Asked(UNTIL, None, None, latency_ms)
         windows = reading.windows(connection, asked)
