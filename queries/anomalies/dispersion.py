@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 DAYS: Final = 14
 DAYS_MIN: Final = 3
-MIDDLE: Final = 0.6
+MIDDLE: Final = 0.5
 FLOOR: Final = 0.7  # of the day's: an hour that was calm by chance is not held to that
 WIDE_MINUTES: Final = 60  # windows wider than this are too few in an hour of the day to tell hours apart
 
