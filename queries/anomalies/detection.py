@@ -6,6 +6,7 @@ from the hours before. An alarm, once rung, stays; only its end and its worst st
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -52,19 +53,31 @@ def _alarms(series: Series, steps: Grid, per_week: float) -> list[Alarm]:
     highest = analysis.ratio.max(0)
     decades = -np.log10(step_risk(len(analysis.checks), per_week, steps))
     alarms: list[Alarm] = []
+    before: tuple[Episode, Check] | None = None
     for episode in episodes(highest, steps.steps(PAUSE_MINUTES)):
         check = analysis.checks[int(analysis.ratio[:, episode.rings].argmax())]
         surprise = float(highest[episode.begins : episode.ends + 1].max() * decades)
-        after = alarms[-1].last + 1 if alarms else 0
-        alarms.append(_alarm(series, steps, analysis, episode, check, after, surprise))
+        alarm = _alarm(series, steps, analysis, episode, check, surprise)
+        if before and alarm.first <= alarms[-1].last:
+            if _is_down(check) == _is_down(before[1]):
+                # A wide window rings again for what rang before: that goes on, or is over and stays as it was.
+                whole = replace(before[0], ends=episode.ends)
+                alarms[-1] = _alarm(series, steps, analysis, whole, before[1], max(alarms[-1].surprise, surprise))
+                continue
+            alarm = _alarm(series, steps, analysis, episode, check, surprise, alarms[-1].last + 1)
+        before = episode, check
+        alarms.append(alarm)
     return alarms
 
 
+def _is_down(check: Check) -> bool:
+    return check.shape in _DOWN
+
+
 def _alarm(
-    series: Series, steps: Grid, analysis: Analysis, episode: Episode, check: Check, after: int, surprise: float
+    series: Series, steps: Grid, analysis: Analysis, episode: Episode, check: Check, surprise: float, after: int = 0
 ) -> Alarm:
-    sign = -1.0 if check.shape in _DOWN else 1.0
-    deviation = sign * np.nan_to_num(analysis.deviation)
+    deviation = (-1.0 if _is_down(check) else 1.0) * np.nan_to_num(analysis.deviation)
     first = max(after, _first(series, deviation, episode.rings, check))
     last = _last(deviation, first, episode, check, max(3, steps.steps(LASTS_MINUTES)))
     known = np.flatnonzero(~np.isnan(series.values[first : last + 1])) + first
@@ -72,7 +85,9 @@ def _alarm(
     value, expected = float(analysis.actual[worst]), float(analysis.expected[worst])
     if np.isnan(expected):
         expected = _before(analysis, first)
-    shape = _shape(series, steps, deviation[first : last + 1], series.values[known], expected, check)
+    shape = _shape(steps, deviation[first : last + 1], series.values[known], expected, check)
+    if shape is Shape.ZERO and series.measure == "lines":
+        shape = Shape.SILENCE
     return Alarm(series, shape, first, last, episode.rings, worst, value, expected, surprise)
 
 
@@ -104,11 +119,11 @@ def _before(analysis: Analysis, first: int) -> float:
     return float(np.median(known)) if len(known) else 0.0
 
 
-def _shape(series: Series, steps: Grid, deviation: Values, values: Values, expected: float, check: Check) -> Shape:
+def _shape(steps: Grid, deviation: Values, values: Values, expected: float, check: Check) -> Shape:
     is_long = len(deviation) >= steps.steps(SHIFT_MINUTES)
-    if check.shape in _DOWN:
+    if _is_down(check):
         if len(values) and (not values.any() or ((values == 0).mean() >= MOSTLY and expected >= STEADY)):
-            return Shape.SILENCE if series.measure == "lines" else Shape.ZERO
+            return Shape.ZERO
         return Shape.SHIFT_DOWN if is_long else Shape.DIP
     if check.shape in {Shape.FLAT, Shape.CLIMB}:
         return check.shape

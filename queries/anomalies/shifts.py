@@ -94,7 +94,7 @@ def _count_window(values: Array, expected: Array, grid: Grid, minutes: int, step
     known = windowed(is_known.astype(np.float64), steps)
     events = np.maximum(np.round(events, 6), 0.0)
     usual = np.where((known >= KNOWN_MIN * steps) & (usual > 0), usual, np.nan)
-    wide = dispersion.per_hour(np.square(events - usual) / usual, grid, minutes)
+    wide = dispersion.per_hour(np.square(events - usual) / usual, grid, minutes, usual)
     wide = np.repeat(np.maximum(wide, 1.0), grid.per_hour, 1)
     score = tails.count_score(events, usual, wide)
     is_up, is_down = events > usual * (1 + EFFECT_MIN), events < usual * (1 - EFFECT_MIN)

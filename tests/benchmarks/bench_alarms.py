@@ -59,21 +59,19 @@ def tables(*, is_quick: bool) -> Iterator[str]:
     """The page's tables, line by line."""
     weeks, tries = (26, 5) if is_quick else (WEEKS, TRIES)
     sets = [(kind, [kind], 10) for kind in worlds.KINDS] + [("all kinds mixed", list(worlds.KINDS), 33)]
-    yield f"False alarms a week over sets of series in which nothing is wrong, {weeks} weeks after {LEARNING_WEEKS} of learning."
-    yield "In brackets the upper end of the exact 95 % interval."
+    yield f"False alarms a week over sets of series in which nothing is wrong, in {weeks} weeks after"
+    yield f"{LEARNING_WEEKS} of learning. In brackets the upper end of the exact 95 % interval."
     yield ""
     yield "| series | " + " | ".join(f"budget {budget:g}" for budget in BUDGETS) + " |"
     yield "|---|" + "---:|" * len(BUDGETS)
     for name, kinds, count in sets:
         found = [false_alarms(kinds, count, budget, 5, weeks) for budget in BUDGETS]
-        yield (
-            f"| {count} series, {name} | " + " | ".join(f"{rate:.2f} ({upper:.2f})" for _, rate, upper in found) + " |"
-        )
+        cells = (f"{rate:.2f} ({upper:.2f})" for _, rate, upper in found)
+        yield f"| {count} series, {name} | {' | '.join(cells)} |"
     yield ""
-    yield (
-        f"Incidents put into series at every hour and weekday, {tries} of each, at the share of the budget that the series of"
-        f" an app has among thirty ({SHARE_OF_BUDGET:g} a week): how many were found, and how soon after they began."
-    )
+    yield f"Incidents put into series at several hours on each weekday, {tries} of each, at the share of the budget"
+    yield f"that the series of an app has among thirty ({SHARE_OF_BUDGET:g} a week): how many were found before they were"
+    yield "over (or in the quarter of an hour after), and how soon after they began, in half of the cases at most."
     yield ""
     yield "| incident | series | found | minutes |"
     yield "|---|---|---:|---:|"
