@@ -130,8 +130,10 @@ SENTENCES = [
         [alarm("p95_ms", UP, value=4130, expected=381.2, per="route", key="/search"), alarm("failed", UP),
          alarm("peak_in_flight", UP), alarm("requests", UP, per="code", key="H12")],
         [Change("shop", AT_NOON - timedelta(minutes=3), "deploy v42")],
-        "Requests to /search took 4.1 s (p95) instead of 380 ms from 2026-01-07 12:00 to 12:30 UTC; failures, requests in"
-        " flight and H12 errors rose with it; deploy v42 came 3 minutes before.",
+        (
+            "Requests to /search took 4.1 s (p95) instead of 380 ms from 2026-01-07 12:00 to 12:30 UTC; failures,"
+            " requests in flight and H12 errors rose with it; deploy v42 came 3 minutes before."
+        ),
     ),
     ([alarm("failed", UP, value=0.0512, expected=0.00101)], [],
      "5.1 % of requests of shop failed instead of 0.1 % from 2026-01-07 12:00 to 12:30 UTC."),
@@ -161,8 +163,8 @@ def test_an_incident_is_told_in_a_sentence(alarms: list[Alarm], changes: list[Ch
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0"), (0.001, "0.001"), (0.00001, "0"), (0.123, "0.12"), (4.13, "4.1"), (38.4, "38"), (99.6, "100"), (384, "380"),
-     (1234, "1,230"), (12345, "12,300"), (1234567, "1,230,000")],
+    [(0, "0"), (0.001, "0.001"), (0.00001, "0"), (0.123, "0.12"), (4.13, "4.1"), (38.4, "38"), (99.6, "100"),
+     (384, "380"), (1234, "1,230"), (12345, "12,300"), (1234567, "1,230,000")],
 )  # fmt: skip
 def test_numbers_are_rounded_for_people(value: float, text: str) -> None:
     """Two digits, three from a thousand on."""
