@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 SCALE_MIN: Final = 1.0  # a score is never trusted to be rarer than its model says
 SHAPE_MAX: Final = 0.75
 SHAPE_MARGIN: Final = 1.5
+LEVEL_FREEDOM: Final = 30.0
 FAR: Final = 2.0
+DEAF: Final = 3.0
 WORST_DAYS: Final = 6
 DISPERSION_MIN: Final = 1.0 + 1e-6
 
@@ -37,8 +39,13 @@ def count_score(events: Array, expected: Array, dispersion: Array) -> Array:
 
 
 def level_score(deviation: Array, spread: Array) -> Array:
-    """Half the square of a deviation in spreads: that of a normal value."""
-    return 0.5 * np.square(deviation / spread)
+    """Score of a deviation in spreads: half its square near 0, and growing as a logarithm far out.
+
+    That of a Student t with LEVEL_FREEDOM degrees of freedom: the tails of measured times are powers, which it makes
+    exponential, so that how they go on can be learnt.
+    """
+    score: Array = 0.5 * (LEVEL_FREEDOM + 1) * np.log1p(np.square(deviation / spread) / LEVEL_FREEDOM)
+    return score
 
 
 def count_tail(events: Array, expected: Array, dispersion: Array) -> Array:
@@ -102,4 +109,5 @@ def without_incidents(scores: Array, upper_share: float, risk: float) -> Array:
     calm = scores.copy()
     np.put_along_axis(calm, worst[:, :, None], np.nan, 1)
     first = thresholds(calm.reshape(rows, -1), upper_share, risk)
-    return thresholds(np.minimum(scores, FAR * first[:, None, None]).reshape(rows, -1), upper_share, risk)
+    cut = thresholds(np.minimum(scores, FAR * first[:, None, None]).reshape(rows, -1), upper_share, risk)
+    return np.minimum(cut, DEAF * first)
