@@ -89,6 +89,8 @@ def run(post: Post, plan: Plan, makers: Makers) -> Done:
             transact(post.notes, lambda ledger: (runs.release(ledger, work), None))  # noqa: B023 - called at once
             raise
         post.fault(f"{kind} enqueued")
+        if kind is Kind.ALARM:  # it does not wait until the report is made
+            tries += deliver(post, plan.destinations, timedelta(0))
     tries += deliver(post, plan.destinations)
     return Done(tuple(tries), tuple(made), tuple(failures))
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from queries.delivery import outbox
+from queries.delivery import cron, outbox
 from queries.delivery.ledger import (
     FINAL_MESSAGES_MAX,
     WAITING_MESSAGES_MAX,
@@ -23,7 +24,7 @@ from queries.delivery.ledger import (
 )
 from queries.delivery.notes import NoteError
 from queries.delivery.standing import stand
-from tests.queries.delivery.world import MemoryNotes, World, alarms, at, finding, reports
+from tests.queries.delivery.world import UTC_ZONE, MemoryNotes, World, alarms, at, finding, reports
 
 
 class KilledError(BaseException):
@@ -202,6 +203,17 @@ def test_a_late_mark_of_one_that_lived_counts() -> None:
     world.run(lambda point: other.run() and None if point == "accepted" else None)
     assert [parcel.state for each in world.ledger.messages for parcel in each.parcels] == [State.SENT]
     assert (len(world.sent), other.sent) == (1, [])
+
+
+def test_an_alarm_does_not_wait_for_the_report_of_the_same_run() -> None:
+    """A report may wait for lines to land and take minutes to make."""
+    world = alarms("26 06:50")
+    world.plan = replace(world.plan, report_at=cron.parse("0 7 * * *", UTC_ZONE), report_to=("mail",))
+    world.now, world.findings = at("26 07:00"), [finding()]
+    points: list[str] = []
+    world.run(points.append)
+    assert points.index("accepted") < points.index("report claimed")
+    assert [title.split(":")[0] for _, title, _ in world.sent] == ["drainlake WARNING in shop", "drainlake"]
 
 
 def test_a_run_that_is_told_to_stop_gives_its_claim_back() -> None:
