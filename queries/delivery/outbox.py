@@ -42,10 +42,17 @@ class Begun:
 
 
 def enqueue(ledger: Ledger, message: Message) -> Ledger:
-    """Put a message in the ledger; one that is there already stays as it is."""
-    if any(each.id == message.id for each in ledger.messages):
+    """Put a message in the ledger; one that is there already stays as it is.
+
+    A report is there if one for its due instant is. An alarm is another one where it was made at another moment (a
+    clock that went back comes to the same due instant twice), and gets a name of its own.
+    """
+    same = [each for each in ledger.messages if each.due_at == message.due_at and each.kind is message.kind]
+    named = any(each.id == message.id for each in ledger.messages)
+    if named and (message.kind is Kind.REPORT or any(each.made_at == message.made_at for each in same)):
         return ledger
-    return replace(ledger, messages=(*ledger.messages, message))
+    name = f"{message.id}-{len(same) + 1}" if named else message.id
+    return replace(ledger, messages=(*ledger.messages, replace(message, id=name)))
 
 
 def expire(ledger: Ledger, known: Collection[str], now: datetime) -> Ledger:

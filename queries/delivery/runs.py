@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 LEASE: Final = timedelta(minutes=20)  # longer than a run may take before it is ended
 FIRST_LOOK_BACK: Final = timedelta(minutes=10)  # a CronJob starts after the instant that it is meant for
-FUTURE_MAX: Final = timedelta(days=1)  # what a clock may be behind without being taken for right
+# How far a run that was noted as done may lie ahead of this clock. Beyond that the clock which noted it was wrong. A
+# report is not sent twice because a clock went back by hours; a check that is done twice rings nothing twice, while one
+# that waits for the clock to catch up is blind.
+FUTURE_MAX: Final = {Kind.REPORT: timedelta(days=1), Kind.ALARM: timedelta(minutes=10)}
 WINDOW_MAX: Final = timedelta(days=7)
 LATE_FROM: Final = timedelta(minutes=10)
 SKIPPED_MAX: Final = 50
@@ -44,7 +47,7 @@ class Work:
 
 def claim(ledger: Ledger, kind: Kind, cron: Cron, now: datetime, token: str) -> tuple[Ledger, Work | None]:
     """Claim the newest due run of a kind, if there is one that nobody has done or is doing."""
-    track, told = _sane(ledger.tracks.get(kind), now)
+    track, told = _sane(ledger.tracks.get(kind), kind, now)
     work = _work(track, kind, cron, now, token)
     if work is not None:
         track = replace(track, claim=Claim(token, work.due_at, now + LEASE))
@@ -90,11 +93,11 @@ def release(ledger: Ledger, work: Work) -> Ledger:
     return replace(ledger, tracks={**ledger.tracks, work.kind: track})
 
 
-def _sane(track: Track | None, now: datetime) -> tuple[Track, tuple[str, ...]]:
+def _sane(track: Track | None, kind: Kind, now: datetime) -> tuple[Track, tuple[str, ...]]:
     """A track that can be: with a beginning, and not of a future in which a wrong clock has been."""
     if track is None:
         return Track(now - FIRST_LOOK_BACK), ()
-    if track.handled_until <= now + FUTURE_MAX:
+    if track.handled_until <= now + FUTURE_MAX[kind]:
         return track, ()
     told = f"The clock was wrong: runs up to {track.handled_until:%Y-%m-%d %H:%M} UTC had been noted as done."
     return Track(now - FIRST_LOOK_BACK), (told,)
@@ -103,13 +106,13 @@ def _sane(track: Track | None, now: datetime) -> tuple[Track, tuple[str, ...]]:
 def _work(track: Track, kind: Kind, cron: Cron, now: datetime, token: str) -> Work | None:
     if track.claim is not None and track.claim.token != token and _is_fresh(track.claim, now):
         return None
-    if track.retry_at is not None and now < track.retry_at <= now + FUTURE_MAX:
+    if track.retry_at is not None and now < track.retry_at <= now + FUTURE_MAX[kind]:
         return None
     due = cron.between(track.handled_until, now, SKIPPED_MAX + 1)
     if not due:
         return None
     period = due[0] - cron.latest(due[0], 2)[-1]
-    wanted = track.covered_until if track.covered_until and track.covered_until < due[0] else due[0] - period
+    wanted = track.covered_until if track.covered_until and track.covered_until < due[0] else due[-1] - period
     since = max(wanted, due[0] - max(WINDOW_MAX, period))
     return Work(kind, token, due[0], since, due[1:], is_cut=since > wanted)
 
