@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from queries.delivery.ledger import Claim, Kind, Ledger, Track
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from queries.delivery.cron import Cron
@@ -67,7 +68,16 @@ def finish(ledger: Ledger, work: Work) -> Ledger:
     return replace(ledger, tracks={**ledger.tracks, work.kind: track})
 
 
-def fail(ledger: Ledger, work: Work, now: datetime) -> tuple[Ledger, bool]:
+def abandoned(ledger: Ledger, kind: Kind, cron: Cron, now: datetime, is_dead: Callable[[str], bool]) -> Work | None:
+    """The run of a process that claimed it and died, if there is one; ``is_dead`` knows tokens of such processes."""
+    track = ledger.tracks.get(kind)
+    if track is None or track.claim is None or (_is_fresh(track.claim, now) and not is_dead(track.claim.token)):
+        return None
+    due_at = track.claim.due_at
+    return Work(kind, track.claim.token, due_at, track.covered_until or due_at - _period(cron, due_at))
+
+
+def fail(ledger: Ledger, work: Work, now: datetime, pause: timedelta = RETRY_PAUSE) -> tuple[Ledger, bool]:
     """Note that a run failed; True once that must be told, which is at the third failure in a row.
 
     A report is tried again after a pause that doubles; after the third failure it is left, and the next one's window
@@ -80,7 +90,7 @@ def fail(ledger: Ledger, work: Work, now: datetime) -> tuple[Ledger, bool]:
         work.due_at if is_left else before.handled_until,
         before.covered_until or work.since,
         failures=0 if is_left and work.kind is Kind.REPORT else failures,
-        retry_at=None if is_left else now + RETRY_PAUSE * 2 ** (failures - 1),
+        retry_at=None if is_left else now + pause * 2 ** (failures - 1),
     )
     return replace(ledger, tracks={**ledger.tracks, work.kind: track}), failures == FAILURES_MAX
 
@@ -111,10 +121,14 @@ def _work(track: Track, kind: Kind, cron: Cron, now: datetime, token: str) -> Wo
     due = cron.between(track.handled_until, now, SKIPPED_MAX + 1)
     if not due:
         return None
-    period = due[0] - cron.latest(due[0], 2)[-1]
+    period = _period(cron, due[0])
     wanted = track.covered_until if track.covered_until and track.covered_until < due[0] else due[-1] - period
     since = max(wanted, due[0] - max(WINDOW_MAX, period))
     return Work(kind, token, due[0], since, due[1:], is_cut=since > wanted)
+
+
+def _period(cron: Cron, due_at: datetime) -> timedelta:
+    return due_at - cron.latest(due_at, 2)[-1]
 
 
 def _is_fresh(claim: Claim, now: datetime) -> bool:
