@@ -39,14 +39,19 @@ def plain_line(text: str, max_chars: int = SENTENCE_MAX_CHARS) -> str:
 def report_title(report: Report, zone: ZoneInfo) -> str:
     """The subject of a report: which app, which day, how bad."""
     day = report.window.until.astimezone(zone)
-    of = report.window.app_name or (report.apps[0] if len(report.apps) == 1 else f"{len(report.apps)} apps")
-    return plain_line(f"drainlake: {_count(report.findings)} in {of}, {day:%a %d %b %Y}", TITLE_MAX_CHARS)
+    apps = sorted(
+        {*report.apps, *(each.app for each in report.findings if each.app)}
+    )  # one that fell silent has no lines
+    of = report.window.app_name or (apps[0] if len(apps) == 1 else f"{len(apps)} apps")
+    what = f"{_count(report.findings)} in {of}" if apps else "no lines came"
+    return plain_line(f"drainlake: {what}, {day:%a %d %b %Y}", TITLE_MAX_CHARS)
 
 
 def report_text(report: Report, told: Sequence[str], zone: ZoneInfo) -> str:
     """A report in short: the verdict, the findings, then what is to be told besides."""
     window = f"{_at(report.window.since, zone)} to {_at(report.window.until, zone)}"
-    lines = [plain_line(report.verdict), f"Asked about: {window}.", ""]
+    lines = [plain_line(report.verdict), f"Asked about: {window}."]
+    lines += [""] if report.findings else []
     lines += [f"{each.severity.name}{_new(each)}: {plain_line(each.sentence)} [{each.id}]" for each in _shown(report)]
     lines += _more(len(report.findings))
     return "\n".join([*lines, *_news(told)]).strip() + "\n"
