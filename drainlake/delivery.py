@@ -171,7 +171,8 @@ def _content(settings: Settings, message: Message, maker: Reporting) -> Content:
             return replace(content, text=late + lost)
     told = [line for line in late.removesuffix(message.text).splitlines() if line] + list(message.told)
     head = "".join(f"{escape_markdown(line)}\n\n" for line in told)
-    return replace(content, page=page, markdown=head + page.with_suffix(".md").read_text("utf-8"))
+    body = messages.mail_markdown(page.with_suffix(".md").read_text("utf-8"))
+    return replace(content, page=page, markdown=head + body)
 
 
 def _sleep(seconds: float) -> None:

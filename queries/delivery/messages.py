@@ -25,6 +25,7 @@ SENTENCE_MAX_CHARS: Final = 400
 FINDINGS_SHOWN: Final = 15
 NEWS_SHOWN: Final = 20
 SKIPPED_SHOWN: Final = 5
+MAIL_MAX_CHARS: Final = 40_000  # of Markdown, about 85 KB of HTML: Gmail clips a mail at 102 KB
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 _CALLS: Final = re.compile(r"@(?=everyone|here|channel|all\b)|<(?=[!@#/A-Za-z])", re.IGNORECASE)
 
@@ -76,6 +77,15 @@ def alarm_text(findings: Sequence[Finding], news: Sequence[str], zone: ZoneInfo)
         lines += [f"  {plain_line(line)}" for line in each.advice.splitlines()[:3]]
         lines += [f"  Look: {plain_line(each.command)}", f"  Mute: drainlake mute {each.id} --until 7d", ""]
     return "\n".join([*lines, *_more(len(findings)), *_news(news)]).strip() + "\n"
+
+
+def mail_markdown(markdown: str) -> str:
+    """A report's Markdown as it stands in a mail: one that is too long ends before a heading."""
+    if len(markdown) <= MAIL_MAX_CHARS:
+        return markdown
+    end = markdown.rfind("\n## ", 0, MAIL_MAX_CHARS)
+    kept = markdown[: end if end > 0 else MAIL_MAX_CHARS].rstrip()
+    return f"{kept}\n\n*The rest is in the page that is attached.*\n"
 
 
 def failure_text(what: str, reason: str, news: Sequence[str]) -> str:

@@ -213,6 +213,18 @@ def test_a_report_with_nothing_found_has_no_gap_in_its_text() -> None:
     assert text.endswith("2026-11-26 07:00 UTC.\n\nThis report is late.\n")
 
 
+def test_a_long_report_is_cut_for_mail_before_a_heading() -> None:
+    """A mail of more than 102 KB of HTML is clipped by Gmail; the page that is attached has all of it."""
+    short = "# Verdict\n\n## One\n\nmore\n"
+    assert messages.mail_markdown(short) == short
+    parts = [f"## Part {i}\n\n{'word ' * 1000}\n" for i in range(20)]
+    cut = messages.mail_markdown("# Verdict\n\n" + "\n".join(parts))
+    assert len(cut) <= messages.MAIL_MAX_CHARS + 100
+    assert cut.endswith("word\n\n*The rest is in the page that is attached.*\n")
+    assert "## Part 6" in cut
+    assert messages.mail_markdown("x" * 99_000).startswith("xxx")
+
+
 @given(st.text())
 def test_a_line_is_one_printable_line(text: str) -> None:
     """Of any text."""
