@@ -53,12 +53,12 @@ def _end(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, errors
 
 
-def _run(env: dict[str, str], now: str) -> list[str]:
+def _run(env: dict[str, str], now: str, claimant: str = "") -> list[str]:
     """A run in this process; gives what it tells."""
     before = delivery._now, delivery._sleep
     set_clock(at(now))
     try:
-        done = delivery.run_schedule(settings.parse(env), REPORTING)
+        done = delivery.run_schedule(settings.parse(env), REPORTING, claimant=claimant)
     finally:
         delivery._now, delivery._sleep = before
     return [each.reason for each in done.tries]
@@ -90,6 +90,15 @@ def test_a_kill_at_any_step_neither_sends_twice_nor_skips_silently(tmp_path: Pat
     assert len(titles) == len(set(titles))
     assert (TOLD in hook.got[-1][1]["message"]) == (STEPS[step] == "unknown")
     assert ("Thu 26 Nov 2026" in str(titles)) == (step != "begun")
+
+
+def test_a_child_takes_over_from_the_one_before_it(tmp_path: Path, hook: Webhook) -> None:
+    """Its parent saw that one die; the child of another parent waits for the lease."""
+    env = _env(tmp_path, f"json://127.0.0.1:{hook.port}/s3cr3t", DRAINLAKE_CHECK_AT="off")
+    assert _run(env, "25 12:00") == []
+    assert _end(_start(env, "26 07:00", "report claimed", "a parent"))[0] == -9
+    assert _run(env, "26 07:01", "another parent") == []
+    assert _run(env, "26 07:01", "a parent") == [""]
 
 
 def test_processes_at_once_send_once(tmp_path: Path, hook: Webhook) -> None:
