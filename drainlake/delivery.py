@@ -162,16 +162,16 @@ def _content(settings: Settings, message: Message, maker: Reporting) -> Content:
     if message.since is None or message.until is None:
         return content
     page = settings.home / "reports" / f"{message.id}.html"
-    if not page.is_file():
-        try:
+    try:
+        if not (page.is_file() and page.with_suffix(".md").is_file()):
             report = maker.report(settings, Window(message.since, message.until), _now())
             save(settings, message.id, report, message.text, maker)
-        except Exception as error:  # noqa: BLE001 - the short text is better than nothing
-            lost = f"\nThe page is not attached: it could not be made again ({type(error).__name__}).\n"
-            return replace(content, text=late + lost)
+        body = messages.mail_markdown(page.with_suffix(".md").read_text("utf-8"))
+    except Exception as error:  # noqa: BLE001 - the short text is better than nothing
+        lost = f"\nThe page is not attached: it could not be read or made again ({type(error).__name__}).\n"
+        return replace(content, text=late + lost)
     told = [line for line in late.removesuffix(message.text).splitlines() if line] + list(message.told)
     head = "".join(f"{escape_markdown(line)}\n\n" for line in told)
-    body = messages.mail_markdown(page.with_suffix(".md").read_text("utf-8"))
     return replace(content, page=page, markdown=head + body)
 
 

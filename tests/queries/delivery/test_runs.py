@@ -179,6 +179,24 @@ def test_status_says_what_is_due_and_what_was_sent(world: World) -> None:
     assert not late["report"].well
 
 
+def test_status_does_not_call_a_run_missed_that_is_being_done() -> None:
+    """A report every few minutes may take longer than that; once its lease has ended it is missed."""
+    often = reports("26 07:00", cron_text="*/5 * * * *")
+    often.now = at("26 07:10")
+
+    def die(point: str) -> None:
+        if point == "report claimed":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        often.run(die)
+    states = [stand(often.ledger, often.plan, at(now))[0] for now in ("26 07:15", "26 07:45")]
+    assert [(part.well, part.state.split(",")[0]) for part in states] == [
+        (True, "being made since 2026-11-26 07:10 UTC"),
+        (False, "not run since 2026-11-26 07:05 UTC"),
+    ]
+
+
 def test_a_destination_that_takes_too_long_is_not_sent_to_again(world: World) -> None:
     """It may have the message: the next one says so, and status does until then."""
     world.slow = {"mail"}
