@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 SCALE_MIN: Final = 1.0  # a score is never trusted to be rarer than its model says
 SHAPE_MAX: Final = 0.75
-SHAPE_MARGIN: Final = 1.5
+SHAPE_MARGIN: Final = 1.5  # the estimate from few scores is low more often than high
 LEVEL_FREEDOM: Final = 30.0
-FAR: Final = 2.0
-DEAF: Final = 3.0
-WORST_DAYS: Final = 6
+FAR: Final = 2.0  # times the threshold of calm days: a past incident counts as no more
+DEAF: Final = 3.0  # times it: past incidents raise the threshold to no more
+WORST_DAYS: Final = 6  # of the six weeks: those that may have had an incident
 DISPERSION_MIN: Final = 1.0 + 1e-6
 
 
