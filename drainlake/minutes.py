@@ -18,7 +18,8 @@ POLL_SECONDS: Final = 0.2
 def keep_minutes(settings: Settings, now: datetime) -> str | None:
     """Make the minutes that are missing or old; gives None, or a sentence why they stay as they are.
 
-    Another process that makes them just now is waited for, a while. The caller shows the sentence and goes on with what is there: a lake that can only be read still answers.
+    Another process that makes them just now is waited for, a while. The caller shows the sentence and goes on with what
+    is there: a lake that can only be read still answers.
     ``now`` has a time zone.
     """
     from drainlake.places import lake_at  # noqa: PLC0415 - polars is slow to import

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -236,8 +237,9 @@ def test_what_counts_as_failed(tmp_path: Path, row: dict[str, Any], failed: int,
     assert rows.filter(per="code").select("key", "requests", "failed").rows() == ([(code, 1, failed)] if code else [])
 
 
-def test_a_lake_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    """The caller gets one sentence and goes on."""
+def test_a_lake_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller gets one sentence and goes on; another process that makes minutes is waited for."""
+    from drainlake import minutes
     from drainlake.minutes import keep_minutes
     from drainlake.settings import parse
 
@@ -248,5 +250,10 @@ def test_a_lake_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     assert told.count(". ") == 0
     good = parse({"DRAINLAKE_HOME": str(tmp_path)})
     assert keep_minutes(good, NOW) is None
-    with LocalLake(tmp_path / "lake").own("minutes", "all"):
+    with ExitStack() as owned:
+        owned.enter_context(LocalLake(tmp_path / "lake").own("minutes", "all"))
+        monkeypatch.setattr(minutes, "WAIT_SECONDS", 0.0)
         assert "Another process" in str(keep_minutes(good, NOW))
+        monkeypatch.setattr(minutes, "WAIT_SECONDS", 30.0)
+        monkeypatch.setattr("time.sleep", lambda _: owned.close())  # while we wait, the other one ends
+        assert keep_minutes(good, NOW) is None
