@@ -213,6 +213,32 @@ def test_what_the_tables_say_stands_in_the_minute(lake: LocalLake) -> None:
     assert (dyno["lines"], dyno["lines_lost"]) == (None, None)
 
 
+def test_days_to_come_are_made_when_they_come(lake: LocalLake) -> None:
+    """A line of next week or of the year 9999 stops nobody, and is not the newest minute before its day."""
+    later = NOON + timedelta(days=7)
+    for at in (later, later.replace(year=9999, month=12, day=31)):
+        add(lake, "lines", [{"timestamp": at, "app": "shop"}])
+    keep(lake, NOW)
+    assert kept(lake.path)["timestamp"].max() < NOW
+    keep(lake, later + timedelta(days=1))
+    assert kept(lake.path).filter(app="shop", timestamp=later)["lines"].to_list() == [1]
+    assert_frame_equal(kept(lake.path), anew(lake, later + timedelta(days=1)))
+
+
+def test_absurd_numbers_stay_numbers(tmp_path: Path) -> None:
+    """Times, sizes and losses as large as a column holds, or below zero, overflow nothing."""
+    lake = LocalLake(tmp_path / "lake")
+    lake.prepare()
+    most = {"took_ms": 2**31 - 1, "connect_ms": 2**31 - 1, "bytes": 2**63 - 1}
+    least = {"took_ms": -(2**31), "connect_ms": -(2**31), "bytes": -(2**63)}
+    add(lake, "router", [request(1, **most), request(2, **most), request(3, **least)])
+    add(lake, "platform", [{"timestamp": NOON, "app": "shop", "lines_dropped": count} for count in (2**63 - 1, -9)])
+    keep(lake, NOW)
+    (row,) = kept(lake.path).filter(per="app", timestamp=NOON).rows(named=True)
+    assert (row["requests"], row["bytes"], row["lines_lost"]) == (3, 2 * 10**12, 10**12)
+    assert row["peak_in_flight"] == 2
+
+
 FAILED = [
     ({"status": 500}, 1, "500"),
     ({"status": 503, "code": "H12"}, 1, "H12"),

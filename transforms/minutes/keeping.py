@@ -59,7 +59,9 @@ class _Run:
         self._fault = fault
         self._listings = {table: lake.listing(table) for table in TABLES}
         oldest = (self._today - timedelta(days=keep_days)).isoformat() if keep_days else ""
-        found = {file.date for listing in self._listings.values() for file in listing if file.date >= oldest}
+        # Of a day to come nothing can be said yet, and one line of the year 9999 must not be the newest minute.
+        newest = self._today.isoformat()
+        found = {file.date for listing in self._listings.values() for file in listing if oldest <= file.date <= newest}
         self._dates = sorted(found | set(_silent_dates(found, self._today)))
         # Only the newest is ours; there is but one, unless somebody put others there.
         ordered = sorted((file for file in lake.listing(TABLE) if file.partition == PARTITION), key=_sequence)
