@@ -13,7 +13,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from tests.transforms.minute_rows import NOON, add, keep, kept, request
-from transforms.lake import LakeLockedError, StaleOwnerError
+from transforms.lake import LakeFile, LakeLockedError, StaleOwnerError
 from transforms.locallake import LocalLake
 from transforms.objects import ObjectStore
 from transforms.retention import remove_old
@@ -176,6 +176,30 @@ def test_on_s3_the_run_that_was_overtaken_writes_nothing(s3: S3Server, bucket: s
 
     whole = pl.concat(found).sort("per", "app", "key", "timestamp")
     assert_frame_equal(whole, kept(local.path))
+
+
+def test_on_s3_landing_goes_on_meanwhile(s3: S3Server, bucket: str) -> None:
+    """A tail that is replaced between the listing and the reading stops no run; the next one has all rows."""
+    from tests.s3.fixtures import options_for
+
+    landed: list[int] = []
+
+    class Landing(S3Lake):
+        def listing(self, table: str) -> dict[LakeFile, str]:
+            found = super().listing(table)
+            if table == "router":
+                landed.append(1)
+                add(S3Lake(ObjectStore(options_for(s3, bucket))), "router", [request(60 * len(landed))])
+            return found
+
+    lake = Landing(ObjectStore(options_for(s3, bucket)))
+    fill(lake)
+    for _ in range(2):
+        keep(lake, NOW)
+    opened = S3Lake(ObjectStore(options_for(s3, bucket)))
+    keep(opened, NOW)
+    counted = [opened.read(file).filter(per="app")["requests"].sum() for file in opened.listing("minutes")]
+    assert sum(counted) == 720 + len(landed)
 
 
 def test_retention_takes_minutes_as_it_takes_rows(lake: LocalLake) -> None:
