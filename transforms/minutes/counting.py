@@ -33,7 +33,7 @@ SIDE_COLUMNS: Final = {
     "lines": ("timestamp", "app", "defect"),
 }
 _MB: Final = 1 << 20
-_LOST_MAX: Final = 10**12  # an absurd line must not make a sum overflow
+_ABSURD: Final = 10**12  # a count beyond it must not make a sum overflow
 _MINUTE: Final = (pl.col("timestamp").dt.epoch("us") // MINUTE_US).alias("minute")
 _CLIENT_MADE: Final = ("H27", "H28")
 _FAILED: Final = ((pl.col("status") >= 500).fill_null(value=False) | pl.col("code").is_not_null()) & ~(
@@ -99,7 +99,9 @@ def narrowed(rows: pl.DataFrame, is_wanted: pl.Expr) -> pl.DataFrame:
 
 def _counted(keyed: pl.DataFrame) -> pl.DataFrame:
     counted = keyed.group_by("key", "app", "minute").agg(
-        requests=pl.len().cast(pl.Int64), failed=pl.col("is_failed").sum().cast(pl.Int64), bytes=pl.col("bytes").sum()
+        requests=pl.len().cast(pl.Int64),
+        failed=pl.col("is_failed").sum().cast(pl.Int64),
+        bytes=pl.col("bytes").clip(0, _ABSURD).sum(),
     )
     return counted.with_columns(_STEP)
 
@@ -142,7 +144,7 @@ def _told(table: str, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
         in_use = rows.filter((pl.col("kind") == "postgres") & (pl.col("metric") == "active_connections"))
         yield _of_app(in_use, pl.lit(0), connections=pl.col("value").max())
     elif table == "platform":
-        lost = pl.col("lines_dropped").clip(0, _LOST_MAX).sum()
+        lost = pl.col("lines_dropped").clip(0, _ABSURD).sum()
         yield _of_app(rows, pl.len(), lines_lost=lost)
         yield from _memory(rows.filter((pl.col("event") == "memory") & pl.col("dyno").is_not_null()))
     elif table == "php":
