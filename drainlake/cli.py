@@ -103,7 +103,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; nothing expected leaves as a traceback."""
     try:
         code = root.main(args=arguments, prog_name="drainlake", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed by the caller (`>&-`)
+            sys.stdout.flush()
     except Failure as failure:
         return _refuse(failure.sentence, failure.remedy, failure.exit_code)
     except click.UsageError as error:

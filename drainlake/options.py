@@ -36,8 +36,16 @@ class Parsed(click.ParamType):  # type: ignore[type-arg] # generic in newer rele
             self.fail(f"{value!r} {error}", param, ctx)
 
 
+def present() -> datetime:
+    """The present of this call, a whole second. One for all of its options: else 24h is some milliseconds more."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    ctx = click.get_current_context(silent=True)
+    found: datetime = now if ctx is None else ctx.meta.setdefault("drainlake.present", now)
+    return found
+
+
 APP: Final = Parsed("app", values.app_name)
-MOMENT: Final = Parsed("time", lambda text: values.moment(text, datetime.now(UTC)))
+MOMENT: Final = Parsed("time", lambda text: values.moment(text, present()))
 SIZE: Final = Parsed("size", values.size_bytes)
 
 

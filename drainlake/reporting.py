@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from queries.report.model import Finding, Report, Window
     from queries.report.previous import Reported
 
-NOT_NOTED: Final = "What this report tells could not be noted, so that the next one cannot say what is new: {reason}"
+NOT_NOTED: Final = "What this report tells could not be noted, so that the next one cannot say what is new: {reason}."
 
 
 def make_report(settings: Settings, window: Window, now: datetime) -> Report:
@@ -98,7 +98,8 @@ def _noted(settings: Settings, report: Report) -> str | None:
         with lake_notes(settings) as notes:
             notes.change_note(previous.NAME, lambda data: previous.after(data, report))
     except (Failure, OSError) as error:
-        return NOT_NOTED.format(reason=error)
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).removesuffix(".")
+        return NOT_NOTED.format(reason=reason)
     return None
 
 

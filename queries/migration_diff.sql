@@ -141,7 +141,7 @@ new_errors AS (
     NULL AS low,
     NULL AS high,
     format(
-      '{} on {:,} of {:,} requests, {:,} of them on {} {}, the first on {} UTC; the load balancer answered none of its {:,} with {}.',
+      '{} on {:,} of {:,} requests, {:,} of them on {} {}, the first on {} UTC; the load balancer answered none of its {:,} requests with {}.',
       problem,
       requests,
       total_after,

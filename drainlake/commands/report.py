@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import importlib
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from drainlake.errors import Failure, WrongUse
-from drainlake.options import APP, MOMENT, with_settings
+from drainlake.options import APP, MOMENT, present, with_settings
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from drainlake.settings import Settings
     from queries.report.model import Report
 
@@ -52,7 +54,7 @@ def command(
     Without --out it goes to stdout. Exit code 3 when something is wrong (a warning or worse), 0 when nothing is,
     1 when the report cannot be made or sent, 2 for wrong use.
     """
-    now = datetime.now(UTC)
+    now = present()
     chosen = _format(kind, out)
     _check(out)
     if send and not settings.notify:

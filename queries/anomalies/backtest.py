@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from queries.anomalies.incidents import Change
     from queries.anomalies.model import SeriesSet
 
-_TIMES: Final = {0: "not once", 1: "once", 2: "twice"}
+_TIMES: Final = {1: "once", 2: "twice"}
 
 
 @dataclass(frozen=True)
@@ -46,16 +46,16 @@ def _known_days(values: np.ndarray, per_day: int) -> int:
 
 
 def _sentence(rang: int, known: int, days: int) -> str:
-    times = _TIMES.get(rang, f"{rang} times")
+    would = f"would have rung {_TIMES.get(rang, f'{rang} times')}" if rang else "would not have rung"
     if known >= days + WIDE_DAYS:
-        return f"In the last {days} days this would have rung {times}."
+        return f"In the last {days} days this {would}."
     if known < SHORT_DAYS:
         had = f"are {known} days" if known > 1 else "is one day" if known else "is less than a day"
         return (
-            f"There {had} of history: only what needs none was checked (silence, failures, memory), and it would"
-            f" have rung {times}. The rest is checked after {SHORT_DAYS} to {WIDE_DAYS} days."
+            f"There {had} of history: only what needs none was checked (silence, failures, memory), and it"
+            f" {would}. The rest is checked after {SHORT_DAYS} to {WIDE_DAYS} days."
         )
     return (
-        f"In the last {min(known, days)} days this would have rung {times}; the first {WIDE_DAYS} days of the"
+        f"In the last {min(known, days)} days this {would}; the first {WIDE_DAYS} days of the"
         f" {known} in the lake were for learning and not checked in full."
     )

@@ -88,6 +88,7 @@ def _alarm(
     shape = _shape(steps, deviation[first : last + 1], series.values[known], expected, check)
     if shape is Shape.ZERO and series.measure == "lines":
         shape = Shape.SILENCE
+        first = _silent_from(series.values, first, after)
     return Alarm(series, shape, first, last, episode.rings, worst, value, expected, surprise)
 
 
@@ -100,6 +101,12 @@ def _first(series: Series, deviation: Values, rings: int, check: Check) -> int:
         return begin
     back = np.cumsum(deviation[begin : rings + 1][::-1]) / np.sqrt(np.arange(1, rings - begin + 2))
     return rings - int(back.argmax())
+
+
+def _silent_from(values: Values, first: int, after: int) -> int:
+    """The step after the last line: a check that adds up evidence rings on a stretch that began before it."""
+    heard = np.flatnonzero(values[after:first] != 0)  # what is unknown is not known to be silent
+    return after + int(heard[-1]) + 1 if len(heard) else after
 
 
 def _last(deviation: Values, first: int, episode: Episode, check: Check, width: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -13,8 +12,8 @@ from queries.anomalies.analysis import analyse
 from queries.anomalies.budget import shares
 from queries.anomalies.grid import grid
 from queries.anomalies.model import Scale, Shape
-from queries.literals import literal
-from queries.report.model import Chart, Finding, Key, Line, Marker, Severity
+from queries.report import quoting
+from queries.report.model import Chart, Finding, Key, Line, Marker, Severity, Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -105,17 +104,10 @@ def rows_sql(series_set: SeriesSet, incident: Incident) -> str:
     columns = _COLUMNS.get(
         series.measure, f"requests, {series.measure}" if series.measure != "requests" else "requests"
     )
-    of_key = (
-        ""
-        if series.per == "app"
-        else f"\nWHERE key IS NOT DISTINCT FROM {literal(series.key) if series.key is not None else 'NULL'}"
-    )
-    return (
-        f"SELECT app, key, begins_at, covered_share, {columns}\n"
-        f"FROM series(since := {literal(since.isoformat())}, until := {literal(until.isoformat())},"
-        f" app_name := {literal(series.app)}, per := {literal(series.per)}, step_minutes := {series_set.step_minutes})"
-        f"{of_key}\nORDER BY begins_at"
-    )
+    of_key = "" if series.per == "app" else f"\nWHERE key IS NOT DISTINCT FROM {quoting.sql_text(series.key)}"
+    window = Window(since, until, series.app)
+    question = quoting.call("series", window, per=series.per, step_minutes=series_set.step_minutes)
+    return f"SELECT app, key, begins_at, covered_share, {columns}\nFROM {question}{of_key}\nORDER BY begins_at"
 
 
 def command(series_set: SeriesSet, incident: Incident) -> str:
@@ -125,12 +117,7 @@ def command(series_set: SeriesSet, incident: Incident) -> str:
     question = _NEXT.get(series.measure, "latency" if series.measure.endswith("_ms") else "routes")
     if series.per == "code":
         question = "h12_autopsy" if series.key == "H12" else "error_codes"
-    window = f"--since {_time(since)} --until {_time(until)}"
-    return f"drainlake query {question} {window} --app {shlex.quote(series.app)}"
-
-
-def _time(at: object) -> str:
-    return f"{at:%Y-%m-%dT%H:%MZ}"
+    return quoting.command(question, Window(since, until), series.app)
 
 
 def chart(series_set: SeriesSet, incident: Incident) -> Chart:

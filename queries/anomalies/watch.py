@@ -76,7 +76,7 @@ class Watch:
         )  # fmt: skip
         tested = Window(window.until - timedelta(days=BACKTEST_DAYS), window.until, window.app_name)
         answer = Answer("series", _COLUMNS, rows, len(rows), f"FROM {call('series', tested)}")
-        sentence = f"{seen.tested.sentence} The budget is {self.budget_per_week:g} false alarms a week over everything."
+        sentence = f"{seen.tested.sentence} The budget is {_alarms(self.budget_per_week)} a week over everything."
         return Section("alarms", "Alarms", sentence, (), (answer,) if rows else ())
 
     def _look(self, connection: duckdb.DuckDBPyConnection, window: Window) -> _Seen:
@@ -105,6 +105,10 @@ def _first_day(
     empty = (first.astimezone(UTC).date() - since.astimezone(UTC).date()).days
     begin = datetime.combine(since.astimezone(UTC), datetime.min.time(), UTC)
     return max(since, begin + timedelta(days=empty - empty % EVERY_DAYS))
+
+
+def _alarms(count: float) -> str:
+    return f"{count:g} false alarm{'' if count == 1 else 's'}"
 
 
 def _ends(seen: _Seen, incident: Incident) -> datetime:

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING, Final
 
-from queries.report.model import Severity
+from queries.report.wording import counts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,9 +145,7 @@ def _new(finding: Finding) -> str:
 
 
 def _count(findings: Sequence[Finding]) -> str:
-    counts = [(severity, sum(each.severity is severity for each in findings)) for severity in reversed(Severity)]
-    said = ", ".join(f"{count} {severity.name.lower()}" for severity, count in counts if count)
-    return said or "all is well"
+    return counts(findings) or "all is well"
 
 
 def _at(at: datetime, zone: ZoneInfo) -> str:

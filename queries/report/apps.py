@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 # A page with the charts of more apps is read by nobody; the findings and rows are of all.
 DRAWN_MAX: Final = 3
 
-_TRAFFIC: Final = """SELECT count(*) AS requests,
-  count(*) FILTER (WHERE (status >= 500 OR code IS NOT NULL) AND coalesce(code NOT IN ('H27', 'H28'), true)) AS failed,
-  quantile_disc(service_ms, 0.95) FILTER (WHERE dyno IS NOT NULL AND status IS DISTINCT FROM 101) AS p95_ms
-FROM {rows} WHERE source = 'heroku'"""
+_TRAFFIC: Final = """SELECT count(*) FILTER (WHERE source = 'heroku') AS requests,
+  count(*) FILTER (WHERE source <> 'heroku') AS balanced,
+  count(*) FILTER (
+    WHERE source = 'heroku' AND (status >= 500 OR code IS NOT NULL) AND coalesce(code NOT IN ('H27', 'H28'), true)
+  ) AS failed,
+  quantile_disc(service_ms, 0.95)
+    FILTER (WHERE source = 'heroku' AND dyno IS NOT NULL AND status IS DISTINCT FROM 101) AS p95_ms
+FROM {rows}"""
 
 # About ten CPU seconds.
 BEFORE_MAX: Final = 20_000_000
@@ -44,7 +48,8 @@ def apps(asked: Asked) -> tuple[str, ...]:
 
 
 def traffic(asked: Asked) -> Record:
-    """Requests at Heroku's router, those that failed but for what clients broke off, and the p95 of their time."""
+    """Requests at Heroku's router, those that failed but for what clients broke off, the p95 of their time; and
+    requests in a load balancer's log, which are not counted in a long window."""
     if asked.is_long:
         return asked.records(of_window(TRAFFIC, asked.window))[0]
     return asked.records(_TRAFFIC.format(rows=between("router", asked.window)))[0]

@@ -87,6 +87,9 @@ EXPLAINS: Final = (
     Explains("lines-lost", ("anomaly*",)),
     Explains("worse-after-change", ("php-fatal", "server-errors", "error-code", "php-slow", "anomaly*"), When.AFTER),
     # The log of a load balancer tells of the same failures; an objective is missed because of them.
+    # The alarms see in five minutes what these count in the whole window.
+    Explains("error-code", ("anomaly_failed*",)),
+    Explains("server-errors", ("anomaly_failed*",)),
     Explains("error-code", ("move-H*", "move-errors", "error_budget*"), When.OVERLAP),
     Explains("server-errors", ("move-5*", "move-errors", "error_budget*"), When.OVERLAP),
     Explains("php-fatal", ("move-5*", "move-errors", "error_budget*"), When.OVERLAP),

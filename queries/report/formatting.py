@@ -151,14 +151,17 @@ _ENDINGS: Final[tuple[tuple[str, Callable[[float], str]], ...]] = (
 )
 _WHOLE_NAMES: Final = {"bytes": size, "share": share, "bytes_each": size, "bytes_sent": size}
 _HEADINGS: Final = {"bytes_each": "bytes each", "bytes_sent": "bytes sent"}
+# Names that stand beside another which differs in its unit alone: culprit, culprit_seconds, culprit_share.
+_KEPT: Final = {"_share": " share", "_percent": " percent", "_seconds": " time"}
 
 
 def heading(column: str) -> str:
-    """A column's name as a heading: words, and no unit that its cells carry themselves."""
+    """A column's name as a heading: words; a unit that its cells carry is left out, unless it tells columns apart."""
     if column in _WHOLE_NAMES:
         return _HEADINGS.get(column, column)
     for ending, _ in _ENDINGS:
-        column = column.removesuffix(ending) if len(column) > len(ending) and column.endswith(ending) else column
+        if len(column) > len(ending) and column.endswith(ending):
+            column = column.removesuffix(ending) + _KEPT.get(ending, "")
     return column.removesuffix("_at").replace("_", " ")
 
 

@@ -194,4 +194,4 @@ def _trust(asked: Asked) -> Trust:
 
 
 def _no_traffic() -> Record:
-    return {"requests": 0, "failed": 0, "p95_ms": None}
+    return {"requests": 0, "balanced": 0, "failed": 0, "p95_ms": None}

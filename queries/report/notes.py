@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from queries.report.apps import has_balancer, look_back_days
+from queries.report.apps import apps, has_balancer, look_back_days
 from queries.report.parts import PART_OF, Part
-from queries.report.quoting import between
+from queries.report.quoting import between, sql_text
 from queries.report.sums import of_window
 from queries.report.words import counted, during, listed
 
@@ -30,8 +30,14 @@ _HELD: Final = """SELECT
 IN_MINUTES: Final = 0.9
 
 
+_LAKE_KNOWS: Final = "SELECT EXISTS(FROM coverage(app_name := {app})) OR EXISTS(FROM router WHERE app = {app}) AS known"
+
+
 def notes(asked: Asked) -> Iterator[str]:
     """One sentence for each thing that was not checked."""
+    name = asked.window.app_name
+    if name is not None and not apps(asked) and not asked.records(_LAKE_KNOWS.format(app=sql_text(name)))[0]["known"]:
+        yield f"The lake holds nothing of an app named {name}: is that how its name is written?"
     tables = ("samples", "php", "access", "router")
     sources = {name: between(name, asked.window) for name in tables}
     [held] = asked.records(of_window(_HELD, asked.window, **sources))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from datetime import UTC
 from typing import TYPE_CHECKING, Final
 
 from queries.literals import literal
@@ -61,9 +62,15 @@ def between(table: str, window: Window) -> str:
     return f"{table}_between({sql_time(window.since)}, {sql_time(window.until)}, {sql_text(window.app_name)})"
 
 
+def _short(moment: datetime) -> str:
+    """The same instant as people write it, ``2026-11-25T10:00Z``; with seconds and below only where it has them."""
+    text = moment.astimezone(UTC).replace(tzinfo=None).isoformat()
+    return f"{text.removesuffix(':00')}Z"
+
+
 def command(question: str, window: Window, app: str, *parameters: str) -> str:
     """The shell line that asks the question for the app; ``parameters`` are ``name=value``."""
-    words = ["drainlake", "query", question, "--since", window.since.isoformat(), "--until", window.until.isoformat()]
+    words = ["drainlake", "query", question, "--since", _short(window.since), "--until", _short(window.until)]
     if _APP_NAME.fullmatch(app):
         words += ["--app", app]
     for parameter in parameters:

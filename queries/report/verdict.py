@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from queries.report.formatting import duration, share
 from queries.report.model import Severity
-from queries.report.words import counted, duration, named, number_word, percent
+from queries.report.words import counted, named, number_word
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 TOLD_MAX: Final = 3
 _CUT: Final = 100
+ALARMS: Final = "anomaly_"
 
 # What a finding is called in the headline, by its kind; others are told by the beginning of their sentence.
 TITLES: Final = {
@@ -50,17 +52,20 @@ def verdict(findings: Sequence[Finding], seen: Trust, traffic: Record) -> str:
     if wrong:
         several = len({finding.app for finding in wrong}) > 1
         titles = list(dict.fromkeys(_title(finding, several=several) for finding in wrong))
-        more = f" and {len(titles) - TOLD_MAX:,} more" if len(titles) > TOLD_MAX else ""
+        more = f"; and {len(titles) - TOLD_MAX:,} more" if len(titles) > TOLD_MAX else ""
         verb = "thing is" if len(wrong) == 1 else "things are"
         return f"{number_word(len(wrong))} {verb} wrong: {'; '.join(titles[:TOLD_MAX])}{more}."
     if not seen["received"] and not traffic.get("requests"):
+        balanced = traffic.get("balanced") or 0
+        if balanced:
+            return f"Nothing was checked: all there is are {counted(balanced, 'request')} in a load balancer's log."
         return "No lines came in this window."
     return f"Nothing is wrong: {', '.join(_figures(seen, traffic))}."
 
 
 def _title(finding: Finding, *, several: bool) -> str:
     """What the finding is called; with its app where there are several."""
-    title = TITLES.get(finding.kind)
+    title = TITLES.get(finding.kind) or _alarm_title(finding)
     if title is None or ("{subject}" in title and not finding.subject):
         text = finding.sentence.removesuffix(".")
         title = text if len(text) <= _CUT else f"{text[: _CUT - 1]}…"
@@ -69,13 +74,21 @@ def _title(finding: Finding, *, several: bool) -> str:
     return f"{title} ({named(finding.app)})" if several else title
 
 
+def _alarm_title(finding: Finding) -> str | None:
+    """What an alarm claims, which is the first part of its sentence, as it stands within one."""
+    if not finding.kind.startswith(ALARMS):
+        return None
+    claim = finding.sentence.removesuffix(".").partition("; ")[0]
+    return f"{claim[:1].lower()}{claim[1:]}" if len(claim) <= _CUT else None
+
+
 def _figures(seen: Trust, traffic: Record) -> list[str]:
     requests = traffic.get("requests") or 0
     figures = [counted(requests, "request")]
     if requests:
-        figures.append(f"{percent((traffic['failed'] or 0) / requests)} failed")
+        figures.append(f"{share((traffic['failed'] or 0) / requests)} failed")
     if traffic.get("p95_ms") is not None:
         figures.append(f"p95 {duration(traffic['p95_ms'])}")
     if seen["share_seen"] is not None:
-        figures.append(f"{percent(seen['share_seen'])} of the lines seen")
+        figures.append(f"{share(seen['share_seen'])} of the lines seen")
     return figures

@@ -9,6 +9,8 @@ from queries.report.formatting import instant, minute
 from queries.report.model import Severity
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from queries.report.model import Finding, Report, Window
 
 SEVERITIES: Final = {Severity.CRITICAL: "critical", Severity.WARNING: "warning", Severity.NOTICE: "notice"}
@@ -37,13 +39,17 @@ def tally(report: Report) -> str:
     """How many findings of each severity, and how many are new."""
     if not report.findings:
         return "No findings."
-    counts = Counter(finding.severity for finding in report.findings)
-    parts = [
-        f"{counts[severity]} {SEVERITIES[severity] if counts[severity] == 1 else _PLURALS[severity]}"
+    return f"{counts(report.findings)}{_new(report)}."
+
+
+def counts(findings: Iterable[Finding]) -> str:
+    """'1 critical, 2 warnings'; nothing of none."""
+    held = Counter(finding.severity for finding in findings)
+    return ", ".join(
+        f"{held[severity]} {SEVERITIES[severity] if held[severity] == 1 else _PLURALS[severity]}"
         for severity in sorted(Severity, reverse=True)
-        if counts[severity]
-    ]
-    return f"{', '.join(parts)}{_new(report)}."
+        if held[severity]
+    )
 
 
 def _new(report: Report) -> str:

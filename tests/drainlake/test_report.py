@@ -26,7 +26,7 @@ class Making(ModuleType):
         self.report = report
         self.asked: list[tuple[Window, datetime]] = []
 
-    def make(self, connection: Any, window: Window, made_at: datetime) -> Report:
+    def make(self, connection: Any, window: Window, made_at: datetime, *more: Any, **known: Any) -> Report:
         """The report, made with a connection on which questions can be asked."""
         assert connection.execute("SELECT count(*) FROM router").fetchall() == [(0,)]
         self.asked.append((window, made_at))
@@ -111,6 +111,14 @@ def test_a_window_of_the_past_ends_where_it_is_told(making: Making) -> None:
     """A day before --until when --since is not given."""
     cli.run(["report", "--until", "2026-11-26"])
     assert making.asked[0][0].since == datetime(2026, 11, 25, tzinfo=UTC)
+
+
+def test_a_span_that_is_given_is_as_long_as_it_says(making: Making) -> None:
+    """A day of some milliseconds more has other steps in its charts, and a date at each time."""
+    cli.run(["report", "--since", "24h"])
+    [(window, made_at)] = making.asked
+    assert (window.until - window.since, window.until) == (timedelta(days=1), made_at)
+    assert made_at.microsecond == 0
 
 
 def test_the_exit_codes_stand_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:

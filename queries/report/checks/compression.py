@@ -8,9 +8,10 @@ from queries.catalog import question
 from queries.report import series
 from queries.report.apps import has_balancer, uncompressed
 from queries.report.finding import made, narrowed, with_also
+from queries.report.formatting import number, size
 from queries.report.model import Severity
 from queries.report.quoting import sql_text
-from queries.report.words import counted, number, size
+from queries.report.words import counted, times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,10 +54,18 @@ def check(asked: Asked) -> Iterator[Finding]:
             sentence=_sentence(row),
             sql=narrowed(totals, row, "app"),
             times=(row["first_at"], row["last_at"]),
-            advice=question("uncompressed_assets").fix,
+            advice=_advice(question("uncompressed_assets").fix),
             chart=series.sent(asked, row["app"]),
         )
         yield with_also(finding, *_lost(asked, row["app"]))
+
+
+def _advice(fix: str) -> str:
+    """The fix with each paragraph in one line; what follows a paragraph that ends in a colon is copied by line."""
+    blocks = fix.removeprefix("Fix: ").strip().split("\n\n")
+    is_copied = [False, *(block.endswith(":") for block in blocks)]
+    lines = (block if copied else " ".join(block.split("\n")) for block, copied in zip(blocks, is_copied, strict=False))
+    return "\n".join(lines)
 
 
 def _severity(asked: Asked, row: Record) -> Severity:
@@ -68,7 +77,7 @@ def _severity(asked: Asked, row: Record) -> Severity:
 
 def _sentence(row: Record) -> str:
     files = counted(row["paths"], "file or page", "files and pages")
-    said = f"{files} went out uncompressed {counted(row['responses'], 'time')}, {size(row['bytes_sent'])} in all"
+    said = f"{files} went out uncompressed {times(row['responses'])}, {size(row['bytes_sent'])} in all"
     low, high = row["month_low_bytes"], row["month_high_bytes"]
     if low is not None:
         return f"{said}; gzip would save {size(low)} to {size(high)} a month."

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from queries.report.finding import made, narrowed
+from queries.report.formatting import share
 from queries.report.model import Severity
-from queries.report.words import counted, named, percent
+from queries.report.words import counted, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +31,7 @@ def check(asked: Asked) -> Iterator[Finding]:
         crawlers=asked.call("crawlers"), routes=asked.call("routes"), work=WORK_SHARE, requests=REQUESTS_SHARE
     )
     for row in asked.records(sql):
-        work = f" and {percent(row['work_share'])} of the dynos' work" if row["work_share"] is not None else ""
+        work = f" and {share(row['work_share'])} of the dynos' work" if row["work_share"] is not None else ""
         yield made(
             asked,
             "crawlers",
@@ -39,7 +40,7 @@ def check(asked: Asked) -> Iterator[Finding]:
             subject=row["crawler"],
             severity=Severity.NOTICE,
             sentence=f"The crawler {named(row['crawler'])} made {counted(row['requests'], 'request')},"
-            f" {percent(row['share'])} of all{work}.",
+            f" {share(row['share'])} of all{work}.",
             sql=narrowed(sql, row, "app", "crawler"),
             times=(row["first_at"], row["last_at"]),
             advice="Slow it down in robots.txt (Crawl-delay, Disallow); block one that does not obey in nginx.",

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from queries.report import series
 from queries.report.finding import made
+from queries.report.formatting import number
 from queries.report.model import Severity, Threshold
 from queries.report.quoting import sql_text
-from queries.report.words import at, counted, during, named, number
+from queries.report.words import at, counted, during, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,7 +113,7 @@ def _measured(asked: Asked, row: Record) -> str:
             f" {number(row['worst'])} ms, at {at(row['worst_at'], asked.window)}."
         )
     return (
-        f"{name} of {named(row['source'])} was typically {number(row['typical'])}{unit}, at worst"
+        f"{name[:1].upper()}{name[1:]} of {named(row['source'])} was typically {number(row['typical'])}{unit}, at worst"
         f" {number(row['worst'])}{unit} at {at(row['worst_at'], asked.window)}; {row['broken']:,} of"
         f" {counted(row['measurements'], 'measurement')} were past the threshold."
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from queries.report.finding import made, narrowed
+from queries.report.formatting import duration, share
 from queries.report.model import Severity
 from queries.report.quoting import sql_text, sql_time
 from queries.report.series import change_name
-from queries.report.words import at, counted, duration, during, listed, megabytes, named, percent
+from queries.report.words import at, counted, during, listed, megabytes, named, times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +64,7 @@ def restarts(asked: Asked) -> Iterator[Finding]:
     for row in asked.records(sql):
         is_much = max(row["failed_boots"], row["restarts"] if row["reason"] == "crash" else 0) >= CRASHES_LEAST
         how = {"crash": "crashed", "memory": "were killed for their memory (R15)"}.get(
-            row["reason"], f"restarted ({row['reason']})"
+            row["reason"], f"restarted ({'for no known reason' if row['reason'] == 'unknown' else row['reason']})"
         )
         boots = f"; {counted(row['failed_boots'], 'start')} failed" if row["failed_boots"] else ""
         failed = f"; {counted(row['failed_requests'], 'request')} failed meanwhile" if row["failed_requests"] else ""
@@ -74,7 +75,7 @@ def restarts(asked: Asked) -> Iterator[Finding]:
             kind="crashes" if row["reason"] == "crash" or row["failed_boots"] else "restarts",
             subject=f"{row['process']} {row['reason']}",
             severity=_restart_severity(row, is_much=is_much),
-            sentence=f"{named(row['process'])} dynos {how} {counted(row['restarts'], 'time')}"
+            sentence=f"{named(row['process'])} dynos {how} {times(row['restarts'])}"
             f" {during(row['first_at'], row['last_at'], asked.window)}{boots}{failed}.",
             sql=narrowed(sql, row, "app", "process", "reason"),
             times=(row["first_at"], row["last_at"]),
@@ -120,7 +121,7 @@ def _is_material(row: Record) -> bool:
 
 
 def _difference(row: Record) -> str:
-    say = {"error_share": percent, "h12_share": percent, "memory_mb": megabytes}.get(row["measure"], duration)
+    say = {"error_share": share, "h12_share": share, "memory_mb": megabytes}.get(row["measure"], duration)
     name = {
         "error_share": "failed requests rose",
         "h12_share": "timeouts rose",

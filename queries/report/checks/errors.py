@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from queries.report import series
 from queries.report.finding import made, narrowed
+from queries.report.formatting import share
 from queries.report.model import Severity
 from queries.report.quoting import between, sql_text
-from queries.report.words import counted, during, named, percent
+from queries.report.words import counted, during, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +69,7 @@ def codes(asked: Asked) -> Iterator[Finding]:
             subject=row["code"],
             severity=severity(row["requests"], row["share"]),
             sentence=f"{counted(row['requests'], 'request')} ended in {named(row['code'])}{meaning}"
-            f" {during(row['first_at'], row['last_at'], asked.window)}, {percent(row['share'])} of all.",
+            f" {during(row['first_at'], row['last_at'], asked.window)}, {share(row['share'])} of all.",
             sql=narrowed(sql, row, "app", "code"),
             times=(row["first_at"], row["last_at"]),
             advice="https://devcenter.heroku.com/articles/error-codes tells what to do about each code.",
@@ -93,7 +94,7 @@ def answers(asked: Asked) -> Iterator[Finding]:
             severity=severity(row["requests"], row["share"]),
             sentence=f"The app answered {counted(row['requests'], 'request')} with a status such as {row['status']}"
             f" without a PHP error that tells why, {during(row['first_at'], row['last_at'], asked.window)}{most};"
-            f" {percent(row['share'])} of all.",
+            f" {share(row['share'])} of all.",
             sql=narrowed(sql, row, "app"),
             times=(row["first_at"], row["last_at"]),
             advice="Look for these requests by their id in the app's own log.",

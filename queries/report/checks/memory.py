@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from queries.report import series
 from queries.report.finding import made
+from queries.report.formatting import number
 from queries.report.model import Severity
 from queries.report.quoting import sql_text
-from queries.report.words import at, counted, during, megabytes, named, number
+from queries.report.words import at, during, megabytes, named, times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +50,7 @@ def quota(asked: Asked) -> Iterator[Finding]:
             if row["peak_memory_mb"] is not None and row["peak_percent"] is not None
             else ""
         )
-        killed = f"; it was killed {counted(row['kills'], 'time')} for it (R15)" if row["kills"] else ""
+        killed = f"; it was killed {times(row['kills'])} for it (R15)" if row["kills"] else ""
         yield made(
             asked,
             "r14_memory",

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from queries.report.apps import has_balancer
 from queries.report.finding import made, narrowed
+from queries.report.formatting import duration, share
 from queries.report.model import Severity
-from queries.report.words import counted, duration, named, percent
+from queries.report.words import counted, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +22,7 @@ SLOWER_MS: Final = 50
 # As with error codes: one request in a thousand.
 ERRORS_SHARE: Final = 0.001
 ERRORS_LEAST: Final = 10
+ALL_ROUTES: Final = "all routes"  # how migration_diff names a row about the app as a whole
 
 _WORSE: Final = """SELECT app, CASE
     WHEN verdict = 'slower' THEN 'slower'
@@ -73,9 +75,10 @@ def _sentence(row: Record) -> str:
             f" {row['measure']} rose from {duration(row['value_before'])} to {duration(row['value_after'])}."
         )
     if row["worse"] == "errors":
+        most = "of all requests together" if row["route"] == ALL_ROUTES else f"most, {named(row['route'])}:"
         return (
-            f"Since the move more requests fail ({counted(row['routes'], 'measure')}); most, {named(row['route'])}: the"
-            f" share rose from {percent(row['value_before'] or 0.0)} to {percent(row['value_after'] or 0.0)}."
+            f"Since the move more requests fail ({counted(row['routes'], 'measure')}); {most} the"
+            f" share rose from {share(row['value_before'] or 0.0)} to {share(row['value_after'] or 0.0)}."
         )
     if row["worse"] == "gone":
         return (

@@ -8,8 +8,9 @@ from queries.report import series
 from queries.report.apps import requests_by_route
 from queries.report.checks.errors import severity
 from queries.report.finding import made, narrowed
+from queries.report.formatting import number, share
 from queries.report.model import Severity, Threshold
-from queries.report.words import at, counted, during, named, number, percent
+from queries.report.words import at, counted, during, named, times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,7 +84,7 @@ def full(asked: Asked) -> Iterator[Finding]:
             row,
             kind="php-workers-busy",
             severity=Severity.WARNING if row["errors"] >= KILLED_LEAST else Severity.NOTICE,
-            sentence=f"php-fpm reported {counted(row['errors'], 'time')} that all its workers were busy (max_children)"
+            sentence=f"php-fpm reported {times(row['errors'])} that all its workers were busy (max_children)"
             f" {during(row['first_at'], row['last_at'], asked.window)}.",
             sql=narrowed(sql, row, "app"),
             times=(row["first_at"], row["last_at"]),
@@ -132,7 +133,7 @@ def fatal(asked: Asked) -> Iterator[Finding]:
             subject=f"{where} {row['shape'] or ''}",
             severity=severity(row["errors"], row["share"]),
             sentence=f"{counted(row['errors'], 'fatal PHP error')} in {where}"
-            f" {during(row['first_at'], row['last_at'], asked.window)}{most}, {percent(row['share'])} of all requests:"
+            f" {during(row['first_at'], row['last_at'], asked.window)}{most}, {share(row['share'])} of all requests:"
             f" {named(row['shape'])}.",
             sql=_of_place(sql, row),
             times=(row["first_at"], row["last_at"]),

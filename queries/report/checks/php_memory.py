@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from queries.report.finding import made, narrowed
+from queries.report.formatting import number
 from queries.report.model import Severity
 from queries.report.quoting import between, sql_text
-from queries.report.words import counted, during, named, number
+from queries.report.words import counted, during, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from queries.report import series
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from queries.report.asked import Asked, Record
-    from queries.report.model import Finding
+    from queries.report.model import Finding, Window
 
 # A single slow request is no burst: from here on visitors notice that the site hangs.
 BURST_LEAST: Final = 5
@@ -22,6 +24,10 @@ BURST_LEAST: Final = 5
 CRITICAL_LEAST: Final = 20
 # An app with more bursts than this has one problem that the worst of them show.
 BURSTS_MAX: Final = 10
+# A burst is over when none came for so long; one that goes on at the window's beginning is looked at from before it.
+APART: Final = timedelta(seconds=60)
+CONTEXT: Final = timedelta(minutes=30)
+BURST_LONGEST: Final = timedelta(hours=6)
 # Each is named in the finding's SQL.
 TRICKLE_MAX: Final = 500
 
@@ -36,17 +42,39 @@ FROM {question} WHERE app = {app} AND first_at IN ({bursts}) GROUP BY app"""
 
 def check(asked: Asked) -> Iterator[Finding]:
     """A finding for each burst, and one for the timeouts outside of bursts."""
-    bursts = asked.question("h12_autopsy")
-    for app in sorted({row["app"] for row in bursts}):
-        mine = sorted((row for row in bursts if row["app"] == app), key=lambda row: -row["timeouts"])
+    found = bursts(asked)
+    for app in sorted({row["app"] for row in found}):
+        mine = sorted((row for row in found if row["app"] == app), key=lambda row: -row["timeouts"])
         large = [row for row in mine if row["timeouts"] >= BURST_LEAST][:BURSTS_MAX]
         yield from (_burst(asked, row) for row in large)
         yield from _trickle(asked, app, mine[len(large) :])
 
 
+def bursts(asked: Asked) -> tuple[Record, ...]:
+    """The bursts of the window; one that began before it is told whole, since its second half blames its victims."""
+    rows = asked.question("h12_autopsy")
+    if not any(row["first_at"] < asked.window.since + APART for row in rows):
+        return rows
+    earlier = asked.records(f"FROM {asked.call_in(_earlier(asked), 'h12_autopsy')}")
+    whole = {
+        (row["app"], row["last_at"]): row
+        for row in earlier
+        if row["first_at"] < asked.window.since and row["timeouts"] >= BURST_LEAST
+    }
+    return tuple(whole.get((row["app"], row["last_at"]), row) for row in rows)
+
+
+def _earlier(asked: Asked) -> Window:
+    """The window from before its beginning; of a long one just the hours in which such a burst ends."""
+    until = min(asked.window.until, asked.window.since + BURST_LONGEST) if asked.is_long else asked.window.until
+    return replace(asked.window, since=asked.window.since - CONTEXT, until=until)
+
+
 def _burst(asked: Asked, row: Record) -> Finding:
+    began_earlier = row["first_at"] < asked.window.since
+    window = _earlier(asked) if began_earlier else asked.window_at("h12_autopsy", row["first_at"])
     sql = (
-        f"FROM {asked.call('h12_autopsy')} WHERE app = {sql_text(row['app'])}"
+        f"FROM {asked.call_in(window, 'h12_autopsy')} WHERE app = {sql_text(row['app'])}"
         f" AND first_at = {sql_time(row['first_at'])}"
     )
     return made(
@@ -60,7 +88,8 @@ def _burst(asked: Asked, row: Record) -> Finding:
         sql=sql,
         times=(row["first_at"], row["last_at"]),
         advice=_advice(row),
-        request_ids=_examples(asked, row),
+        request_ids=_examples(asked, row, window),
+        window=window,
         chart=series.in_flight(asked, row["app"]),
     )
 
@@ -86,9 +115,9 @@ def _advice(row: Record) -> str:
     )
 
 
-def _examples(asked: Asked, row: Record) -> tuple[str | None, ...]:
+def _examples(asked: Asked, row: Record, window: Window) -> tuple[str | None, ...]:
     sql = _EXAMPLES.format(
-        rows=between("router", asked.window_at("h12_autopsy", row["first_at"])),
+        rows=between("router", window),
         first=sql_time(row["first_at"]),
         last=sql_time(row["last_at"]),
         app=sql_text(row["app"]),

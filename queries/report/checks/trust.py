@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from queries.report import series
 from queries.report.finding import made, narrowed
+from queries.report.formatting import share
 from queries.report.model import Severity
-from queries.report.words import at, counted, named, percent
+from queries.report.words import at, counted, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +45,7 @@ def lost(asked: Asked) -> Iterator[Finding]:
             kind="lines-lost",
             severity=Severity.WARNING if row["share"] >= LOST_SHARE else Severity.NOTICE,
             sentence=f"{counted(row['dropped'], 'line')} were lost before drainlake (L10 and kin),"
-            f" {percent(row['share'])} of all; most, {row['worst_dropped']:,}, in the hour from"
+            f" {share(row['share'])} of all; most, {row['worst_dropped']:,}, in the hour from"
             f" {at(row['worst_hour'], asked.window)}: figures of that time are too low.",
             sql=narrowed(sql, row, "app"),
             times=(row["first_hour"], row["last_hour"]),
@@ -66,7 +67,7 @@ def damaged(asked: Asked) -> Iterator[Finding]:
             row,
             kind="lines-damaged",
             severity=Severity.WARNING,
-            sentence=f"{counted(row['defective'], 'line')}, {percent(row['defect_share'])} of all, were no log lines.",
+            sentence=f"{counted(row['defective'], 'line')}, {share(row['defect_share'])} of all, were no log lines.",
             sql=narrowed(sql, row, "app"),
             advice="Something else than Heroku posts to this drain, or a proxy changes bodies: see the defects.",
         )
@@ -89,7 +90,7 @@ def unparsed(asked: Asked) -> Iterator[Finding]:
                 subject=row["shape"],
                 severity=Severity.NOTICE,
                 sentence=f"{counted(row['line_count'], 'line')} of {named(row['process'], 'no process')},"
-                f" {percent(row['share'])} of those that no parser knows, have one shape: {named(row['shape'])}.",
+                f" {share(row['share'])} of those that no parser knows, have one shape: {named(row['shape'])}.",
                 sql=narrowed(sql, row, "app", "shape"),
                 times=(row["first_at"], row["last_at"]),
                 advice="Ask them with SQL (the table lines), or let the app write fewer.",

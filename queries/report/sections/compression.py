@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from queries.report import series
 from queries.report.apps import drawn, has_balancer, uncompressed
+from queries.report.formatting import size
 from queries.report.model import Section
-from queries.report.words import counted, named, size
+from queries.report.words import counted, named
 
 if TYPE_CHECKING:
     from queries.report.asked import Asked

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from queries.report import series
 from queries.report.apps import drawn, traffic
+from queries.report.formatting import duration
 from queries.report.model import Section
-from queries.report.words import duration, named
+from queries.report.words import named
 
 if TYPE_CHECKING:
     from queries.report.asked import Asked

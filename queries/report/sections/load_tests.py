@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from queries.report.formatting import number
 from queries.report.model import Section
-from queries.report.words import at, counted, number
+from queries.report.words import at, counted
 
 if TYPE_CHECKING:
     from queries.report.asked import Asked

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from queries.report.model import Section
-from queries.report.words import counted, named
+from queries.report.words import counted, named, times
 
 if TYPE_CHECKING:
     from queries.report.asked import Asked
+
+# As the check of fatal errors has it.
+FATAL: Final = frozenset({"fatal error", "parse error", "recoverable fatal error"})
 
 
 def section(asked: Asked) -> Section:
@@ -21,11 +24,13 @@ def _sentence(asked: Asked) -> str:
     errors = asked.question("php_errors")
     if not errors:
         return "PHP, php-fpm and nginx reported no errors."
-    fatal = [row for row in errors if (row["level"] or "").lower() in {"fatal error", "parse error"}]
+    fatal = [row for row in errors if (row["level"] or "").lower() in FATAL]
     killed = sum(row["killed"] for row in asked.question("php_slow"))
-    said = f"{counted(sum(row['errors'] for row in fatal), 'fatal error')} and {counted(killed, 'killed request')}"
+    said = counted(sum(row["errors"] for row in fatal), "fatal error")
+    said += f" and {counted(killed, 'killed request')}" if killed else ""
     if not fatal:
-        return f"{said}; the most frequent of other messages came {counted(errors[0]['errors'], 'time')}."
+        often = max(row["errors"] for row in errors)
+        return f"{said.capitalize()}; the most frequent of other messages came {times(often)}."
     top = max(fatal, key=lambda row: row["errors"])
     place = f"{named(top['file'])}:{top['line']}" if top["file"] is not None else named(top["shape"])
     return f"{said}; most fatal errors, {top['errors']:,}, in {place}."

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from queries.report import series
 from queries.report.apps import drawn
+from queries.report.checks.timeouts import bursts
 from queries.report.model import Section
 from queries.report.words import counted, during, listed, named
 
@@ -30,7 +31,7 @@ def _sentence(asked: Asked) -> str:
         return "No request timed out."
     total = sum(row["timeouts"] for row in rows)
     when = during(min(row["first_at"] for row in rows), max(row["last_at"] for row in rows), asked.window)
-    culprits = sorted({row["culprit"] for row in asked.question("h12_autopsy") if row["culprit"] is not None})
+    culprits = sorted({row["culprit"] for row in bursts(asked) if row["culprit"] is not None})
     held = (
         f"; the workers were held by {listed([named(one) for one in culprits[:3]], len(culprits[3:]))}"
         if culprits

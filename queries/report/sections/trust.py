@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from queries.report import series
 from queries.report.apps import drawn
+from queries.report.formatting import share
 from queries.report.model import Section
-from queries.report.words import at, counted, percent
+from queries.report.words import at, counted
 
 if TYPE_CHECKING:
     from queries.report.asked import Asked
@@ -26,9 +27,7 @@ def _sentence(asked: Asked) -> str:
     if not new + lost:
         return "No lines were received in this window."
     repeated, damaged = (sum(row[name] for row in rows) for name in ("repeated", "defective"))
-    said = (
-        f"{percent(new / (new + lost))} of the lines were seen: {new:,} received, {lost:,} lost, {repeated:,} repeated"
-    )
+    said = f"{share(new / (new + lost))} of the lines were seen: {new:,} received, {lost:,} lost, {repeated:,} repeated"
     worst = max(rows, key=lambda row: row["dropped"])
     when = f"; most were lost in the hour from {at(worst['hour'], asked.window)}" if worst["dropped"] else ""
     return f"{said}, {counted(damaged, 'line')} damaged{when}."

@@ -260,8 +260,8 @@ def test_a_back_test_tells_what_would_have_rung() -> None:
     [
         (0, "There is less than a day of history"),
         (3, "There are 3 days of history: only what needs none was checked"),
-        (20, "In the last 20 days this would have rung not once; the first 14 days of the 20 in the lake were for"),
-        (44, "In the last 30 days this would have rung not once."),
+        (20, "In the last 20 days this would not have rung; the first 14 days of the 20 in the lake were for"),
+        (44, "In the last 30 days this would not have rung."),
     ],
 )
 def test_a_back_test_says_how_much_history_it_had(days: int, sentence: str) -> None:

@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from queries.report import words
+from queries.report import formatting, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -41,6 +41,12 @@ def _written(value: Any, window: Window) -> Iterator[str]:
     if isinstance(value, datetime):
         yield words.at(value, window)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        yield from (f"{value:,}", words.number(value), words.percent(value), words.size(value), words.megabytes(value))
-        yield from (words.duration(value), f"{words.number(value)} %", f"{words.number(value)} ms")
-        yield f"{words.number(value)} MB"
+        yield from (
+            f"{value:,}",
+            formatting.number(value),
+            formatting.share(value),
+            formatting.size(value),
+            words.megabytes(value),
+        )
+        yield from (formatting.duration(value), f"{formatting.number(value)} %", f"{formatting.number(value)} ms")
+        yield f"{formatting.number(value)} MB"

@@ -47,6 +47,10 @@ CASES = {
         finding("memory-leak", "web.1", since=-400), finding("memory-quota", "web.2"), False),
     "a deploy that made things worse explains the error that began with it": (
         finding("worse-after-change", "deploy v1", until=0), finding("php-fatal", "a.php:1", since=3, until=400), True),
+    "a count of errors explains the alarm that saw them come": (
+        finding("server-errors"), finding("anomaly_failed_up", "/", since=-5), True),
+    "but no alarm of another time": (
+        finding("server-errors"), finding("anomaly_failed_up", "/", since=90, until=95), False),
     "but not one that was there before": (
         finding("worse-after-change", "deploy v1", until=0), finding("php-fatal", "a.php:1", since=-60), False),
     "two things at one time need not be one": (finding("compression"), finding("cold-cache", "/"), False),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from drainlake.minutes import keep_minutes
 from queries import database
 from queries.report import apps, parts
 from queries.report.asked import SHOWN_MAX, Asked
+from queries.report.checks import timeouts
 from queries.report.making import make
 from queries.report.model import Severity, Window
 from queries.report.previous import Reported
@@ -113,7 +115,22 @@ def test_each_command_is_one_line_of_the_question_it_names(report: Report) -> No
     for finding in report.findings:
         words = shlex.split(finding.command)
         assert words[:2] == ["drainlake", "query"]
-        assert words[3:] == ["--since", SINCE.isoformat(), "--until", WINDOW.until.isoformat(), "--app", "shop"]
+        assert words[3:] == ["--since", f"{SINCE:%FT%RZ}", "--until", f"{WINDOW.until:%FT%RZ}", "--app", "shop"]
+
+
+def test_a_window_that_begins_within_a_burst_tells_of_the_same_burst(
+    report: Report, connection: duckdb.DuckDBPyConnection
+) -> None:
+    """Its second half alone would blame a route that only waited."""
+    [burst] = [finding for finding in report.findings if finding.kind == "timeouts"]
+    since = burst.since + (burst.until - burst.since) * 0.9
+    with Asked(connection, replace(WINDOW, since=since)) as asked:
+        [found] = timeouts.check(asked)
+        assert (found.id, found.since, found.until, found.request_ids) == (
+            burst.id, burst.since, burst.until, burst.request_ids
+        )  # fmt: skip
+        first = "SELECT app, first_at, last_at, timeouts, dynos, culprit "
+        assert connection.execute(first + found.sql).fetchall() == connection.execute(first + burst.sql).fetchall()
 
 
 def test_the_standing_sections_answer(report: Report) -> None:

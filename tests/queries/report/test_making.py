@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +94,25 @@ def test_a_window_without_lines_says_so(connection: duckdb.DuckDBPyConnection) -
     assert len(silent.sections) == 10
     assert len(silent.notes) == 5
     assert not any(section.charts for section in silent.sections)
+
+
+def test_an_app_that_the_lake_does_not_know_is_told(connection: duckdb.DuckDBPyConnection) -> None:
+    """Else a name that is written wrong reads as a quiet day; one that only rests is known."""
+    absent, resting = (
+        making.make(connection, replace(SILENT, app_name=name), SILENT.until).notes for name in ("shpo", "shop")
+    )
+    said = "The lake holds nothing of an app named shpo: is that how its name is written?"
+    assert absent[0] == said
+    assert [note for note in resting if "named" in note] == []
+
+
+def test_a_load_balancers_log_alone_is_not_nothing(tmp_path: Any) -> None:
+    """Requests are there, and none of Heroku: neither "no lines" nor "nothing is wrong" would be true."""
+    requests = [row | {"source": "elb", "dyno": None} for row in calm.tables()["router"][:40]]
+    write_lake(tmp_path / "lake", {"router": requests})
+    with database.connect(str(tmp_path / "lake"), tmp_path / "lake.duckdb") as opened:
+        report = make(opened, WINDOW, WINDOW.until)
+    assert report.verdict == "Nothing was checked: all there is are 40 requests in a load balancer's log."
 
 
 def test_more_findings_and_sections_are_taken_in(connection: duckdb.DuckDBPyConnection) -> None:

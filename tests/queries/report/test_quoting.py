@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import duckdb
 import pytest
@@ -50,7 +50,7 @@ def test_a_shell_line_never_holds_what_is_no_name_of_an_app(app: str) -> None:
     assert line.isprintable()
     assert shlex.split(line) == [
         "drainlake", "query", "h12_autopsy",
-        "--since", "2026-11-25T00:00:00+00:00", "--until", "2026-11-26T00:00:00+00:00",
+        "--since", "2026-11-25T00:00Z", "--until", "2026-11-26T00:00Z",
     ]  # fmt: skip
 
 
@@ -58,6 +58,14 @@ def test_an_ordinary_app_and_a_parameter_stand_in_the_line() -> None:
     """Each is one word of the shell."""
     words = shlex.split(command("throughput", WINDOW, "shop", "per=a b"))
     assert words[-4:] == ["--app", "shop", "--param", "per=a b"]
+
+
+def test_a_shell_line_has_its_times_to_the_microsecond_where_they_need_it() -> None:
+    """Else it would ask about other rows than the finding."""
+    since = datetime(2026, 11, 25, 9, 0, 7, 120, tzinfo=UTC)
+    words = shlex.split(command("throughput", Window(since, since + timedelta(seconds=53)), "shop"))
+    assert words[4] == "2026-11-25T09:00:07.000120Z"
+    assert datetime.fromisoformat(words[6]) == since + timedelta(seconds=53)
 
 
 def test_a_question_is_called_with_the_windows_times() -> None:
