@@ -65,12 +65,15 @@ def test_the_hours_around_what_matters_are_taken(
 def test_the_worst_hours_of_timeouts_are_taken_with_what_lies_around() -> None:
     """Neighbours are one window; the fifth is left out."""
     worst = {3: 900, 4: 700, 50: 500, 80: 600, 100: 400, 110: 300}
-    found = stretches(DAYS, hours({hour: {"timeouts": count} for hour, count in worst.items()}), Part.TIMEOUTS)
+    told = hours({hour: {"timeouts": count} for hour, count in worst.items()})
+    found = stretches(DAYS, told, Part.TIMEOUTS)
     half = timedelta(minutes=30)
     assert found == tuple(
         Window(FIRST + begin * HOUR - half, FIRST + end * HOUR + half, "shop")
         for begin, end in [(3, 5), (50, 51), (80, 81)]
     )
+    busy = [replace(hour, requests=200_000) for hour in told]
+    assert stretches(DAYS, busy, Part.TIMEOUTS) == (Window(FIRST + 3 * HOUR - half, FIRST + 4 * HOUR + half, "shop"),)
 
 
 def test_the_last_day_is_a_day_however_many_requests_it_has() -> None:
