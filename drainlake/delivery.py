@@ -52,11 +52,16 @@ def reporting() -> Reporting:
     return Reporting(makers.make_report, makers.check, as_html.render, as_markdown.render)
 
 
-def run_schedule(settings: Settings, maker: Reporting, fault: Callable[[str], None] = no_fault) -> Done:
-    """Do what is due now, and send what waits; raises :class:`Failure` where the lake or its notes refuse."""
+def run_schedule(
+    settings: Settings, maker: Reporting, fault: Callable[[str], None] = no_fault, claimant: str = ""
+) -> Done:
+    """Do what is due now, and send what waits; raises :class:`Failure` where the lake or its notes refuse.
+
+    ``claimant`` is who starts one such process after the other: those that it started before are dead.
+    """
     posting.check(settings.notify)
     with lake_notes(settings) as notes:
-        post = replace(_post(settings, notes, maker), fault=fault)
+        post = replace(_post(settings, notes, maker, claimant), fault=fault)
         return run(post, plan_of(settings), _makers(settings, notes, maker))
 
 
@@ -129,15 +134,17 @@ def _settle(settings: Settings, due_at: datetime) -> None:
     _sleep(min(max((due_at + wanted - _now()).total_seconds(), 0.0), SETTLE_MAX.total_seconds()))
 
 
-def _post(settings: Settings, notes: Notes, maker: Reporting) -> Post:
+def _post(settings: Settings, notes: Notes, maker: Reporting, claimant: str = "") -> Post:
+    own = f"{claimant}:{uuid.uuid4().hex}:"
     return Post(
         notes,
         send=lambda begun: _send(settings, begun, maker),
         now=_now,
         sleep=_sleep,
-        new_token=lambda: uuid.uuid4().hex,
+        new_token=lambda: f"{own}{uuid.uuid4().hex}",
         jitter=random.random,
         is_quiet=lambda now: settings.quiet is not None and settings.quiet.contain(now),
+        is_dead=lambda token: bool(claimant) and token.startswith(f"{claimant}:") and not token.startswith(own),
     )
 
 
@@ -155,16 +162,17 @@ def _content(settings: Settings, message: Message, maker: Reporting) -> Content:
     if message.since is None or message.until is None:
         return content
     page = settings.home / "reports" / f"{message.id}.html"
-    if not page.is_file():
-        try:
+    try:
+        if not (page.is_file() and page.with_suffix(".md").is_file()):
             report = maker.report(settings, Window(message.since, message.until), _now())
             save(settings, message.id, report, message.text, maker)
-        except Exception as error:  # noqa: BLE001 - the short text is better than nothing
-            lost = f"\nThe page is not attached: it could not be made again ({type(error).__name__}).\n"
-            return replace(content, text=late + lost)
+        body = messages.mail_markdown(page.with_suffix(".md").read_text("utf-8"))
+    except Exception as error:  # noqa: BLE001 - the short text is better than nothing
+        lost = f"\nThe page is not attached: it could not be read or made again ({type(error).__name__}).\n"
+        return replace(content, text=late + lost)
     told = [line for line in late.removesuffix(message.text).splitlines() if line] + list(message.told)
     head = "".join(f"{escape_markdown(line)}\n\n" for line in told)
-    return replace(content, page=page, markdown=head + page.with_suffix(".md").read_text("utf-8"))
+    return replace(content, page=page, markdown=head + body)
 
 
 def _sleep(seconds: float) -> None:

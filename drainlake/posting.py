@@ -35,7 +35,7 @@ TRY_SECONDS_MAX: Final = 120.0  # less than the lease of a begun parcel
 SILENCE_SECONDS_MAX: Final = 30.0
 FILES_MAX: Final = 60
 STALE_SECONDS: Final = 3600.0
-_OURS: Final = re.compile(r"(report|alarm)-\d{8}T\d{4,6}Z(-asked|-test)?\.(html|txt|md)")
+_OURS: Final = re.compile(r"(report|alarm)-\d{8}T\d{4,6}Z(-asked|-test|-\d+)?\.(html|txt|md)")
 _STATUS: Final = re.compile(r"error=(\d{3})\b")
 _SENTENCES: Final = (
     (re.compile(r"timed? ?out", re.IGNORECASE), "it did not answer in time"),

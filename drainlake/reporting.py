@@ -10,14 +10,13 @@ from drainlake.lake import interruptible, open_lake
 from drainlake.minutes import keep_minutes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
 
     import duckdb
 
     from drainlake.settings import Settings
-    from queries.report.making import More
-    from queries.report.model import Finding, Report, Section, Window
+    from queries.report.model import Finding, Report, Window
     from queries.report.previous import Reported
 
 NOT_NOTED: Final = "What this report tells could not be noted, so that the next one cannot say what is new: {reason}."
@@ -45,13 +44,16 @@ def make_report(settings: Settings, window: Window, now: datetime) -> Report:
 def check(settings: Settings, now: datetime) -> list[Finding]:
     """All findings that may ring and are so at ``now``; raises :class:`drainlake.errors.Failure`."""
     from queries.anomalies.watch import Watch  # noqa: PLC0415 - numpy is slow to import
+    from queries.budgets.findings import Budgets  # noqa: PLC0415
     from queries.report.alarms import alarms  # noqa: PLC0415
 
     if (left_old := keep_minutes(settings, now)) is not None:
         raise Failure(left_old, "drainlake status")  # silence must not be read from minutes that nobody made
     watch = Watch(settings.alarm_budget)
     with open_lake(settings) as connection:
-        return interruptible(connection, lambda: alarms(connection, now, [watch.ringing, _budgets(settings)]))
+        return interruptible(
+            connection, lambda: alarms(connection, now, [watch.ringing, Budgets(settings.objectives).findings])
+        )
 
 
 def _made(
@@ -63,33 +65,20 @@ def _made(
     mutes: Mapping[str, datetime],
 ) -> Report:
     from queries.anomalies.watch import Watch  # noqa: PLC0415 - numpy is slow to import
-    from queries.budgets import findings as budgets  # noqa: PLC0415
+    from queries.budgets.findings import Budgets  # noqa: PLC0415
     from queries.report.making import make  # noqa: PLC0415
 
-    watch = Watch(settings.alarm_budget)
-
-    def budgets_section(connection: duckdb.DuckDBPyConnection, window: Window) -> Section:
-        return budgets.section(connection, settings.objectives, window)
-
+    watch, budgets = Watch(settings.alarm_budget), Budgets(settings.objectives)
     return make(
         connection,
         window,
         now,
-        (watch.findings, _budgets(settings)),
-        (budgets_section, watch.section),
+        (watch.findings, budgets.findings),
+        (budgets.section, watch.section),
         previous=before,
         mutes=mutes,
         settings=_described(settings),
     )
-
-
-def _budgets(settings: Settings) -> More:
-    from queries.budgets.findings import findings  # noqa: PLC0415
-
-    def ask(connection: duckdb.DuckDBPyConnection, window: Window) -> Iterator[Finding]:
-        return findings(connection, settings.objectives, window)
-
-    return ask
 
 
 def _described(settings: Settings) -> dict[str, str]:

@@ -1,5 +1,5 @@
 -- question: How many requests failed or were slow, step by step, of those that an error budget counts?
--- one row per: app and step of time of which the log covers a minute
+-- one row per: app and step of time of which the log was there for a minute
 -- parameters:
 --   since: First instant counted (TIMESTAMPTZ, DATE or text, UTC unless it names a zone); NULL is 30 days before the end.
 --   until: End of the last step, cut to the full minute; NULL is the end of the newest minute.
@@ -10,7 +10,7 @@
 -- columns:
 --   app VARCHAR: The app.
 --   begins_at TIMESTAMPTZ: When the step begins.
---   covered_minutes BIGINT: Minutes of the step that the log covers; all other columns are of these.
+--   covered_minutes BIGINT: Minutes of the step of which the log was there, also if it lost lines; all other columns are of these.
 --   requests BIGINT: Requests that ended in them.
 --   failed BIGINT: Of these, status 500 and above or an H code, but for H27 and H28, which the client makes.
 --   timed BIGINT: Requests that a dyno served, WebSockets left out: those whose service time counts.

@@ -11,7 +11,7 @@
 --   window_minutes INTEGER: Length of the window in minutes.
 --   begins_at TIMESTAMPTZ: When the window begins.
 --   ends_at TIMESTAMPTZ: When it ends.
---   covered_minutes BIGINT: Minutes of the window that the log covers; all other columns are of these.
+--   covered_minutes BIGINT: Minutes of the window of which the log was there, also if it lost lines; all other columns are of these.
 --   requests BIGINT: Requests that ended in them.
 --   failed BIGINT: Of these, status 500 and above or an H code, but for H27 and H28, which the client makes.
 --   failed_share DOUBLE: Failed of requests, from 0 to 1; NULL without any.

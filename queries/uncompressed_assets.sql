@@ -7,6 +7,7 @@
 --   mbit_per_second: A visitor's bandwidth in megabits a second, from which the seconds are computed.
 --   site_files: The site's own files, as JSON or a list of structs (path, plain_bytes, compressed_bytes); --assets DIR on the command line fills it in; NULL is none.
 --   probed: What the site answered when asked, as JSON or a list of structs (path, answer, plain_bytes, compressed_bytes); --probe URL on the command line fills it in; NULL is not asked.
+--   look_back_days: Days before `since` in which the smaller sizes of a time with compression are looked for, 0 to 30.
 -- columns:
 --   app VARCHAR: The app.
 --   path VARCHAR: The path, query string off and percent-encoding undone.
@@ -25,10 +26,11 @@
 --   month_high_seconds DOUBLE: Seconds that visitors would wait less in such a month, all together, for the higher saving.
 --   file VARCHAR: The site's file that the path matches: of those where one path ends with the other, the longest; NULL when there is none.
 --   probe VARCHAR: What the site answered when asked: 'uncompressed', the encoding (then it is compressed now), or why it gave no answer; NULL when not asked.
--- cost: Two passes over router and access of the days asked about, one over router (or access, without a router) of the 30 days before, and one over the load-balancer rows of all earlier days.
+-- cost: Two passes over router and access of the days asked about, one over router (or access, without a router) of the days before that are looked at, and one over the load-balancer rows of all earlier days.
 -- example: SELECT * FROM uncompressed_assets(since := now() - INTERVAL 7 DAY) LIMIT 20
 CREATE OR REPLACE MACRO uncompressed_assets(
-  since := NULL, until := NULL, app_name := NULL, mbit_per_second := 10, site_files := NULL, probed := NULL
+  since := NULL, until := NULL, app_name := NULL, mbit_per_second := 10, site_files := NULL, probed := NULL,
+  look_back_days := 30
 ) AS TABLE
 -- A quiet hour is no gap, a day without any line is one.
 WITH spans AS MATERIALIZED (
@@ -100,7 +102,7 @@ sizes AS (
       count(*) FILTER (WHERE coalesce(protocol, 'http') IN ('http', 'https')) AS with_headers,
       min(timestamp) AS first_at,
       max(timestamp) AS last_at
-    FROM router_between(instant(since) - INTERVAL 30 DAY, until, app_name)
+    FROM router_between(instant(since) - to_days(least(greatest(look_back_days, 0), 30)::INTEGER), until, app_name)
     WHERE source = 'heroku' AND method = 'GET' AND status = 200 AND code IS NULL AND bytes > 0
       AND perhaps_compressible(path)
     GROUP BY ALL
@@ -114,7 +116,7 @@ sizes AS (
       0,
       min(timestamp),
       max(timestamp)
-    FROM access_between(instant(since) - INTERVAL 30 DAY, until, app_name)
+    FROM access_between(instant(since) - to_days(least(greatest(look_back_days, 0), 30)::INTEGER), until, app_name)
     WHERE request_ms IS NULL AND method = 'GET' AND status = 200 AND bytes > 0 AND perhaps_compressible(path)
       AND app IN (SELECT app FROM spans WHERE NOT has_router)
     GROUP BY ALL

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import uuid
 from typing import TYPE_CHECKING
 
 import click
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
 @click.command("schedule", epilog="Example: drainlake schedule --once")
 @click.option("--once", is_flag=True, help="Do what is due and end: for cron, Heroku Scheduler, a CronJob.")
 @click.option("--test", "is_test", is_flag=True, help="Send a test message to each place of DRAINLAKE_NOTIFY.")
-@click.option("--work", is_flag=True, hidden=True, help="Be the child process that does a run.")
+@click.option("--work", "claimant", hidden=True, help="Be the child process that does a run, for this claimant.")
 @click.pass_context
 @with_settings
-def command(settings: Settings, ctx: click.Context, once: bool, is_test: bool, work: bool) -> int:
+def command(settings: Settings, ctx: click.Context, once: bool, is_test: bool, claimant: str | None) -> int:
     """Make reports (DRAINLAKE_REPORT_AT) and look for alarms (DRAINLAKE_CHECK_AT), until SIGTERM or Ctrl-C.
 
     Reports are kept in reports/ of the home and go where DRAINLAKE_NOTIFY says. Any number of these processes may run
@@ -35,14 +36,14 @@ def command(settings: Settings, ctx: click.Context, once: bool, is_test: bool, w
     """
     if is_test:
         return _test(settings)
-    if work:
-        return _work(settings)
+    if claimant:
+        return _work(settings, claimant)
     if ctx.find_root().obj["supervised"]:
         stop_with_parent()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    arguments = ["--home", str(settings.home), "schedule", "--work"]
+    arguments = ["--home", str(settings.home), "schedule", "--work", uuid.uuid4().hex]
 
     def look() -> int:
         return look_once(arguments, stop, lambda sentence: click.echo(f"schedule: {sentence}", err=True))
@@ -85,14 +86,14 @@ class _Stop:
             raise SystemExit(0)
 
 
-def _work(settings: Settings) -> int:
+def _work(settings: Settings, claimant: str) -> int:
     from drainlake.delivery import reporting, run_schedule  # noqa: PLC0415 - polars is slow to import
 
     stop_with_parent()
     stop = _Stop()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop.on_signal)
-    done = run_schedule(settings, reporting(), stop.at)
+    done = run_schedule(settings, reporting(), stop.at, claimant)
     return tell(done)
 
 

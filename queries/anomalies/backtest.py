@@ -50,9 +50,9 @@ def _sentence(rang: int, known: int, days: int) -> str:
     if known >= days + WIDE_DAYS:
         return f"In the last {days} days this {would}."
     if known < SHORT_DAYS:
-        had = f"{known} day{'' if known == 1 else 's'}" if known else "less than a day"
+        had = f"are {known} days" if known > 1 else "is one day" if known else "is less than a day"
         return (
-            f"There is {had} of history: only what needs none was checked (silence, failures, memory), and it"
+            f"There {had} of history: only what needs none was checked (silence, failures, memory), and it"
             f" {would}. The rest is checked after {SHORT_DAYS} to {WIDE_DAYS} days."
         )
     return (

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 WEEK: Final = 7
 MIDDLE: Final = 0.5  # of seven days the three in the middle count: two bad days among them move nothing
+LEVEL_MIDDLE: Final = 0.25  # of its blocks: a median alone leaps between the two levels of an on-off series
 SAME_WEEKDAYS: Final = 4
 ERROR_DAYS: Final = 14
 DAYS_MIN: Final = 3
@@ -46,7 +47,7 @@ _SMOOTHED_MINUTES: Final = {Density.LOW: (120,), Density.MIDDLE: (60, 15), Densi
 
 @dataclass(frozen=True)
 class Level:
-    """How the level is followed: the median of so many blocks of so many hours."""
+    """How the level is followed: the middle of so many blocks of so many hours."""
 
     hours: int
     blocks: int
@@ -177,7 +178,7 @@ def _blocks(values: Array, grid: Grid, shape: Array, hours: int, *, is_count: bo
 
 
 def _followed(values: Array, grid: Grid, shape: Array, level: Level, *, is_count: bool) -> Array:
-    """Per hour, the median level of the blocks that ended before it; through a gap the last known."""
+    """Per hour, the middle of the levels of the blocks that ended before it; through a gap the last known."""
     blocks = _blocks(values, grid, shape, level.hours, is_count=is_count)
-    each = robust.median(trailing(blocks.reshape(-1), level.blocks), 1, max(1, level.blocks // 4))
+    each = robust.middle_mean(trailing(blocks.reshape(-1), level.blocks), 1, LEVEL_MIDDLE, max(1, level.blocks // 4))
     return np.repeat(robust.last_known(each), grid.hours // blocks.shape[1]).reshape(len(values), grid.hours)

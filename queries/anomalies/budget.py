@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 APP_WEIGHT: Final = 3.0
 HOURS_A_WEEK: Final = 168
+RESERVE: Final = 0.7  # of the budget is given out: tails that are learnt err, and an error to the wrong side costs more
 
 
 def shares(series: Sequence[Series], budget_per_week: float) -> list[float]:
@@ -28,4 +29,4 @@ def shares(series: Sequence[Series], budget_per_week: float) -> list[float]:
 
 def risk(per_week: float, checks: int, block_hours: float) -> float:
     """Probability with which one of so many checks may ring falsely in a block of hours."""
-    return per_week / checks * block_hours / HOURS_A_WEEK
+    return RESERVE * per_week / checks * block_hours / HOURS_A_WEEK

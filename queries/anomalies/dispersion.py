@@ -21,17 +21,27 @@ if TYPE_CHECKING:
 
 DAYS: Final = 14
 DAYS_MIN: Final = 3
-MIDDLE: Final = 0.6
+MIDDLE: Final = 0.5
 FLOOR: Final = 0.7  # of the day's: an hour that was calm by chance is not held to that
 WIDE_MINUTES: Final = 60  # windows wider than this are too few in an hour of the day to tell hours apart
 
 
-def per_hour(squares: Array, grid: Grid, width_minutes: int) -> Array:
-    """Typical square of a deviation, (days, hours), from the days before; NaN under three of them."""
+def per_hour(squares: Array, grid: Grid, width_minutes: int, weight: Array | None = None) -> Array:
+    """Typical square of a deviation, (days, hours), from the days before; NaN under three of them.
+
+    ``weight`` is what the squares grow with where they do, per step: with the mean, for the dispersion of counts.
+    """
     of_hours = robust.mean(squares.reshape(len(squares), grid.hours, -1), 2)
     of_day = robust.mean(of_hours, 1, max(1, grid.hours // 4))
-    usual = np.repeat(robust.middle_mean(trailing(of_day, DAYS), 1, MIDDLE, DAYS_MIN)[:, None], grid.hours, 1)
+    usual = np.repeat(_typical(of_day)[:, None], grid.hours, 1)
     if width_minutes > WIDE_MINUTES:
         return usual
     near = robust.mean(np.stack([np.roll(of_hours, shift, 1) for shift in (-1, 0, 1)]), 0)
-    return np.maximum(robust.middle_mean(trailing(near, DAYS), 1, MIDDLE, DAYS_MIN), FLOOR * usual)
+    if weight is not None:
+        of_weight = robust.mean(weight.reshape(len(weight), grid.hours, -1), 2)
+        usual = usual * np.minimum(of_weight / robust.mean(of_weight, 1)[:, None], 1.0)
+    return np.fmax(_typical(near), FLOOR * usual)
+
+
+def _typical(squares: Array) -> Array:
+    return robust.middle_mean(trailing(squares, DAYS), 1, MIDDLE, DAYS_MIN)

@@ -52,16 +52,22 @@ def incidents(series_set: SeriesSet, alarms: Sequence[Alarm], changes: Sequence[
 
 def _grouped(series_set: SeriesSet, alarms: Sequence[Alarm]) -> list[list[Alarm]]:
     tolerance = TOLERANCE_MINUTES // series_set.step_minutes
-    reach = JOINED_HOURS * 60 // series_set.step_minutes
     groups: list[list[Alarm]] = []
     for alarm in sorted(alarms, key=lambda one: (one.series.app, one.first, one.rings)):
         group = groups[-1] if groups else []
-        open_until = max((min(one.last, max(one.first, one.rings) + reach) for one in group), default=-1)
+        open_until = max((_open_until(series_set, one) for one in group), default=-1)
         if group and group[0].series.app == alarm.series.app and alarm.first <= open_until + tolerance:
             group.append(alarm)
         else:
             groups.append([alarm])
     return groups
+
+
+def _open_until(series_set: SeriesSet, alarm: Alarm) -> int:
+    """The last step at which the alarm may be the cause of another; a climb is until it ends."""
+    if alarm.shape is Shape.CLIMB:
+        return alarm.last
+    return min(alarm.last, max(alarm.first, alarm.rings) + JOINED_HOURS * 60 // series_set.step_minutes)
 
 
 def _incident(series_set: SeriesSet, group: list[Alarm], changes: Sequence[Change]) -> Incident:

@@ -2,10 +2,11 @@
 
 Of a step of which not all minutes are covered counts, bytes and the peak are NaN, since a part of a step is less than
 a step, and a count that was scaled up is no count any more: its tail would be wrong. Shares and percentiles of the
-requests that were seen stay what they are, and so does what was measured. ``lines`` is 0 where the log went silent,
-because that is how silence is seen; it is NaN where lines are known to be missing, or may still come.
+requests that were seen stay what they are, also where lines were lost: an outage that floods the log is seen by them.
+So does what was measured. ``lines`` is 0 where the log went silent, because that is how silence is seen; it is NaN
+where lines are known to be missing, or may still come.
 
-Rows of routes are many. They come out of DuckDB as Arrow, some days at a time, and no Python object is made of a row.
+Rows of routes are many: they come out of DuckDB as steps in Arrow, and no Python object is made of a row.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from ingest.schema import LATENCY_BASE
+from ingest.schema import STEP_MINUTES
 from queries.anomalies.model import Scale, Series, SeriesSet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     import duckdb
     import pyarrow as pa
@@ -28,30 +29,23 @@ if TYPE_CHECKING:
 
     Values = NDArray[np.float64]
     Whole = NDArray[np.int64]
-    _Key = tuple[str, str | None]
 
 KEYS_MAX: Final = 40  # of routes, dynos or codes of an app: the busiest
-REQUESTS_MIN: Final = 20  # for a 95th percentile
-_CHUNK_MINUTES: Final = 1440
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_BUCKET_BITS: Final = 11
-_COUNT_BITS: Final = 24
-_LOWEST_BUCKET: Final = -1
+_STEP: Final = timedelta(minutes=STEP_MINUTES)
 
 
 @dataclass(frozen=True)
 class _Steps:
-    """Whole steps: the number of the first one from 1970 on, how many, and the minutes of each."""
+    """Whole steps: the number of the first one from 1970 on, and how many."""
 
     first: int
     count: int
-    minutes: int
     app_name: str | None
 
-    def window(self, begin: int = 0, end: int | None = None) -> list[Any]:
-        """Since, until and app for the macros, of the steps [begin, end)."""
-        edges = (self.first + begin, self.first + (self.count if end is None else end))
-        since, until = (_EPOCH + timedelta(minutes=edge * self.minutes) for edge in edges)
+    def window(self) -> list[Any]:
+        """Since, until and app for the macros."""
+        since, until = (_EPOCH + step * _STEP for step in (self.first, self.first + self.count))
         return [since, until, self.app_name]
 
     def empty(self, rows: int) -> Values:
@@ -64,44 +58,38 @@ def read(
     since: datetime,
     until: datetime,
     app_name: str | None = None,
-    step_minutes: int = 5,
 ) -> SeriesSet:
     """All series of the whole steps in [since, until), of one app or of all; the times have a zone.
 
-    Steps are counted from 1970 on, so from midnight where they divide a day. Raises ValueError for a step that is no
-    whole minute or longer than a day, and duckdb.Error.
+    Steps are of STEP_MINUTES, counted from midnight. Raises duckdb.Error.
     """
-    if not 1 <= step_minutes <= 1440:
-        raise ValueError(f"step_minutes is {step_minutes}; it must be from 1 to 1440")
-    step = timedelta(minutes=step_minutes)
-    first, end = -((_EPOCH - since) // step), (until - _EPOCH) // step
-    steps = _Steps(first, max(end - first, 0), step_minutes, app_name)
-    begins_at = _EPOCH + first * step
+    first, end = -((_EPOCH - since) // _STEP), (until - _EPOCH) // _STEP
+    steps = _Steps(first, max(end - first, 0), app_name)
+    begins_at = _EPOCH + first * _STEP
     if not steps.count:
-        return SeriesSet(begins_at, step_minutes, ())
+        return SeriesSet(begins_at, STEP_MINUTES, ())
     # A cursor of its own: the caller's may have rows that are not fetched yet.
     with connection.cursor() as own:
         apps = _Apps(own, steps)
         series = [*apps.series(), *_routes(own, steps, apps), *_codes(own, steps, apps), *_dynos(own, steps)]
-    return SeriesSet(begins_at, step_minutes, tuple(series))
+    return SeriesSet(begins_at, STEP_MINUTES, tuple(series))
 
 
 class _Apps:
     """The apps and what is known of each step of theirs."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, steps: _Steps) -> None:
-        table = _fetch(connection, _APPS, [steps.minutes, steps.first, *steps.window()])
+        table = _fetch(connection, _APPS, [STEP_MINUTES, steps.first, *steps.window()])
         self.names = sorted(set(table["app"].to_pylist()))
         self._steps = steps
         self._table = table
         self._row = _places(table["app"], self.names)
         covered, minutes = self._grid("covered"), self._grid("minutes")
-        self.is_whole = covered == steps.minutes
-        self.is_seen = covered > 0
+        self.is_whole = covered == STEP_MINUTES
+        self.is_seen = covered + self._grid("unsure") > 0
         self.steps_with_rows = (minutes > 0).sum(axis=1)
         # An uncovered minute with lines has lost some, or is still filling.
-        self._lines_are_whole = (minutes == steps.minutes) & (self._grid("unsure") == 0)
-        self._p95 = _p95(connection, steps, "app", [(name, None) for name in self.names])
+        self._lines_are_whole = (minutes == STEP_MINUTES) & (self._grid("unsure") == 0)
 
     def series(self) -> Iterator[Series]:
         """The series of the apps themselves."""
@@ -109,7 +97,7 @@ class _Apps:
         grids = [
             ("requests", Scale.COUNT, _where(self.is_whole, requests), None),
             ("failed", Scale.SHARE, _where(self.is_seen, failed), _where(self.is_seen, requests)),
-            ("p95_ms", Scale.LEVEL, _where(self.is_seen, self._p95), None),
+            ("p95_ms", Scale.LEVEL, _where(self.is_seen, self._grid("p95_ms")), None),
             ("bytes", Scale.LEVEL, _where(self.is_whole, self._grid("bytes")), None),
             ("peak_in_flight", Scale.LEVEL, _where(self.is_whole, self._grid("peak_in_flight")), None),
             ("connections", Scale.LEVEL, self._grid("connections"), None),
@@ -135,6 +123,7 @@ SELECT
   sum(requests)::DOUBLE AS requests,
   sum(failed)::DOUBLE AS failed,
   sum(bytes)::DOUBLE AS bytes,
+  max(step_p95_ms) AS p95_ms,
   max(peak_in_flight) AS peak_in_flight,
   max(connections) AS connections,
   sum(lines)::DOUBLE AS lines,
@@ -155,20 +144,12 @@ SELECT
   (epoch_us(timestamp) // (60000000::BIGINT * $1) - $2)::INTEGER AS step,
   sum(requests)::DOUBLE AS requests,
   sum(failed)::DOUBLE AS failed,
+  max(step_p95_ms) AS p95_ms,
   max(memory_mb) AS memory_mb,
   max(memory_percent) AS memory_percent
 FROM minutes_of($3, $4, $5, $6)
 JOIN (SELECT unnest($7::VARCHAR[]) AS app, unnest($8::VARCHAR[]) AS key, unnest(range(len($7))) AS id) USING (app, key)
 GROUP BY ALL
-"""
-_BUCKETS: Final = """
-SELECT
-  id * $2 + epoch_us(timestamp) // (60000000::BIGINT * $1) - $3 AS cell,
-  latency_buckets,
-  latency_counts
-FROM minutes_of($4, $5, $6, $7) AS kept
-JOIN (SELECT unnest($8::VARCHAR[]) AS app, unnest($9::VARCHAR[]) AS key, unnest(range(len($8))) AS id) AS wanted
-  ON kept.app = wanted.app AND {match}
 """
 
 
@@ -181,7 +162,7 @@ def _routes(connection: duckdb.DuckDBPyConnection, steps: _Steps, apps: _Apps) -
     row = table["id"].to_numpy()
     app = np.array([apps.names.index(app) for app, _ in keys], np.int64)
     requests, failed = (_counts(_grid(steps, table, name, row, len(keys))) for name in ("requests", "failed"))
-    p95 = _p95(connection, steps, "route", keys)
+    p95 = _grid(steps, table, "p95_ms", row, len(keys))
     is_whole, is_seen = apps.is_whole[app], apps.is_seen[app]
     counts, of, shares = _where(is_whole, requests), _where(is_seen, requests), _where(is_seen, failed)
     for at, (name, key) in enumerate(keys):
@@ -229,7 +210,7 @@ def _first_of_each_app(keys: Iterator[tuple[str, str]]) -> list[tuple[str, str]]
 
 def _keyed(connection: duckdb.DuckDBPyConnection, steps: _Steps, per: str, keys: list[tuple[str, str]]) -> pa.Table:
     names = [[app for app, _ in keys], [key for _, key in keys]]
-    return _fetch(connection, _KEYED, [steps.minutes, steps.first, per, *steps.window(), *names])
+    return _fetch(connection, _KEYED, [STEP_MINUTES, steps.first, per, *steps.window(), *names])
 
 
 def _fetch(connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[Any]) -> pa.Table:
@@ -257,42 +238,3 @@ def _where(is_known: NDArray[np.bool_], values: Values) -> Values:
 def _counts(values: Values) -> Values:
     """What did not appear was counted as 0."""
     return np.nan_to_num(values)
-
-
-def _p95(connection: duckdb.DuckDBPyConnection, steps: _Steps, per: str, keys: Sequence[_Key]) -> Values:
-    """The 95th percentile of each series and step, some steps at a time; NaN under REQUESTS_MIN requests."""
-    values = steps.empty(len(keys))
-    names: list[Any] = [[app for app, _ in keys], [key for _, key in keys]]
-    sql = _BUCKETS.format(match="true" if per == "app" else "kept.key = wanted.key")
-    width = max(_CHUNK_MINUTES // steps.minutes, 1)
-    for begin in range(0, steps.count if keys else 0, width):
-        end = min(begin + width, steps.count)
-        parameters = [steps.minutes, end - begin, steps.first + begin, per, *steps.window(begin, end), *names]
-        table = _fetch(connection, sql, parameters)
-        values[:, begin:end] = _percentiles(table, len(keys) * (end - begin)).reshape(len(keys), end - begin)
-    return values
-
-
-def _percentiles(table: pa.Table, cells: int) -> Values:
-    """The 95th percentile (nearest rank) of each cell from the histograms of its minutes."""
-    values = np.full(cells, np.nan)
-    buckets, counts = (table[name].combine_chunks() for name in ("latency_buckets", "latency_counts"))
-    lengths = np.diff(buckets.offsets.to_numpy())
-    cell = np.repeat(table["cell"].to_numpy(), lengths)
-    if not cell.size:
-        return values
-    bucket = buckets.flatten().to_numpy().astype(np.int64) - _LOWEST_BUCKET
-    count = np.minimum(counts.flatten().to_numpy(), (1 << _COUNT_BITS) - 1).astype(np.int64)
-    # One number for each bucket of each minute: sorting them brings equal cells together, in order of buckets.
-    packed = np.sort(((cell << _BUCKET_BITS) | bucket) << _COUNT_BITS | count)
-    running = np.cumsum(packed & ((1 << _COUNT_BITS) - 1))
-    of = packed >> (_BUCKET_BITS + _COUNT_BITS)
-    begins = np.flatnonzero(np.r_[True, of[1:] != of[:-1]])
-    before = np.r_[0, running[begins[1:] - 1]]
-    total = np.r_[running[begins[1:] - 1], running[-1]] - before
-    rank = np.ceil(0.95 * total).astype(np.int64)
-    at = np.searchsorted(running, before + rank)
-    found = (packed[at] >> _COUNT_BITS & ((1 << _BUCKET_BITS) - 1)) + _LOWEST_BUCKET
-    ms = np.where(found < 0, 0.0, 2 * LATENCY_BASE ** found.astype(np.float64) / (LATENCY_BASE + 1))
-    values[of[begins]] = np.where(total >= REQUESTS_MIN, ms, np.nan)
-    return values

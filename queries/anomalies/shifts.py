@@ -31,6 +31,7 @@ EFFECT_MIN: Final = 0.1  # of what is expected: less is not worth a person's tim
 SHARE_EFFECT_MIN: Final = 0.001
 FAILURES_MIN: Final = 3
 SPREAD_MIN: Final = 0.02  # of the logarithm
+REACH: Final = 4.0
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,20 @@ def of_counts(values: Array, baseline: Baseline, grid: Grid) -> list[Window]:
     """Windows of events per step."""
     out = []
     logs = np.log(values + COUNT_OFFSET) - np.log(np.exp(baseline.expected) + COUNT_OFFSET)
+    usual = np.exp(baseline.expected)
+    calm = usual + _without_spikes(values - usual, np.sqrt(usual), grid, 1.0)
     for minutes, steps in widths(grid):
         expected = np.exp(baseline.expected + persistence.forecast(logs, grid, minutes, steps))
-        out.append(_count_window(values, expected, grid, minutes, steps))
+        part = values if minutes <= SHORT_MINUTES else calm
+        out.append(_count_window(part, expected, grid, minutes, steps))
     return out
+
+
+def _without_spikes(deviations: Array, spread: Array, grid: Grid, least: float) -> Array:
+    """Deviations cut to REACH spreads: a spike of one step must not ring in the wide windows for hours after it."""
+    typical = np.sqrt(np.repeat(dispersion.per_hour(np.square(deviations / spread), grid, 0), grid.per_hour, 1))
+    reach = REACH * np.maximum(typical * spread, least)
+    return np.where(np.isnan(reach), deviations, np.clip(deviations, -reach, reach))
 
 
 def of_shares(values: Array, of: Array, share: Array, grid: Grid) -> list[Window]:
@@ -83,7 +94,7 @@ def _count_window(values: Array, expected: Array, grid: Grid, minutes: int, step
     known = windowed(is_known.astype(np.float64), steps)
     events = np.maximum(np.round(events, 6), 0.0)
     usual = np.where((known >= KNOWN_MIN * steps) & (usual > 0), usual, np.nan)
-    wide = dispersion.per_hour(np.square(events - usual) / usual, grid, minutes)
+    wide = dispersion.per_hour(np.square(events - usual) / usual, grid, minutes, usual)
     wide = np.repeat(np.maximum(wide, 1.0), grid.per_hour, 1)
     score = tails.count_score(events, usual, wide)
     is_up, is_down = events > usual * (1 + EFFECT_MIN), events < usual * (1 - EFFECT_MIN)
@@ -100,8 +111,9 @@ def of_levels(logs: Array, baseline: Baseline, grid: Grid) -> list[Window]:
     """Windows of the logarithm of a measured amount."""
     out = []
     base = logs - baseline.expected
+    calm = _without_spikes(base, np.ones_like(base), grid, SPREAD_MIN)
     for minutes, steps in widths(grid):
-        residual = base - persistence.forecast(base, grid, minutes, steps)
+        residual = (base if minutes <= SHORT_MINUTES else calm) - persistence.forecast(base, grid, minutes, steps)
         is_known = ~np.isnan(residual)
         sums, known = windowed(np.where(is_known, residual, 0.0), steps), windowed(is_known * 1.0, steps)
         with np.errstate(invalid="ignore", divide="ignore"):

@@ -1,4 +1,4 @@
-"""How unlikely a value is: large-deviation scores of counts, exact tails, and tails learnt from the series itself.
+"""How unlikely a value is: large-deviation scores, the exact binomial tail, and tails learnt from the series itself.
 
 A score is about minus the natural logarithm of a probability. Where the model holds, the highest scores are spread
 exponentially with scale 1; where it does not (bursts, memory, heavy tails), the scale is learnt, together with how
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
 SCALE_MIN: Final = 1.0  # a score is never trusted to be rarer than its model says
 SHAPE_MAX: Final = 0.75
-SHAPE_MARGIN: Final = 1.5
-FAR: Final = 2.0
-WORST_DAYS: Final = 6
-DISPERSION_MIN: Final = 1.0 + 1e-6
+SHAPE_MARGIN: Final = 1.5  # the estimate from few scores is low more often than high
+LEVEL_FREEDOM: Final = 30.0
+FAR: Final = 2.0  # times the threshold of calm days: a past incident counts as no more
+DEAF: Final = 3.0  # times it: past incidents raise the threshold to no more
+WORST_DAYS: Final = 6  # of the six weeks: those that may have had an incident
 
 
 def count_score(events: Array, expected: Array, dispersion: Array) -> Array:
@@ -37,19 +38,13 @@ def count_score(events: Array, expected: Array, dispersion: Array) -> Array:
 
 
 def level_score(deviation: Array, spread: Array) -> Array:
-    """Half the square of a deviation in spreads: that of a normal value."""
-    return 0.5 * np.square(deviation / spread)
+    """Score of a deviation in spreads: half its square near 0, and growing as a logarithm far out.
 
-
-def count_tail(events: Array, expected: Array, dispersion: Array) -> Array:
-    """P(so many events or more), exact: Poisson, or negative binomial above it."""
-    size = expected / np.maximum(dispersion - 1.0, 1e-6)
-    wide = special.betainc(np.maximum(events, 1e-9), size, expected / (expected + size))
-    return np.where(
-        events <= 0,
-        1.0,
-        np.where(dispersion > DISPERSION_MIN, wide, special.gammainc(np.maximum(events, 1e-9), expected)),
-    )
+    That of a Student t with LEVEL_FREEDOM degrees of freedom: the tails of measured times are powers, which it makes
+    exponential, so that how they go on can be learnt.
+    """
+    score: Array = 0.5 * (LEVEL_FREEDOM + 1) * np.log1p(np.square(deviation / spread) / LEVEL_FREEDOM)
+    return score
 
 
 def share_tail(events: Array, of: Array, share: Array) -> Array:
@@ -102,4 +97,5 @@ def without_incidents(scores: Array, upper_share: float, risk: float) -> Array:
     calm = scores.copy()
     np.put_along_axis(calm, worst[:, :, None], np.nan, 1)
     first = thresholds(calm.reshape(rows, -1), upper_share, risk)
-    return thresholds(np.minimum(scores, FAR * first[:, None, None]).reshape(rows, -1), upper_share, risk)
+    cut = thresholds(np.minimum(scores, FAR * first[:, None, None]).reshape(rows, -1), upper_share, risk)
+    return np.minimum(cut, DEAF * first)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from queries.anomalies.backtest import backtest
+from queries.anomalies.checks import EVERY_DAYS
 from queries.anomalies.findings import findings as told
 from queries.anomalies.incidents import Change
 from queries.anomalies.reading import read
@@ -15,7 +16,6 @@ from queries.report.quoting import call
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
     import duckdb
 
@@ -31,6 +31,7 @@ _CHANGES: Final = """
 SELECT app, changed_at, CASE WHEN version IS NULL THEN change ELSE change || ' v' || version END AS label
 FROM releases(since := ?, until := ?, app_name := ?) ORDER BY changed_at DESC LIMIT 1000
 """
+_FIRST: Final = "SELECT min(timestamp) FROM minutes_between(?, ?, ?)"
 _COLUMNS: Final = ("app", "began_at", "ended_at", "rang_at", "severity", "what")
 
 
@@ -81,13 +82,29 @@ class Watch:
     def _look(self, connection: duckdb.DuckDBPyConnection, window: Window) -> _Seen:
         key = (window.until, window.app_name)
         if key not in self._seen:
-            since = window.until - timedelta(days=BACKTEST_DAYS + LEARNING_DAYS)
+            since = _first_day(connection, window.until - timedelta(days=BACKTEST_DAYS + LEARNING_DAYS), *key)
             series_set = read(connection, since, window.until, window.app_name)
             rows = connection.execute(_CHANGES, [since, window.until, window.app_name]).fetchall()
             changes = [Change(app, at, label) for app, at, label in rows]
             tested = backtest(series_set, self.budget_per_week, BACKTEST_DAYS, changes)
             self._seen[key] = _Seen(series_set, tested)
         return self._seen[key]
+
+
+def _first_day(
+    connection: duckdb.DuckDBPyConnection, since: datetime, until: datetime, app_name: str | None
+) -> datetime:
+    """When the first day with minutes begins, or ``since``: a day of which nothing is known costs as much as any.
+
+    Thresholds are set anew every other day, counted from the first: so whole pairs of days are left out, and what
+    rings is the same as with all of them.
+    """
+    [(first,)] = connection.execute(_FIRST, [since, until, app_name]).fetchall()
+    if first is None:
+        return since
+    empty = (first.astimezone(UTC).date() - since.astimezone(UTC).date()).days
+    begin = datetime.combine(since.astimezone(UTC), datetime.min.time(), UTC)
+    return max(since, begin + timedelta(days=empty - empty % EVERY_DAYS))
 
 
 def _alarms(count: float) -> str:

@@ -71,7 +71,7 @@ def amount(series: Series, value: float) -> str:
     """A value in the unit of its series, to two or three digits."""
     if series.scale is Scale.SHARE or series.measure == "memory_percent":
         percent = value * 100 if series.scale is Scale.SHARE else value
-        return f"{rounded(percent)} %"
+        return f"{percent:.0f} %" if percent >= 10 else f"{rounded(percent)} %"
     if series.measure.endswith("_ms"):
         return f"{rounded(value / 1000)} s" if value >= 1000 else f"{rounded(value)} ms"
     if series.measure == "memory_mb":
@@ -86,9 +86,9 @@ def amount(series: Series, value: float) -> str:
 
 def rounded(value: float) -> str:
     """Two digits, three from 100 on where the third says something: 0.12, 4.1, 38, 380, 12,000."""
-    if abs(value) >= 100:
-        digits = 3 - len(str(int(abs(value)))) if abs(value) >= 1000 else -1
-        return f"{round(value, min(digits, -1)):,.0f}"
+    if abs(value) >= 99.5:
+        digits = 2 if abs(value) < 1000 else 3
+        return f"{round(value, digits - len(str(round(abs(value))))):,.0f}"
     text = f"{value:.2g}"
     return text if "e" not in text else f"{value:.4f}".rstrip("0").rstrip(".")
 
@@ -181,9 +181,8 @@ def _nearest(series_set: SeriesSet, incident: Incident) -> Change:
 def _change(series_set: SeriesSet, incident: Incident, change: Change) -> str:
     minutes = round((series_set.at(incident.lead.first) - change.at) / timedelta(minutes=1))
     unit = "minute" if abs(minutes) == 1 else "minutes"
-    article = "an" if change.label[:1].lower() in "aeiou" else "a"
     if minutes > 0:
-        return f"{article} {change.label} came {minutes} {unit} before"
+        return f"{change.label} came {minutes} {unit} before"
     if minutes == 0:
-        return f"{article} {change.label} came at that moment"
-    return f"{article} {change.label} came {-minutes} {unit} after it began"
+        return f"{change.label} came at that moment"
+    return f"{change.label} came {-minutes} {unit} after it began"

@@ -2,40 +2,57 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from queries.budgets import charts
+from queries.budgets import charts, sections
 from queries.budgets.burn_rates import BUDGET_MINUTES, Urgency
-from queries.budgets.sections import section
 from queries.budgets.standing import Standing, Verdict, standings
 from queries.report.model import Finding, Severity, Window
 from queries.report.quoting import command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
     import duckdb
 
     from queries.budgets.burn_rates import Row
     from queries.budgets.objectives import Objective
-
-__all__ = ["findings", "section"]
+    from queries.report.model import Section
 
 _SEVERITIES: Final = {Urgency.PAGE: Severity.CRITICAL, Urgency.TICKET: Severity.WARNING}
 
 
-def findings(
-    connection: duckdb.DuckDBPyConnection, objectives: Sequence[Objective], window: Window
-) -> Iterator[Finding]:
-    """What burns or is spent at the end of the window, the most urgent first."""
-    found = []
-    for standing in standings(connection, objectives, window.until, window.app_name):
-        if standing.burning is not None:
-            found.append(_burning(connection, standing, standing.burning))
-        elif standing.verdict is Verdict.SPENT:
-            found.append(_spent(standing))
-    yield from sorted(found, key=lambda finding: -finding.severity)
+@dataclass
+class Budgets:
+    """How objectives stand, read once for each end of a window and app, whoever wants it."""
+
+    objectives: Sequence[Objective]
+    _found: dict[tuple[datetime, str | None], list[Standing]] = field(default_factory=dict)
+
+    def findings(self, connection: duckdb.DuckDBPyConnection, window: Window) -> Iterator[Finding]:
+        """What burns or is spent at the end of the window, the most urgent first."""
+        found = []
+        for standing in self._standings(connection, window):
+            if standing.burning is not None:
+                found.append(_burning(connection, standing, standing.burning))
+            elif standing.verdict is Verdict.SPENT:
+                found.append(_spent(standing))
+        yield from sorted(found, key=lambda finding: -finding.severity)
+
+    def section(self, connection: duckdb.DuckDBPyConnection, window: Window) -> Section:
+        """How each objective stands at the end of the window; without objectives, what 30 days would have met."""
+        if not self.objectives:
+            return sections.proposal(connection, window)
+        return sections.standings(self._standings(connection, window), window)
+
+    def _standings(self, connection: duckdb.DuckDBPyConnection, window: Window) -> list[Standing]:
+        key = (window.until, window.app_name)
+        if key not in self._found:
+            self._found[key] = standings(connection, self.objectives, window.until, window.app_name)
+        return self._found[key]
 
 
 def _burning(connection: duckdb.DuckDBPyConnection, standing: Standing, row: Row) -> Finding:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
-from queries.budgets.burn_rates import Count
+from queries.budgets.burn_rates import WINDOWS, Count
 from queries.literals import literal
 from queries.report.quoting import sql_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     import duckdb
 
     from queries.budgets.objectives import Objective
 
-_DEFAULT_MS = 1000  # for availability, where the limit does not matter
+_HOUR: Final = 60
+_DEFAULT_MS: Final = 1000  # for availability, where the limit does not matter
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,14 @@ class Step:
 
     begins_at: datetime
     count: Count
+
+
+@dataclass(frozen=True)
+class Month:
+    """Of an app: the counts of all WINDOWS by their minutes, and the hours of the 30 days that the log covers."""
+
+    windows: Mapping[int, Count]
+    steps: Sequence[Step]
 
 
 @dataclass(frozen=True)
@@ -60,16 +70,42 @@ def asked_of(objective: Objective, app: str | None, until: datetime) -> Asked:
     return Asked(until, app, objective.route, objective.latency_ms)
 
 
-def windows(connection: duckdb.DuckDBPyConnection, asked: Asked) -> Mapping[str, Mapping[int, Count]]:
-    """Counts by app and minutes of the window; an app without a covered minute in 30 days has none."""
+def windows(
+    connection: duckdb.DuckDBPyConnection, asked: Asked, since: datetime | None = None
+) -> Mapping[str, Mapping[int, Count]]:
+    """Counts by app and minutes of the window, of 30 days or from ``since``; an app without a known minute has none."""
     found: dict[str, dict[int, Count]] = {}
     for app, minutes, covered, *counts in connection.execute(
         "SELECT app, window_minutes, covered_minutes, requests, failed, timed, slow "
-        "FROM burn_rates(until := ?, app_name := ?, route_name := ?, latency_ms := ?)",
-        [asked.until, asked.app, asked.route, asked.limit_ms],
+        "FROM burn_rates(since := ?, until := ?, app_name := ?, route_name := ?, latency_ms := ?)",
+        [since, asked.until, asked.app, asked.route, asked.limit_ms],
     ).fetchall():
         found.setdefault(app, {})[minutes] = _count(asked, counts, covered)
     return found
+
+
+def months(
+    connection: duckdb.DuckDBPyConnection, until: datetime, app_name: str | None, limits_ms: Sequence[int]
+) -> Mapping[str, tuple[Count, Mapping[int, Count]]]:
+    """By app, what 30 days count for availability and for each limit, read once: as `burn_rates` has it for each."""
+    found = {}
+    slow = ", ".join(_SLOW.format(limit_ms=int(limit_ms)) for limit_ms in limits_ms)
+    for app, covered, requests, failed, timed, *beyond in connection.execute(
+        _MONTHS.format(slow=slow), {"until": until, "app": app_name}
+    ).fetchall():
+        within = {ms: Count(timed, many, covered) for ms, many in zip(limits_ms, beyond, strict=True)}
+        found[app] = (Count(requests, failed, covered), within)
+    return found
+
+
+_SLOW: Final = "sum(counted_beyond(latency_buckets, latency_counts, latency_edge({limit_ms})))::BIGINT"
+_MONTHS: Final = """
+SELECT app, count(*) AS covered, sum(requests)::BIGINT AS requests, sum(failed)::BIGINT AS failed,
+  coalesce(sum(list_sum(latency_counts)), 0)::BIGINT AS timed, {slow}
+FROM minutes_of('app', instant($until) - INTERVAL 720 HOUR, $until, $app)
+WHERE (is_covered OR lines > 0) AND end_minute($until) - epoch_us(timestamp) // 60000000 BETWEEN 1 AND 43200
+GROUP BY app ORDER BY app
+"""
 
 
 def history(
@@ -84,6 +120,33 @@ def history(
     ).fetchall():
         found.setdefault(app, []).append(Step(begins_at, _count(asked, counts, covered)))
     return found
+
+
+def month(connection: duckdb.DuckDBPyConnection, asked: Asked) -> Mapping[str, Month]:
+    """Windows and hours of the 30 days by app, in one pass over them: what is longer than an hour is made of hours."""
+    # Windows and steps end at the full minute: one minute more holds all of the first.
+    last_hour = windows(connection, asked, asked.until - timedelta(minutes=_HOUR + 1))
+    nothing = dict.fromkeys(WINDOWS, Count(0, 0, 0))
+    return {
+        app: Month(_windows(last_hour.get(app, nothing), steps, asked.until), steps)
+        for app, steps in history(connection, asked).items()
+    }
+
+
+def _windows(last_hour: Mapping[int, Count], steps: Sequence[Step], until: datetime) -> Mapping[int, Count]:
+    return {
+        minutes: last_hour[minutes] if minutes <= _HOUR else _sum(steps, until - timedelta(minutes=minutes + 1))
+        for minutes in WINDOWS
+    }
+
+
+def _sum(steps: Sequence[Step], after: datetime) -> Count:
+    counts = [step.count for step in steps if step.begins_at > after]
+    return Count(
+        sum(count.requests for count in counts),
+        sum(count.bad for count in counts),
+        sum(count.covered_minutes for count in counts),
+    )
 
 
 def apps(connection: duckdb.DuckDBPyConnection, until: datetime, app_name: str | None) -> list[str]:

@@ -10,10 +10,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from queries.budgets import charts, reading
-from queries.budgets.burn_rates import BUDGET_MINUTES
 from queries.budgets.objectives import Objective
 from queries.budgets.reading import Asked
-from queries.budgets.standing import Verdict, is_too_small, standings
+from queries.budgets.standing import Verdict, is_too_small
 from queries.report.model import Answer, Section
 
 if TYPE_CHECKING:
@@ -41,15 +40,9 @@ _COLUMNS: Final = (
 )  # fmt: skip
 
 
-def section(connection: duckdb.DuckDBPyConnection, objectives: Sequence[Objective], window: Window) -> Section:
-    """How each objective stands at the end of the window; without objectives, what the 30 days would have met."""
-    if objectives:
-        return _standings(standings(connection, objectives, window.until, window.app_name), window)
-    return _proposal(connection, window)
-
-
-def _standings(found: list[Standing], window: Window) -> Section:
-    found.sort(key=lambda standing: _ORDER.index(standing.verdict))
+def standings(standing: Sequence[Standing], window: Window) -> Section:
+    """How each objective stands, the worst first."""
+    found = sorted(standing, key=lambda item: _ORDER.index(item.verdict))
     rows = tuple(
         (
             item.app, str(item.objective), item.requests, item.bad, item.share, item.budget_left, item.verdict.value,
@@ -82,10 +75,12 @@ def _charts(found: Sequence[Standing]) -> Iterator[Chart]:
         yield charts.lefts(app, list(of_app))
 
 
-def _proposal(connection: duckdb.DuckDBPyConnection, window: Window) -> Section:
+def proposal(connection: duckdb.DuckDBPyConnection, window: Window) -> Section:
+    """Without objectives: what the 30 days would have met."""
     asked = Asked(window.until, window.app_name)
-    available = {app: counts[BUDGET_MINUTES] for app, counts in reading.windows(connection, asked).items()}
-    within = {ms: _months(connection, Asked(window.until, window.app_name, None, ms)) for ms in LIMITS_MS}
+    months = reading.months(connection, window.until, window.app_name, LIMITS_MS)
+    available = {app: count for app, (count, _) in months.items()}
+    within = {ms: {app: counts[ms] for app, (_, counts) in months.items()} for ms in LIMITS_MS}
     apps = [app for app, count in available.items() if count.requests]
     rows = [
         (app, available[app].requests, _good(available[app]), *(_good(within[ms].get(app)) for ms in LIMITS_MS))
@@ -95,10 +90,6 @@ def _proposal(connection: duckdb.DuckDBPyConnection, window: Window) -> Section:
     answer = Answer("burn_rates", columns, tuple(rows[:ROWS_MAX]), len(rows), asked.sql("burn_rates"))
     promises = [_promises(app, available[app], {ms: within[ms].get(app) for ms in LIMITS_MS}) for app in apps]
     return Section(NAME, TITLE, _offer([promise for promise in promises if promise]), (), (answer,) if rows else ())
-
-
-def _months(connection: duckdb.DuckDBPyConnection, asked: Asked) -> Mapping[str, Count]:
-    return {app: counts[BUDGET_MINUTES] for app, counts in reading.windows(connection, asked).items()}
 
 
 def _good(count: Count | None) -> float | None:

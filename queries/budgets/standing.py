@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from queries.budgets.burn_rates import Row
     from queries.budgets.reading import Asked, Step
 
-_NOTHING: Final = {minutes: Count(0, 0, 0) for minutes in WINDOWS}
+_NOTHING: Final = reading.Month({minutes: Count(0, 0, 0) for minutes in WINDOWS}, ())
 
 
 class Verdict(StrEnum):
@@ -106,13 +106,12 @@ def standings(
     if not objectives:
         return []
     # Objectives that ask the same are read once; of all apps at once, which costs no more than one app does.
-    windows = cache(lambda asked: reading.windows(connection, asked))
-    history = cache(lambda asked: reading.history(connection, asked))
+    month = cache(lambda asked: reading.month(connection, asked))
     found = []
     for app, objective in _each(objectives, reading.apps(connection, until, app_name), app_name):
         asked = reading.asked_of(objective, app_name, until)
-        counts = windows(asked).get(app, _NOTHING)
-        found.append(stand(app, objective, until, counts, history(asked).get(app, [])))
+        known = month(asked).get(app, _NOTHING)
+        found.append(stand(app, objective, until, known.windows, known.steps))
     return found
 
 

@@ -25,6 +25,7 @@ SENTENCE_MAX_CHARS: Final = 400
 FINDINGS_SHOWN: Final = 15
 NEWS_SHOWN: Final = 20
 SKIPPED_SHOWN: Final = 5
+MAIL_MAX_CHARS: Final = 40_000  # of Markdown, about 85 KB of HTML: Gmail clips a mail at 102 KB
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 _CALLS: Final = re.compile(r"@(?=everyone|here|channel|all\b)|<(?=[!@#/A-Za-z])", re.IGNORECASE)
 
@@ -39,14 +40,19 @@ def plain_line(text: str, max_chars: int = SENTENCE_MAX_CHARS) -> str:
 def report_title(report: Report, zone: ZoneInfo) -> str:
     """The subject of a report: which app, which day, how bad."""
     day = report.window.until.astimezone(zone)
-    of = report.window.app_name or (report.apps[0] if len(report.apps) == 1 else f"{len(report.apps)} apps")
-    return plain_line(f"drainlake: {_count(report.findings)} in {of}, {day:%a %d %b %Y}", TITLE_MAX_CHARS)
+    apps = sorted(
+        {*report.apps, *(each.app for each in report.findings if each.app)}
+    )  # one that fell silent has no lines
+    of = report.window.app_name or (apps[0] if len(apps) == 1 else f"{len(apps)} apps")
+    what = f"{_count(report.findings)} in {of}" if apps else "no lines came"
+    return plain_line(f"drainlake: {what}, {day:%a %d %b %Y}", TITLE_MAX_CHARS)
 
 
 def report_text(report: Report, told: Sequence[str], zone: ZoneInfo) -> str:
     """A report in short: the verdict, the findings, then what is to be told besides."""
     window = f"{_at(report.window.since, zone)} to {_at(report.window.until, zone)}"
-    lines = [plain_line(report.verdict), f"Asked about: {window}.", ""]
+    lines = [plain_line(report.verdict), f"Asked about: {window}."]
+    lines += [""] if report.findings else []
     lines += [f"{each.severity.name}{_new(each)}: {plain_line(each.sentence)} [{each.id}]" for each in _shown(report)]
     lines += _more(len(report.findings))
     return "\n".join([*lines, *_news(told)]).strip() + "\n"
@@ -71,6 +77,15 @@ def alarm_text(findings: Sequence[Finding], news: Sequence[str], zone: ZoneInfo)
         lines += [f"  {plain_line(line)}" for line in each.advice.splitlines()[:3]]
         lines += [f"  Look: {plain_line(each.command)}", f"  Mute: drainlake mute {each.id} --until 7d", ""]
     return "\n".join([*lines, *_more(len(findings)), *_news(news)]).strip() + "\n"
+
+
+def mail_markdown(markdown: str) -> str:
+    """A report's Markdown as it stands in a mail: one that is too long ends before a heading."""
+    if len(markdown) <= MAIL_MAX_CHARS:
+        return markdown
+    end = markdown.rfind("\n## ", 0, MAIL_MAX_CHARS)
+    kept = markdown[: end if end > 0 else MAIL_MAX_CHARS].rstrip()
+    return f"{kept}\n\n*The rest is in the page that is attached.*\n"
 
 
 def failure_text(what: str, reason: str, news: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from queries.delivery.ledger import Kind, State
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from datetime import datetime
 
     from queries.delivery.ledger import Ledger, Message, Parcel
@@ -42,18 +42,35 @@ class Begun:
 
 
 def enqueue(ledger: Ledger, message: Message) -> Ledger:
-    """Put a message in the ledger; one that is there already stays as it is."""
-    if any(each.id == message.id for each in ledger.messages):
+    """Put a message in the ledger; one that is there already stays as it is.
+
+    A report is there if one for its due instant is. An alarm is another one where it was made at another moment (a
+    clock that went back comes to the same due instant twice), and gets a name of its own.
+    """
+    same = [each for each in ledger.messages if each.due_at == message.due_at and each.kind is message.kind]
+    named = any(each.id == message.id for each in ledger.messages)
+    if named and (message.kind is Kind.REPORT or any(each.made_at == message.made_at for each in same)):
         return ledger
-    return replace(ledger, messages=(*ledger.messages, message))
+    name = f"{message.id}-{len(same) + 1}" if named else message.id
+    return replace(ledger, messages=(*ledger.messages, replace(message, id=name)))
 
 
-def expire(ledger: Ledger, known: Collection[str], now: datetime) -> Ledger:
+def expire(
+    ledger: Ledger,
+    known: Collection[str],
+    now: datetime,
+    is_dead: Callable[[str], bool] = lambda token: False,  # noqa: ARG005
+) -> Ledger:
     """Settle what can go no further: begun by a process that died, too old, or for a destination that is gone."""
     told: list[str] = []
     messages = []
     for message in ledger.messages:
-        parcels = tuple(_expired(message, parcel, known, now) for parcel in message.parcels)
+        parcels = tuple(
+            _died(parcel)
+            if parcel.state is State.BEGUN and is_dead(parcel.token)
+            else _expired(message, parcel, known, now)
+            for parcel in message.parcels
+        )
         for before, after in zip(message.parcels, parcels, strict=True):
             if after is not before:
                 told.append(_said(message, after))
@@ -170,7 +187,7 @@ def _with(ledger: Ledger, message_id: str, parcel: Parcel) -> Ledger:
 
 def _expired(message: Message, parcel: Parcel, known: Collection[str], now: datetime) -> Parcel:
     if parcel.state is State.BEGUN and not (parcel.until and now < parcel.until <= now + 2 * LEASE):
-        return replace(parcel, state=State.UNKNOWN, until=None)
+        return _died(parcel)
     if parcel.state is not State.WAITING:
         return parcel
     if parcel.destination not in known:
@@ -178,6 +195,11 @@ def _expired(message: Message, parcel: Parcel, known: Collection[str], now: date
     if now - message.made_at > GIVE_UP_AFTER:
         return replace(parcel, state=State.GIVEN_UP)
     return parcel
+
+
+def _died(parcel: Parcel) -> Parcel:
+    """Begun by a process that is dead: it may have arrived."""
+    return replace(parcel, state=State.UNKNOWN, until=None)
 
 
 def _said(message: Message, parcel: Parcel) -> str:

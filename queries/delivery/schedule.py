@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from queries.report.model import Finding, Report
 
 REASON_MAX_CHARS: Final = 300
+FAILED: Final = {Kind.ALARM: "Nothing can be checked", Kind.REPORT: "The report could not be made"}
+DIED: Final = "the process that did it was killed, or had no memory left"
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def run(post: Post, plan: Plan, makers: Makers) -> Done:
     made: list[str] = []
     failures: list[str] = []
     for kind, cron, make in ((Kind.ALARM, plan.check_at, _check), (Kind.REPORT, plan.report_at, _report)):
-        work = _claim(post, kind, cron) if cron is not None else None
+        work = _claim(post, plan, kind, cron) if cron is not None else None
         if work is None:
             continue
         post.fault(f"{kind} claimed")
@@ -89,13 +91,23 @@ def run(post: Post, plan: Plan, makers: Makers) -> Done:
             transact(post.notes, lambda ledger: (runs.release(ledger, work), None))  # noqa: B023 - called at once
             raise
         post.fault(f"{kind} enqueued")
+        if kind is Kind.ALARM:  # it does not wait until the report is made
+            tries += deliver(post, plan.destinations, timedelta(0))
     tries += deliver(post, plan.destinations)
     return Done(tuple(tries), tuple(made), tuple(failures))
 
 
-def _claim(post: Post, kind: Kind, cron: Cron) -> Work | None:
+def _claim(post: Post, plan: Plan, kind: Kind, cron: Cron) -> Work | None:
+    """Claim what is due. A run that died counts as one that failed: where each one dies, somebody must be told."""
     token = post.new_token()
-    return transact(post.notes, lambda ledger: runs.claim(ledger, kind, cron, post.now(), token))
+
+    def change(ledger: Ledger) -> tuple[Ledger, Work | None]:
+        now = post.now()
+        if (dead := runs.abandoned(ledger, kind, cron, now, post.is_dead)) is not None:
+            ledger = _with_failure(ledger, plan, dead, DIED, now, timedelta(0))
+        return runs.claim(ledger, kind, cron, now, token)
+
+    return transact(post.notes, change)
 
 
 def _check(post: Post, plan: Plan, makers: Makers, work: Work) -> list[str]:
@@ -148,24 +160,29 @@ def _report(post: Post, plan: Plan, makers: Makers, work: Work) -> list[str]:
 
 
 def _failed(post: Post, plan: Plan, work: Work, error: Exception) -> str:
-    """Note that a run failed, and tell it once it has failed several times; gives the sentence."""
+    """Note that a run failed; gives the sentence."""
     reason = (str(error).splitlines() or [""])[0][:REASON_MAX_CHARS] or type(error).__name__
-    what = {Kind.ALARM: "Nothing can be checked", Kind.REPORT: "The report could not be made"}[work.kind]
     now = post.now()
 
     def put(ledger: Ledger) -> tuple[Ledger, None]:
-        if not runs.holds(ledger, work):
-            return ledger, None
-        ledger, is_told = runs.fail(ledger, work, now)
-        if not is_told:
-            return ledger, None
-        ledger, news = episodes.take_news(ledger, now)
-        to = plan.alarm_to if work.kind is Kind.ALARM else plan.report_to
-        text = messages.failure_text(what, reason, news)
-        return enqueue(ledger, _message(work, now, f"drainlake: {what.lower()}", text, to)), None
+        return _with_failure(ledger, plan, work, reason, now, runs.RETRY_PAUSE) if runs.holds(
+            ledger, work
+        ) else ledger, None
 
     transact(post.notes, put)
-    return f"{what}: {reason.rstrip('.')}."
+    return f"{FAILED[work.kind]}: {reason.rstrip('.')}."
+
+
+def _with_failure(ledger: Ledger, plan: Plan, work: Work, reason: str, now: datetime, pause: timedelta) -> Ledger:
+    """With a run that failed, and what is told once several have."""
+    ledger, is_told = runs.fail(ledger, work, now, pause)
+    if not is_told:
+        return ledger
+    ledger, news = episodes.take_news(ledger, now)
+    to = plan.alarm_to if work.kind is Kind.ALARM else plan.report_to
+    what = FAILED[work.kind]
+    text = messages.failure_text(what, reason, news)
+    return enqueue(ledger, _message(work, now, f"drainlake: {what.lower()}", text, to))
 
 
 def _message(work: Work, now: datetime, title: str, text: str, to: tuple[str, ...]) -> Message:

@@ -29,7 +29,8 @@ class Post:
     """How one process sends: where the ledger lies, how to send, the clock, and what tells this process from others.
 
     ``send`` raises :class:`Refused` or :class:`Unsure`. ``new_token`` gives another text each time, ``jitter`` a number
-    from 0 to 1. ``is_quiet`` tells whether quiet hours hold back what is not critical.
+    from 0 to 1. ``is_quiet`` tells whether quiet hours hold back what is not critical, ``is_dead`` whether a token
+    is of a process that is known to be dead: nobody need wait for its lease to end.
     """
 
     notes: Notes
@@ -39,6 +40,7 @@ class Post:
     new_token: Callable[[], str]
     jitter: Callable[[], float]
     is_quiet: Callable[[datetime], bool] = lambda now: False  # noqa: ARG005
+    is_dead: Callable[[str], bool] = lambda token: False  # noqa: ARG005
     fault: Callable[[str], None] = no_fault
 
 
@@ -53,7 +55,7 @@ class Sent:
 
 def deliver(post: Post, destinations: Collection[str], wait_max: timedelta = WAIT_MAX) -> list[Sent]:
     """Send what waits, oldest first; what failed again after its pauses, as long as these take ``wait_max`` at most."""
-    transact(post.notes, lambda ledger: (outbox.expire(ledger, destinations, post.now()), None))
+    transact(post.notes, lambda ledger: (outbox.expire(ledger, destinations, post.now(), post.is_dead), None))
     tries: list[Sent] = []
     deadline, slept_seconds = post.now() + wait_max, 0.0
     while True:

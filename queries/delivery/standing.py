@@ -47,10 +47,12 @@ def _kind(ledger: Ledger, kind: Kind, cron: Cron | None, now: datetime) -> Itera
     missed = cron.between(track.handled_until, now, MISSED_PERIODS) if track else ()
     last = max((m.made_at for m in ledger.messages if m.kind is kind), default=None)
     made = f"last message {_ago(now - last)}" if last else "no message yet"
-    if len(missed) >= MISSED_PERIODS:
-        yield Standing(
-            name, f"not run since {missed[-1]:%Y-%m-%d %H:%M} UTC, {made}; run drainlake schedule", well=False
-        )
+    if track and track.claim and track.claim.due_at <= now < track.claim.until:
+        yield Standing(name, f"being made since {track.claim.due_at:%Y-%m-%d %H:%M} UTC, {made}")
+        return
+    if track and len(missed) >= MISSED_PERIODS:
+        first = cron.next(track.handled_until)
+        yield Standing(name, f"not run since {first:%Y-%m-%d %H:%M} UTC, {made}; run drainlake schedule", well=False)
         return
     failed = f", the last {track.failures} failed" if track and track.failures else ""
     yield Standing(name, f"next {cron.next(now):%Y-%m-%d %H:%M} UTC, {made}{failed}", well=not failed)

@@ -45,6 +45,7 @@ def alarms(connection: duckdb.DuckDBPyConnection, now: datetime, more: Sequence[
     ``more`` are asked about the last minutes only. A check that fails raises: an alarm that cannot be looked for must
     not look like one that is not there.
     """
+    now = now.replace(microsecond=0)  # the times stand in commands that somebody copies at night
     with Asked(connection, Window(now - LOOK_BACK, now)) as asked:
         found = [finding for name in URGENT for finding in CHECKS[name](asked)]
         recent = Window(now - RECENT, now)

@@ -8,25 +8,32 @@ from __future__ import annotations
 
 import itertools
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import duckdb
 
+from queries.report import sums
 from queries.report.model import Answer
-from queries.report.quoting import call
+from queries.report.parts import LONG, PART_OF, is_long, stretches
+from queries.report.quoting import between, call
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
     from types import TracebackType
 
     from queries.report.model import Window
+    from queries.report.parts import Hour
 
 # Rows held of one answer: lines of a chart take 300 moments each, and a flooded app has a million routes.
 ROWS_MAX: Final = 20_000
 SHOWN_MAX: Final = 50
 _BITE: Final = 2_000  # divides ROWS_MAX, so that no row is fetched and then neither kept nor counted
+
+_COUNT: Final = "SELECT count(*) AS requests FROM {rows}"
 
 Record = dict[str, Any]
 _numbers: Final = itertools.count(1)
@@ -57,6 +64,7 @@ class Asked:
         self.window = window
         self._known: dict[str, Rows | duckdb.Error] = {}
         self._tables: dict[str, str | duckdb.Error | None] = {}
+        self.narrowed: dict[str, tuple[Window, ...]] = {}  # of each question that was not asked of all, what of
 
     def __enter__(self) -> Self:
         return self
@@ -69,13 +77,57 @@ class Asked:
                 with suppress(duckdb.Error):  # a connection that was closed has none any more
                     self.connection.execute(f"DROP TABLE IF EXISTS temp.{table}")
 
+    @cached_property
+    def is_long(self) -> bool:
+        """Whether dear questions are asked of a part of the window only."""
+        if self.window.until - self.window.since <= LONG:
+            return False
+        return is_long(self.window, sum(hour.requests for hour in self._hours))
+
+    @cached_property
+    def _hours(self) -> list[Hour]:
+        """The hours of the window; where there are no minutes, only how many requests it holds is known."""
+        hours = sums.all_hours(self.window, self.records(sums.of_window(sums.HOURS, self.window)))
+        if any(hour.requests for hour in hours):
+            return hours
+        [held] = self.records(_COUNT.format(rows=between("router", self.window)))
+        return sums.even_hours(self.window, held["requests"])
+
+    def windows(self, question: str) -> tuple[Window, ...]:
+        """What a question is asked of: the window, or parts of one that is too long for it."""
+        if question not in PART_OF or not self.is_long:
+            return (self.window,)
+        if question not in self.narrowed:
+            self.narrowed[question] = stretches(self.window, self._hours, PART_OF[question])
+        return self.narrowed[question]
+
+    def window_at(self, question: str, moment: datetime | None = None) -> Window:
+        """That of the question's windows in which the moment lies; otherwise the last."""
+        windows = self.windows(question)
+        return next((one for one in windows if moment and one.since <= moment < one.until), windows[-1])
+
+    def near(self, moment: datetime) -> Window:
+        """The window, or of a long one the hour from the moment on: examples need not be looked for in all of it."""
+        return replace(self.window, since=moment, until=moment + timedelta(hours=1)) if self.is_long else self.window
+
     def call(self, question: str, **more: int | str) -> str:
-        """The question as it is called in SQL for this window."""
-        return self.call_in(self.window, question, **more)
+        """The question as it is called in SQL for this window, or for the part of it that is looked at."""
+        if self.is_long and question in sums.QUESTIONS:
+            return self.shared(sums.of_window(sums.QUESTIONS[question], self.window))
+        windows = self.windows(question)
+        if len(windows) == 1:
+            return self.call_in(windows[0], question, **more)
+        return self.shared(" UNION ALL ".join(f"FROM {call(question, window, **more)}" for window in windows))
 
     def call_in(self, window: Window, question: str, **more: int | str) -> str:
         """The question as it is called in SQL for another window."""
         text = call(question, window, **more)
+        self._tables.setdefault(text, None)
+        return text
+
+    def shared(self, sql: str) -> str:
+        """A statement as a source of others, which is computed once however often they read it."""
+        text = f"({sql})"
         self._tables.setdefault(text, None)
         return text
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from queries.report.model import Finding
+from queries.report.notes import narrowed_to
 from queries.report.quoting import command, sql_text
 
 if TYPE_CHECKING:
@@ -32,21 +33,23 @@ def made(  # noqa: PLR0913 - the fields of a finding
     window: Window | None = None,
 ) -> Finding:
     """A finding about ``row``. A time that is None is the window's; ``question`` is what the command asks, of another
-    window if one is given."""
+    window if one is given. Where only a part of a long window was looked at, that is said beneath it."""
     app = row["app"] or ""
+    within = asked.window_at(question, times[0])
     return Finding(
         kind,
         app,
         subject or "",
         severity,
         sentence,
-        times[0] or asked.window.since,
-        times[1] or asked.window.until,
+        times[0] or within.since,
+        times[1] or within.until,
         sql,
-        command(question, window or asked.window, app),
+        command(question, window or within, app),
         advice,
         tuple(found for found in request_ids if found)[:3],
         chart,
+        also=(f"This was looked for {narrowed_to(asked, question)} only.",) if question in asked.narrowed else (),
     )
 
 

@@ -5,7 +5,9 @@ What fails costs its own part and no more: a note says what failed and why. An i
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import duckdb
@@ -16,7 +18,7 @@ from queries.report.causes import grouped
 from queries.report.changes import changes
 from queries.report.checks import CHECKS
 from queries.report.model import Muted, Report
-from queries.report.notes import notes
+from queries.report.notes import narrowed_to, notes
 from queries.report.sections import SECTIONS
 from queries.report.verdict import verdict
 from queries.trust import Trust, trust
@@ -54,7 +56,8 @@ def make(  # noqa: PLR0913 - what a report depends on
 
     ``more`` and ``more_sections`` are asked besides what this package has. ``previous`` is the report before
     this one (None: there is none, and nothing is called new); ``mutes`` are ids with the time
-    until which they are not told. Raises duckdb.InterruptException when interrupted, and nothing else of the lake.
+    until which they are not told. ``more`` get a cursor of the connection, in a thread of their own. Raises
+    duckdb.InterruptException when interrupted, and nothing else of the lake.
     """
     with Asked(connection, window) as asked:
         trying = _Trying()
@@ -116,23 +119,51 @@ def _reason(error: Exception) -> str:
 
 
 def _findings(asked: Asked, trying: _Trying, more: Sequence[More]) -> list[Finding]:
+    """Those of the checks; beside them, those of ``more``: the detector computes while DuckDB reads."""
     found: list[Finding] = []
-    for name, check in CHECKS.items():
-        found += trying.listed(f"The check of {name}", lambda check=check: check(asked))  # type: ignore[misc]
+    aside = _Trying()
+    with asked.connection.cursor() as own, ThreadPoolExecutor(1) as pool:
+        others = pool.submit(_more_findings, own, asked.window, aside, more)
+        try:
+            for name, check in CHECKS.items():
+                found += trying.listed(f"The check of {name}", lambda check=check: check(asked))  # type: ignore[misc]
+        except BaseException:
+            own.interrupt()  # else its query would be waited for
+            raise
+        found += others.result()
+    trying.notes += aside.notes
+    return found
+
+
+def _more_findings(
+    connection: duckdb.DuckDBPyConnection, window: Window, trying: _Trying, more: Sequence[More]
+) -> list[Finding]:
+    found: list[Finding] = []
     for ask in more:
-        name = f"The check of {_name(ask)}"
-        found += trying.listed(name, lambda ask=ask: ask(asked.connection, asked.window))  # type: ignore[misc]
+        found += trying.listed(f"The check of {_name(ask)}", lambda ask=ask: ask(connection, window))  # type: ignore[misc]
     return found
 
 
 def _sections(asked: Asked, trying: _Trying, more: Sequence[MoreSections]) -> tuple[Section, ...]:
     made: list[Section | None] = []
     for name, section in SECTIONS.items():
-        made.append(trying.value(f"The section on {name}", lambda section=section: section(asked), None))  # type: ignore[misc]
+        part = partial(_looked_at, asked, section)
+        made.append(trying.value(f"The section on {name}", part, None))
     for ask in more:
         name = f"The section on {_name(ask)}"
         made.append(trying.value(name, lambda ask=ask: ask(asked.connection, asked.window), None))  # type: ignore[misc]
     return tuple(section for section in made if section is not None)
+
+
+def _looked_at(asked: Asked, ask: Callable[[Asked], Section]) -> Section:
+    """A section, which says of what part of a long window its answers are."""
+    section = ask(asked)
+    names: dict[str, list[str]] = {}
+    for answer in section.answers:
+        if answer.question in asked.narrowed:
+            names.setdefault(narrowed_to(asked, answer.question), []).append(answer.question)
+    said = "".join(f" Only {when}: {', '.join(questions)}." for when, questions in names.items())
+    return replace(section, sentence=section.sentence + said)
 
 
 def _name(ask: object) -> str:

@@ -1,5 +1,8 @@
 """What a report draws: one function for each chart. Only this module knows where the values come from.
 
+That is the table `minutes`, which costs a thousandth of the lines themselves. It keeps one figure of all databases of
+an app, so the connections of each are read from the samples.
+
 Steps are chosen so that a window has 300 moments at most: a day has 288 of five minutes. A step without a value is
 None, which is drawn as a gap.
 """
@@ -12,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import duckdb
 
 from queries.report.model import Chart, Key, Line, Marker, Threshold
-from queries.report.quoting import between, sql_text
+from queries.report.quoting import between, sql_text, sql_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -43,44 +46,33 @@ def moments(window: Window) -> list[datetime]:
 
 
 def in_flight(asked: Asked, app: str, thresholds: tuple[Threshold, ...] = ()) -> Chart:
-    """The most requests at once in each step."""
-    seconds = min(step_minutes(asked.window) * 60, 86_400)
-    rows = _of(asked, app, asked.call("concurrency_over_time", step_seconds=seconds))
-    times = moments(asked.window)
-    line = _line("requests in flight, at most", times, rows, "peak")
-    top = max(rows, key=lambda row: row["peak"], default=None)
-    keys = (Key("peak", top["peak"], top["peak_at"]),) if top and top["peak"] else ()
+    """The most requests at once in each step, and the instant of the highest peak."""
+    line = _line("requests in flight, at most", times := moments(asked.window), _steps(asked, app), "peak_in_flight")
+    peaks = _of(asked, app, asked.call("peak_concurrency"))
+    keys = (Key("peak", peaks[0]["peak"], peaks[0]["peak_at"]),) if peaks and peaks[0]["peak"] else ()
     return Chart("Requests in flight", "requests", times, (line,), keys, thresholds, markers(asked, app))
 
 
 def requests(asked: Asked, app: str) -> Chart:
     """Requests and failures in each step."""
-    rows = _traffic(asked, app)
+    rows = _steps(asked, app)
     times = moments(asked.window)
-    lines = (_line("requests", times, rows, "requests"), _line("failed", times, rows, "errors"))
-    keys = tuple(
-        Key(label, top[column], top["begins_at"])
-        for label, column in (("most requests", "requests"), ("most failures", "errors"))
-        if (top := max(rows, key=lambda row: row[column], default=None)) and top[column]
-    )
+    lines = (_line("requests", times, rows, "requests"), _line("failed", times, rows, "failed"))
+    keys = (*_highest("most requests", rows, "requests"), *_highest("most failures", rows, "failed"))
     return Chart("Requests", "requests", times, lines, keys, (), markers(asked, app))
 
 
 def sent(asked: Asked, app: str) -> Chart:
     """Bytes sent in each step."""
-    rows = _traffic(asked, app)
-    times = moments(asked.window)
-    top = max(rows, key=lambda row: row["bytes_sent"], default=None)
-    keys = (Key("most", top["bytes_sent"], top["begins_at"]),) if top and top["bytes_sent"] else ()
-    line = _line("bytes sent", times, rows, "bytes_sent")
-    return Chart("Bytes sent", "bytes", times, (line,), keys, (), markers(asked, app))
+    rows = _steps(asked, app)
+    line = _line("bytes sent", times := moments(asked.window), rows, "bytes")
+    return Chart("Bytes sent", "bytes", times, (line,), _highest("most", rows, "bytes"), (), markers(asked, app))
 
 
 def memory(asked: Asked, app: str) -> Chart:
     """The highest memory of each dyno in each step, of those that used most, and the quota if it is one."""
-    minutes = min(step_minutes(asked.window), 86_400)
-    sql = _MEMORY.format(question=asked.call("dyno_memory", step_minutes=minutes), app=sql_text(app), most=LINES_MAX)
-    rows = asked.records(sql)
+    source = asked.shared(_MEMORY.format(minutes=_minutes(asked, "dyno"), step=_step("timestamp", asked.window)))
+    rows = asked.records(_MOST.format(source=source, app=sql_text(app), most=LINES_MAX))
     drawn = sorted({row["dyno"] for row in rows})
     times = moments(asked.window)
     lines = tuple(_line(dyno, times, [row for row in rows if row["dyno"] == dyno], "peak_mb") for dyno in drawn)
@@ -93,13 +85,10 @@ def memory(asked: Asked, app: str) -> Chart:
 
 def latency(asked: Asked, app: str) -> Chart:
     """The time that half and 95 % of the requests took at most in each step."""
-    sql = _LATENCY.format(rows=between("router", asked.window), step=_step("timestamp", asked.window))
-    rows = _of(asked, app, f"({sql})")
+    rows = [row for row in _steps(asked, app) if row["p95_ms"] is not None]
     times = moments(asked.window)
     lines = (_line("p50", times, rows, "p50_ms"), _line("p95", times, rows, "p95_ms"))
-    top = max(rows, key=lambda row: row["p95_ms"], default=None)
-    keys = (Key("highest p95", top["p95_ms"], top["begins_at"]),) if top else ()
-    return Chart("Service time", "ms", times, lines, keys, (), markers(asked, app))
+    return Chart("Service time", "ms", times, lines, _highest("highest p95", rows, "p95_ms"), (), markers(asked, app))
 
 
 def connections(asked: Asked, app: str, thresholds: tuple[Threshold, ...] = ()) -> Chart:
@@ -144,10 +133,21 @@ def change_name(row: Record) -> str:
     return f"{row['change']} v{row['version']}" if row["version"] is not None else str(row["change"])
 
 
-def _traffic(asked: Asked, app: str) -> list[Record]:
-    seconds = min(step_minutes(asked.window) * 60, 86_400)
-    rows = _of(asked, app, asked.call("throughput", step_seconds=seconds))
-    return [row for row in rows if row["source"] == "heroku"]
+def _steps(asked: Asked, app: str) -> list[Record]:
+    """The steps of the app's one-minute series. A step that no log covers is a gap, no quiet time."""
+    source = asked.call("series", step_minutes=min(step_minutes(asked.window), 86_400))
+    return [row for row in _of(asked, app, source) if row["covered_share"] or row["requests"]]
+
+
+def _minutes(asked: Asked, per: str) -> str:
+    window = asked.window
+    return f"minutes_of('{per}', {sql_time(window.since)}, {sql_time(window.until)}, {sql_text(window.app_name)})"
+
+
+def _highest(label: str, rows: Sequence[Record], column: str) -> tuple[Key, ...]:
+    """The highest value of a column, if there is one above 0."""
+    top = max(rows, key=lambda row: row[column] or 0, default=None)
+    return (Key(label, top[column], top["begins_at"]),) if top and top[column] else ()
 
 
 def _of(asked: Asked, app: str, source: str) -> tuple[Record, ...]:
@@ -172,19 +172,22 @@ def _step(column: str, window: Window) -> str:
     return f"make_timestamptz(epoch_us({column}) // {width} * {width})"
 
 
-_LATENCY: Final = """SELECT app, {step} AS begins_at,
-  quantile_disc(service_ms, 0.5) AS p50_ms, quantile_disc(service_ms, 0.95) AS p95_ms
-FROM {rows}
-WHERE source = 'heroku' AND service_ms IS NOT NULL AND dyno IS NOT NULL AND status IS DISTINCT FROM 101
-GROUP BY ALL ORDER BY ALL"""
-
 _CONNECTIONS: Final = """SELECT app, source, {step} AS begins_at,
   max(value) AS connections, arg_max(timestamp, value) AS peak_at
 FROM {rows}
 WHERE kind = 'postgres' AND metric = 'active_connections'
 GROUP BY ALL ORDER BY ALL"""
 
+# Not through `series`, which would add up the histograms of all dynos, too. A dyno can have another quota after it was
+# resized: the one of the highest share counts.
+_MEMORY: Final = """SELECT app, key AS dyno, {step} AS begins_at,
+  max(memory_mb) AS peak_mb, arg_max(timestamp, memory_mb) AS peak_at,
+  round(100 * arg_max(memory_mb / nullif(memory_percent, 0), memory_percent)) AS quota_mb
+FROM {minutes}
+WHERE key IS NOT NULL AND memory_mb IS NOT NULL
+GROUP BY ALL"""
+
 # Of the dynos that used most.
-_MEMORY: Final = """FROM {question} WHERE app = {app} AND peak_mb IS NOT NULL AND dyno IN (
-  SELECT dyno FROM {question} WHERE app = {app} GROUP BY dyno ORDER BY max(peak_mb) DESC NULLS LAST, dyno LIMIT {most}
-)"""
+_MOST: Final = """FROM {source} WHERE app = {app} AND dyno IN (
+  SELECT dyno FROM {source} WHERE app = {app} GROUP BY dyno ORDER BY max(peak_mb) DESC, dyno LIMIT {most}
+) ORDER BY ALL"""

@@ -25,21 +25,31 @@ CREATE OR REPLACE MACRO is_countable(limit_ms) AS
 CREATE OR REPLACE MACRO counted_beyond(buckets, counts, edge) AS
   coalesce(list_sum(counts[len(list_filter(buckets, lambda bucket: bucket <= edge)) + 1:]), 0)::BIGINT;
 
--- The covered minutes of apps in [since, until), which objectives are counted on; of one route where one is named. What
--- a minute that is not covered shows is a part of what happened, nobody knows which: it counts neither way.
+-- The minutes of apps in [since, until) of which the log was there, which objectives are counted on; of one route where
+-- one is named. A minute with lines is counted though it is not covered: its log lost lines, which is what an outage does
+-- that floods it, and the share of the requests that were seen is still that of all. Without a line it counts neither way.
 CREATE OR REPLACE MACRO objective_minutes(since, until, app_name, route_name, latency_ms) AS TABLE
-  WITH asked AS MATERIALIZED (
+  WITH asked AS (
+    SELECT app, timestamp, is_covered OR lines > 0 AS is_coverage, route_name IS NULL AS is_counted, requests, failed,
+      latency_buckets, latency_counts
+    FROM minutes_of('app', since, until, app_name)
+    UNION ALL
+    -- Apart, so that of the routes' row groups only those are read that hold this one.
+    SELECT app, timestamp, false, true, requests, failed, latency_buckets, latency_counts
+    FROM minutes_of('route', since, until, app_name)
+    WHERE key = route_name
+  ),
+  counted AS (
     SELECT
       app,
       epoch_us(timestamp) // 60000000 AS minute,
-      per = 'app' AND is_covered AS is_coverage,
-      per = 'route' OR route_name IS NULL AS is_counted,
+      is_coverage,
+      is_counted,
       requests,
       failed,
       coalesce(list_sum(latency_counts), 0)::BIGINT AS timed,
       counted_beyond(latency_buckets, latency_counts, latency_edge(latency_ms)) AS slow
-    FROM minutes_between(since, until, app_name)
-    WHERE per = 'app' OR (per = 'route' AND key = route_name)
+    FROM asked
   )
   SELECT
     app,
@@ -48,7 +58,7 @@ CREATE OR REPLACE MACRO objective_minutes(since, until, app_name, route_name, la
     coalesce(sum(failed) FILTER (is_counted), 0)::BIGINT AS failed,
     coalesce(sum(timed) FILTER (is_counted), 0)::BIGINT AS timed,
     coalesce(sum(slow) FILTER (is_counted), 0)::BIGINT AS slow
-  FROM asked
+  FROM counted
   GROUP BY app, minute
   HAVING bool_or(is_coverage);
 

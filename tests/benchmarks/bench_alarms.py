@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 BUDGETS = (0.5, 1.0, 2.0)
 WEEKS = 52
+SEED = 4101  # not one that a constant was chosen by
 LEARNING_WEEKS = 2
 TRIES = 20
 SHARE_OF_BUDGET = 0.1  # what one app's series has of a budget of 1 among thirty
@@ -58,24 +59,21 @@ def recall(planted: Planted, kind: str, tries: int) -> tuple[float, float]:
 def tables(*, is_quick: bool) -> Iterator[str]:
     """The page's tables, line by line."""
     weeks, tries = (26, 5) if is_quick else (WEEKS, TRIES)
-    sets = [(kind, [kind], 10) for kind in worlds.KINDS] + [("all kinds mixed", list(worlds.KINDS), 33)]
-    learnt = f"{weeks} weeks after {LEARNING_WEEKS} of learning"
-    yield f"False alarms a week over sets of series in which nothing is wrong, {learnt}."
-    yield "In brackets the upper end of the exact 95 % interval."
+    sets = [(kind, [kind], 10) for kind in worlds.KINDS]
+    sets += [("bursty", ["bursty"], 30), ("all kinds mixed", list(worlds.KINDS), 33)]
+    yield f"False alarms a week over sets of series in which nothing is wrong, in {weeks} weeks after"
+    yield f"{LEARNING_WEEKS} of learning. In brackets the upper end of the exact 95 % interval."
     yield ""
     yield "| series | " + " | ".join(f"budget {budget:g}" for budget in BUDGETS) + " |"
     yield "|---|" + "---:|" * len(BUDGETS)
     for name, kinds, count in sets:
-        found = [false_alarms(kinds, count, budget, 5, weeks) for budget in BUDGETS]
-        yield (
-            f"| {count} series, {name} | " + " | ".join(f"{rate:.2f} ({upper:.2f})" for _, rate, upper in found) + " |"
-        )
+        found = [false_alarms(kinds, count, budget, SEED, weeks) for budget in BUDGETS]
+        cells = (f"{rate:.2f} ({upper:.2f})" for _, rate, upper in found)
+        yield f"| {count} series, {name} | {' | '.join(cells)} |"
     yield ""
-    yield (
-        f"Incidents put into series at every hour and weekday, {tries} of each, at the share of the budget that the"
-        f" series of an app has among thirty ({SHARE_OF_BUDGET:g} a week): how many"
-        " were found, and how soon after they began."
-    )
+    yield f"Incidents put into series at several hours on each weekday, {tries} of each, at the share of the budget"
+    yield f"that the series of an app has among thirty ({SHARE_OF_BUDGET:g} a week): how many were found before they"
+    yield "were over (or in the quarter of an hour after), and how soon after they began, in half of the cases at most."
     yield ""
     yield "| incident | series | found | minutes |"
     yield "|---|---|---:|---:|"

@@ -1,6 +1,7 @@
 """A run of the schedule in a process of its own, with a clock that is given and, if wanted, a kill at a named step.
 
-``python -m tests.drainlake.reporting_process NOW [POINT]``: settings come from the environment, as for the command.
+``python -m tests.drainlake.reporting_process NOW [POINT [CLAIMANT]]``: settings come from the environment, as
+for the command.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def set_clock(now: datetime) -> None:
     delivery._sleep = sleep
 
 
-def main(now_text: str, deadly: str = "") -> int:
+def main(now_text: str, deadly: str = "", claimant: str = "") -> int:
     """Do one run; returns its exit code."""
     set_clock(datetime.fromisoformat(now_text))
     parsed = settings.parse(os.environ)
@@ -55,7 +56,7 @@ def main(now_text: str, deadly: str = "") -> int:
         if point == deadly:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    return tell(delivery.run_schedule(parsed, REPORTING, fault))
+    return tell(delivery.run_schedule(parsed, REPORTING, fault, claimant))
 
 
 if __name__ == "__main__":

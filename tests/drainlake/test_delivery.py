@@ -22,9 +22,11 @@ from tests.queries.delivery.world import at, finding, report
 from transforms.locallake import LocalLake
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.s3.fixtures import S3Server
+
+    Spoil = Callable[[Path], object]
 
 ROOT = Path(__file__).parents[2]
 TOLD = "may not have reached you by json (the process died while sending)"
@@ -53,12 +55,12 @@ def _end(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, errors
 
 
-def _run(env: dict[str, str], now: str) -> list[str]:
+def _run(env: dict[str, str], now: str, claimant: str = "") -> list[str]:
     """A run in this process; gives what it tells."""
     before = delivery._now, delivery._sleep
     set_clock(at(now))
     try:
-        done = delivery.run_schedule(settings.parse(env), REPORTING)
+        done = delivery.run_schedule(settings.parse(env), REPORTING, claimant=claimant)
     finally:
         delivery._now, delivery._sleep = before
     return [each.reason for each in done.tries]
@@ -90,6 +92,15 @@ def test_a_kill_at_any_step_neither_sends_twice_nor_skips_silently(tmp_path: Pat
     assert len(titles) == len(set(titles))
     assert (TOLD in hook.got[-1][1]["message"]) == (STEPS[step] == "unknown")
     assert ("Thu 26 Nov 2026" in str(titles)) == (step != "begun")
+
+
+def test_a_child_takes_over_from_the_one_before_it(tmp_path: Path, hook: Webhook) -> None:
+    """Its parent saw that one die; the child of another parent waits for the lease."""
+    env = _env(tmp_path, f"json://127.0.0.1:{hook.port}/s3cr3t", DRAINLAKE_CHECK_AT="off")
+    assert _run(env, "25 12:00") == []
+    assert _end(_start(env, "26 07:00", "report claimed", "a parent"))[0] == -9
+    assert _run(env, "26 07:01", "another parent") == []
+    assert _run(env, "26 07:01", "a parent") == [""]
 
 
 def test_processes_at_once_send_once(tmp_path: Path, hook: Webhook) -> None:
@@ -151,6 +162,18 @@ def test_what_cannot_be_sent_is_kept_and_said_without_its_address(tmp_path: Path
     assert "Late by 2 h: this could not be sent at 2026-11-26 07:00 UTC" in str(got.get_body(("html",)))
     with lake_notes(parsed) as notes:
         assert {p.state for m in load(notes).messages for p in m.parcels} == {State.SENT}
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda file: (file.unlink(), file.mkdir())], ids=["gone", "unreadable"])
+def test_files_of_a_kept_report_that_are_lost_do_not_keep_it(tmp_path: Path, hook: Webhook, spoil: Spoil) -> None:
+    """Somebody tidied up: it is made again, or sent without them, and nothing is left half begun."""
+    env = _env(tmp_path, f"json://127.0.0.1:{hook.port}/s3cr3t", DRAINLAKE_CHECK_AT="off")
+    hook.answers = [500, 500, 500]
+    _run(env, "25 12:00")
+    assert set(_run(env, "26 07:00")) == {"it answered HTTP 500"}
+    spoil(tmp_path / "reports/report-20261126T0700Z.md")
+    assert _run(env, "26 08:00") == [""]
+    assert "Late by 60 min" in hook.got[-1][1]["message"]
 
 
 def test_a_report_can_be_sent_when_it_is_asked_for(tmp_path: Path, hook: Webhook) -> None:

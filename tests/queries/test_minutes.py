@@ -10,13 +10,17 @@ import pytest
 
 from drainlake.documents import example_lake
 from drainlake.minutes import keep_minutes
-from ingest.schema import LATENCY_BASE
+from ingest.schema import LATENCY_BASE, STEP_MINUTES, STEP_REQUESTS_MIN
 from queries import database
 from queries.anomalies.model import Scale
-from queries.anomalies.reading import REQUESTS_MIN, read
+from queries.anomalies.reading import read
+from queries.budgets import reading as budgets
+from tests.transforms.minute_rows import NOON, add, keep, request
+from transforms.locallake import LocalLake
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from queries.anomalies.model import Series, SeriesSet
 
@@ -71,6 +75,25 @@ def test_percentiles_are_those_of_the_rows_to_one_percent(shop: Any) -> None:
         assert merged[route] == pytest.approx(values, rel=0.01)
 
 
+@pytest.mark.parametrize("per", ["app", "route", "dyno"])
+def test_percentiles_of_steps_are_those_of_their_minutes(shop: Any, per: str) -> None:
+    """What stands in the rows for the alarms is what merging their histograms gives, where that is of 20 requests."""
+    of_minutes = f"""
+        SELECT app, key, epoch_us(timestamp) // {STEP_MINUTES * 60_000_000} AS step, max(step_p95_ms) AS p95_ms,
+            count(DISTINCT step_p95_ms) AS different, sum(list_sum(latency_counts)) AS timed
+        FROM minutes WHERE per = '{per}' GROUP BY ALL"""
+    steps = f"FROM latency_steps('{per}', NULL, NULL, NULL, {STEP_MINUTES * 60_000_000}::BIGINT)"
+    right, told, wrong = shop.execute(f"""
+        SELECT count(*) FILTER (abs(kept.p95_ms - merged.p95_ms) < 1e-6),
+            count(kept.p95_ms),
+            count(*) FILTER (different > 1 OR (kept.timed >= {STEP_REQUESTS_MIN}) <> (kept.p95_ms IS NOT NULL))
+        FROM ({of_minutes}) AS kept LEFT JOIN ({steps}) AS merged
+            ON kept.app = merged.app AND kept.key IS NOT DISTINCT FROM merged.key AND kept.step = merged.step
+        """).fetchone()
+    assert right == told > 100
+    assert wrong == 0
+
+
 def test_the_base_of_the_histograms_is_one(shop: Any) -> None:
     """What SQL makes of a bucket is what it was counted by."""
     assert shop.execute("SELECT latency_base()").fetchone() == (LATENCY_BASE,)
@@ -89,16 +112,15 @@ def of(found: SeriesSet, per: str, measure: str, key: str | None = None) -> Seri
 
 
 @pytest.mark.parametrize("measure", ["requests", "bytes", "p95_ms", "peak_in_flight", "connections"])
-@pytest.mark.parametrize("step_minutes", [5, 60])
-def test_series_are_those_of_the_question(shop: Any, measure: str, step_minutes: int) -> None:
+def test_series_are_those_of_the_question(shop: Any, series: SeriesSet, measure: str) -> None:
     """Step by step as the question series has it, where all of the step was covered."""
     rows = shop.execute(
-        f"SELECT covered_share, {measure}, requests FROM series('{DAY}', '{END}', step_minutes := {step_minutes})"
+        f"SELECT covered_share, {measure}, requests FROM series('{DAY}', '{END}', step_minutes := {STEP_MINUTES})"
     ).fetchall()
-    found = of(read(shop, DAY, END, step_minutes=step_minutes), "app", measure)
-    assert len(found.values) == len(rows) == 1440 // step_minutes
-    for value, (share, expected, requests) in zip(found.values, rows, strict=True):
-        if measure == "p95_ms" and requests < REQUESTS_MIN:
+    found = of(series, "app", measure).values[: len(rows)]
+    assert len(found) == 1440 // STEP_MINUTES
+    for value, (share, expected, requests) in zip(found, rows, strict=True):
+        if measure == "p95_ms" and requests < STEP_REQUESTS_MIN:
             assert np.isnan(value)
         elif share == 1:
             assert value == pytest.approx(expected)
@@ -154,8 +176,21 @@ def test_an_empty_lake_has_no_series(shop: Any) -> None:
     assert read(shop, DAY, END, app_name="other").series == ()
 
 
-@pytest.mark.parametrize("step_minutes", [0, 1441])
-def test_a_step_that_cannot_be_is_refused(shop: Any, step_minutes: int) -> None:
-    """In a sentence."""
-    with pytest.raises(ValueError, match="from 1 to 1440"):
-        read(shop, DAY, END, step_minutes=step_minutes)
+def test_an_outage_that_floods_the_log_is_seen(tmp_path: Path) -> None:
+    """Where lines were lost counts are not known; the failed share and the latency of what was seen are."""
+    lake = LocalLake(tmp_path / "lake")
+    lake.prepare()
+    add(lake, "router", (request(2 * i, status=503 if 7200 <= 2 * i < 10800 else 200) for i in range(7200)))
+    lost = {"app": "shop", "event": "error", "code": "L10", "lines_dropped": 500}
+    add(lake, "platform", ({**lost, "timestamp": NOON + timedelta(seconds=i)} for i in range(7200, 10800, 20)))
+    keep(lake, NOON + timedelta(hours=5))
+    with database.connect(str(lake.path), tmp_path / "lake.duckdb") as connection:
+        found = read(connection, NOON, NOON + timedelta(hours=4))
+        counts = budgets.windows(connection, budgets.Asked(NOON + timedelta(hours=3), "shop"))["shop"]
+    flood = slice(2 * 12, 3 * 12)
+    failed = of(found, "app", "failed")
+    assert failed.of is not None
+    assert np.isnan(of(found, "app", "requests").values[flood]).all()
+    assert (failed.values[flood] == failed.of[flood]).all()
+    assert (of(found, "app", "p95_ms").values[flood] > 0).all()
+    assert counts[60] == budgets.Count(1800, 1800, 60)

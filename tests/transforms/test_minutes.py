@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from tests.transforms.minute_rows import NOON, add, keep, kept, request
-from transforms.lake import LakeLockedError, StaleOwnerError
+from transforms.lake import LakeFile, LakeLockedError, StaleOwnerError
 from transforms.locallake import LocalLake
 from transforms.objects import ObjectStore
 from transforms.retention import remove_old
@@ -178,6 +179,30 @@ def test_on_s3_the_run_that_was_overtaken_writes_nothing(s3: S3Server, bucket: s
     assert_frame_equal(whole, kept(local.path))
 
 
+def test_on_s3_landing_goes_on_meanwhile(s3: S3Server, bucket: str) -> None:
+    """A tail that is replaced between the listing and the reading stops no run; the next one has all rows."""
+    from tests.s3.fixtures import options_for
+
+    landed: list[int] = []
+
+    class Landing(S3Lake):
+        def listing(self, table: str) -> dict[LakeFile, str]:
+            found = super().listing(table)
+            if table == "router":
+                landed.append(1)
+                add(S3Lake(ObjectStore(options_for(s3, bucket))), "router", [request(60 * len(landed))])
+            return found
+
+    lake = Landing(ObjectStore(options_for(s3, bucket)))
+    fill(lake)
+    for _ in range(2):
+        keep(lake, NOW)
+    opened = S3Lake(ObjectStore(options_for(s3, bucket)))
+    keep(opened, NOW)
+    counted = [opened.read(file).filter(per="app")["requests"].sum() for file in opened.listing("minutes")]
+    assert sum(counted) == 720 + len(landed)
+
+
 def test_retention_takes_minutes_as_it_takes_rows(lake: LocalLake) -> None:
     """A day that is removed stays away, also when the run looks at it before its last rows went."""
     keep(lake, NOW)
@@ -213,6 +238,32 @@ def test_what_the_tables_say_stands_in_the_minute(lake: LocalLake) -> None:
     assert (dyno["lines"], dyno["lines_lost"]) == (None, None)
 
 
+def test_days_to_come_are_made_when_they_come(lake: LocalLake) -> None:
+    """A line of next week or of the year 9999 stops nobody, and is not the newest minute before its day."""
+    later = NOON + timedelta(days=7)
+    for at in (later, later.replace(year=9999, month=12, day=31)):
+        add(lake, "lines", [{"timestamp": at, "app": "shop"}])
+    keep(lake, NOW)
+    assert kept(lake.path)["timestamp"].max() < NOW
+    keep(lake, later + timedelta(days=1))
+    assert kept(lake.path).filter(app="shop", timestamp=later)["lines"].to_list() == [1]
+    assert_frame_equal(kept(lake.path), anew(lake, later + timedelta(days=1)))
+
+
+def test_absurd_numbers_stay_numbers(tmp_path: Path) -> None:
+    """Times, sizes and losses as large as a column holds, or below zero, overflow nothing."""
+    lake = LocalLake(tmp_path / "lake")
+    lake.prepare()
+    most = {"took_ms": 2**31 - 1, "connect_ms": 2**31 - 1, "bytes": 2**63 - 1}
+    least = {"took_ms": -(2**31), "connect_ms": -(2**31), "bytes": -(2**63)}
+    add(lake, "router", [request(1, **most), request(2, **most), request(3, **least)])
+    add(lake, "platform", [{"timestamp": NOON, "app": "shop", "lines_dropped": count} for count in (2**63 - 1, -9)])
+    keep(lake, NOW)
+    (row,) = kept(lake.path).filter(per="app", timestamp=NOON).rows(named=True)
+    assert (row["requests"], row["bytes"], row["lines_lost"]) == (3, 2 * 10**12, 10**12)
+    assert row["peak_in_flight"] == 2
+
+
 FAILED = [
     ({"status": 500}, 1, "500"),
     ({"status": 503, "code": "H12"}, 1, "H12"),
@@ -236,8 +287,9 @@ def test_what_counts_as_failed(tmp_path: Path, row: dict[str, Any], failed: int,
     assert rows.filter(per="code").select("key", "requests", "failed").rows() == ([(code, 1, failed)] if code else [])
 
 
-def test_a_lake_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    """The caller gets one sentence and goes on."""
+def test_a_lake_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller gets one sentence and goes on; another process that makes minutes is waited for."""
+    from drainlake import minutes
     from drainlake.minutes import keep_minutes
     from drainlake.settings import parse
 
@@ -248,5 +300,10 @@ def test_a_lake_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     assert told.count(". ") == 0
     good = parse({"DRAINLAKE_HOME": str(tmp_path)})
     assert keep_minutes(good, NOW) is None
-    with LocalLake(tmp_path / "lake").own("minutes", "all"):
+    with ExitStack() as owned:
+        owned.enter_context(LocalLake(tmp_path / "lake").own("minutes", "all"))
+        monkeypatch.setattr(minutes, "WAIT_SECONDS", 0.0)
         assert "Another process" in str(keep_minutes(good, NOW))
+        monkeypatch.setattr(minutes, "WAIT_SECONDS", 30.0)
+        monkeypatch.setattr("time.sleep", lambda _: owned.close())  # while we wait, the other one ends
+        assert keep_minutes(good, NOW) is None

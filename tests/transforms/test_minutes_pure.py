@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.minutes.coverage import covered
+from transforms.minutes.coverage import DAY, covered
 from transforms.minutes.flights import HOUR_US, MINUTE_US, hourly_peaks
-from transforms.minutes.latency import buckets_of, value_of
+from transforms.minutes.latency import buckets_of, values_of
 
 HOUR = 480_000 * HOUR_US
 # Few instants, most of them at borders of minutes and of the hour, so that ties are the rule.
@@ -47,7 +47,7 @@ def test_percentiles_of_a_histogram_are_within_one_percent(times: list[int], sha
     rank = math.ceil(share * len(times))
     exact = sorted(times)[rank - 1]
     buckets = buckets_of(np.array(times, np.int64))
-    assert value_of(int(np.sort(buckets)[rank - 1])) == pytest.approx(exact, rel=0.01, abs=0)
+    assert values_of(np.sort(buckets))[rank - 1] == pytest.approx(exact, rel=0.01, abs=0)
 
 
 @given(one=TIMES, other=TIMES)
@@ -65,6 +65,8 @@ def every(minutes: int, lines: int, total: int) -> list[int]:
     return [0 if at % minutes else lines for at in range(total)]
 
 
+OFFICE = ([0] * 480 + [30] * 600 + [0] * 360) * 3
+QUIET = ([60] * 1260 + every(90, 1, 180)) * 3
 # What came before, the silent minutes, what comes after, and whether the silence is a hole.
 SILENCES: dict[str, tuple[list[int], int, list[int], bool]] = {
     "busy, a minute": ([600] * 60, 1, [500] * 60, True),
@@ -78,6 +80,10 @@ SILENCES: dict[str, tuple[list[int], int, list[int], bool]] = {
     "the same, missing for ten hours": (every(60, 1000, 1440), 600, every(60, 1000, 1440), True),
     "an hour of work a day": ([30] * 60 + [0] * 1380 + [30] * 60, 1380, [30] * 60 + [0] * 1380, False),
     "quiet at night": ([60] * 900 + every(5, 1, 300), 20, every(5, 1, 180) + [60] * 900, False),
+    "an hour at noon, nights without a line": (OFFICE[:2160], 60, OFFICE[2220:], True),
+    "three minutes at noon, nights without a line": (OFFICE[:2160], 3, OFFICE[2163:], True),
+    "the nights of an office": (OFFICE[:2520], 840, OFFICE[3360:], False),
+    "a night that is quieter than others": (QUIET[:2700], 180, QUIET[2880:], False),
     "the last lines of a steady app": ([6] * 600, 30, [], True),
     "too little to know": ([5] * 4, 600, [5] * 4, False),
     "after another hole": ([6] * 300 + [0] * 120 + [6] * 300, 4, [6] * 300, True),
@@ -109,3 +115,12 @@ def test_random_lines_have_no_holes() -> None:
         lines = generator.poisson(pace, 1440 * 80)
         lines = lines[np.flatnonzero(lines)[0] :].astype(np.int64)
         assert covered(lines, np.zeros_like(lines)).all(), pace
+
+
+@pytest.mark.parametrize("night", [0.0, 0.001, 0.01, 0.1, 1.0])
+def test_nights_are_no_holes(night: float) -> None:
+    """200 lines a minute by day that fade out over hours to few or none, 20 days: each night is like the others."""
+    share = (1 + np.cos((np.arange(DAY * 20) % DAY / DAY - 0.6) * 2 * np.pi)) / 2
+    lines = np.random.default_rng(6).poisson(night + (200 - night) * share**3).astype(np.int64)
+    lines = lines[np.flatnonzero(lines)[0] :]
+    assert covered(lines, np.zeros_like(lines))[DAY:-DAY].all()

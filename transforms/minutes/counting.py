@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from ingest.schema import MINUTES
+from ingest.schema import MINUTES, STEP_MINUTES, STEP_REQUESTS_MIN
 from transforms.minutes import served
 from transforms.minutes.flights import HOUR_US, MINUTE_US, hourly_peaks
-from transforms.minutes.latency import buckets_of
+from transforms.minutes.latency import buckets_of, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ SIDE_COLUMNS: Final = {
     "lines": ("timestamp", "app", "defect"),
 }
 _MB: Final = 1 << 20
-_LOST_MAX: Final = 10**12  # an absurd line must not make a sum overflow
+_ABSURD: Final = 10**12  # a count beyond it must not make a sum overflow
 _MINUTE: Final = (pl.col("timestamp").dt.epoch("us") // MINUTE_US).alias("minute")
 _CLIENT_MADE: Final = ("H27", "H28")
 _FAILED: Final = ((pl.col("status") >= 500).fill_null(value=False) | pl.col("code").is_not_null()) & ~(
@@ -45,6 +45,8 @@ _TIMED: Final = (
     & (pl.col("dyno").is_not_null() | pl.col("code").is_null())
     & pl.col("status").ne_missing(101)
 )
+_OF_STEP: Final = ("key", "app", "step")
+_STEP: Final = (pl.col("minute") // STEP_MINUTES).alias("step")
 _MARKS: Final = (_FAILED.alias("is_failed"), _TIMED.alias("is_timed"))
 _NAMES: Final = ("app", "route", "dyno", "code")
 _STATUS: Final = pl.when(pl.col("status") >= 500).then(pl.col("status").cast(pl.String))
@@ -78,12 +80,14 @@ def of_router(rows: pl.DataFrame, hour: int) -> pl.DataFrame:
         keyed = ended.select("app", "minute", "is_failed", "is_timed", "bytes", "bucket", key=key)
         if per in {"dyno", "code"}:
             keyed = keyed.filter(pl.col("key").is_not_null())
-        counted = _counted(keyed).join(_histograms(keyed), on=("key", "app", "minute"), how="left", nulls_equal=True)
+        timed = keyed.filter("is_timed").group_by("key", "app", "minute", "bucket").agg(count=pl.len().cast(pl.Int32))
+        counted = _counted(keyed).join(_histograms(timed), on=("key", "app", "minute"), how="left", nulls_equal=True)
         if per != "code":
+            counted = counted.join(_p95(timed), on=_OF_STEP, how="left", nulls_equal=True)
             peaks = _peaks(flights.select("app", "start_us", "end_us", key=key), hour)
             counted = counted.join(peaks, on=("key", "app", "minute"), how="full", coalesce=True, nulls_equal=True)
             counted = counted.with_columns(pl.col("peak_in_flight").fill_null(0))
-        parts.append(counted.with_columns(pl.col("app", "key").cast(pl.String), per=pl.lit(per)))
+        parts.append(counted.drop("step").with_columns(pl.col("app", "key").cast(pl.String), per=pl.lit(per)))
     return pl.concat(parts, how="diagonal")
 
 
@@ -94,21 +98,28 @@ def narrowed(rows: pl.DataFrame, is_wanted: pl.Expr) -> pl.DataFrame:
 
 
 def _counted(keyed: pl.DataFrame) -> pl.DataFrame:
-    return keyed.group_by("key", "app", "minute").agg(
-        requests=pl.len().cast(pl.Int64), failed=pl.col("is_failed").sum().cast(pl.Int64), bytes=pl.col("bytes").sum()
+    counted = keyed.group_by("key", "app", "minute").agg(
+        requests=pl.len().cast(pl.Int64),
+        failed=pl.col("is_failed").sum().cast(pl.Int64),
+        bytes=pl.col("bytes").clip(0, _ABSURD).sum(),
     )
+    return counted.with_columns(_STEP)
 
 
-def _histograms(keyed: pl.DataFrame) -> pl.DataFrame:
-    groups = ("key", "app", "minute")
-    return (
-        keyed.filter("is_timed")
-        .group_by(*groups, "bucket")
-        .agg(pl.len().cast(pl.Int32).alias("count"))
-        .sort("bucket")
-        .group_by(*groups, maintain_order=True)
-        .agg(latency_buckets="bucket", latency_counts="count")
-    )
+def _histograms(timed: pl.DataFrame) -> pl.DataFrame:
+    grouped = timed.sort("bucket").group_by("key", "app", "minute", maintain_order=True)
+    return grouped.agg(latency_buckets="bucket", latency_counts="count")
+
+
+def _p95(timed: pl.DataFrame) -> pl.DataFrame:
+    """The 95th percentile (nearest rank) of each key, app and step, where it has enough requests."""
+    counts = timed.group_by("key", "app", _STEP, "bucket").agg(pl.col("count").sum().cast(pl.Int64)).sort("bucket")
+    rank = pl.col("count").cum_sum().over(_OF_STEP)
+    total = pl.col("count").sum().over(_OF_STEP)
+    # Times 95 by 100 in whole numbers: as a float 0.95 x 20 could be a little more than 19.
+    reached = counts.filter((total >= STEP_REQUESTS_MIN) & (rank * 100 >= total * 95))
+    found = reached.group_by(_OF_STEP).agg(pl.col("bucket").min())
+    return found.select(*_OF_STEP, step_p95_ms=pl.Series(values_of(found["bucket"].to_numpy()), dtype=pl.Float64))
 
 
 def _peaks(flights: pl.DataFrame, hour: int) -> pl.DataFrame:
@@ -133,7 +144,7 @@ def _told(table: str, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
         in_use = rows.filter((pl.col("kind") == "postgres") & (pl.col("metric") == "active_connections"))
         yield _of_app(in_use, pl.lit(0), connections=pl.col("value").max())
     elif table == "platform":
-        lost = pl.col("lines_dropped").clip(0, _LOST_MAX).sum()
+        lost = pl.col("lines_dropped").clip(0, _ABSURD).sum()
         yield _of_app(rows, pl.len(), lines_lost=lost)
         yield from _memory(rows.filter((pl.col("event") == "memory") & pl.col("dyno").is_not_null()))
     elif table == "php":

@@ -7,11 +7,14 @@ probability exp(-2 g / G). Lines do not come at random but in bursts: a cron job
 has 17 lines a minute on average, and 59 silent minutes are usual all the same. By time its gaps are 59 minutes long,
 and so the rule says.
 
-G is taken of the hour before the run and the hour after it, and of the day before and the day after it, and the
-longer of both counts: the hours, because nights are quieter than days, and the days, because an app that is worked with
-for an hour a day is dense around its silence. What is found to be a hole is no evidence of the pace: it is left out
+G is taken of the hour before the run and the hour after it, and of the same time of the day, an hour more at both
+sides, on the day before and the day after, and the longer of both counts: an app that is worked with for an hour a day
+is dense around its silence, but it is silent at that time on other days, too. All of the days beside would not do: the
+silent nights of an office would hide that lines are missing at noon. Only where the same time is not known (the app is
+new), G is that of the whole day before and after. What is found to be a hole is no evidence of the pace: it is left out
 and the rest looked at again. With fewer than 10 minutes with lines around a run nothing is usual, and it counts as
 covered. An app whose first hours are dense and then silent for good is taken for a hole, which is what an alarm wants.
+So is a weekend of an app that is silent then: nothing is lost by that, since nothing was there to be seen.
 
 A minute is not covered either when Heroku says that it lost more than 5 % of its lines. Nothing is said of the last two
 minutes before a run: their lines may still be on their way.
@@ -20,7 +23,7 @@ minutes before a run: their lines may still be on their way.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -77,17 +80,38 @@ def _holes(lines: Whole, holes: Flags, begins: Whole, ends: Whole) -> Flags:
     np.add.at(gap, behind, more_behind)
     gap[lines == 0] = np.repeat(length + 1, ends - begins)
     sums = [np.r_[0, np.cumsum(each)] for each in (gap * ~holes, ~holes, lines > 0)]
-    own = more + more_behind
-    near, _ = _pace(sums, begins, ends, HOUR, own)
-    wide, evidence = _pace(sums, begins, ends, DAY, own)
-    return (evidence >= EVIDENCE_MINUTES) & (2 * length > -math.log(UNLIKELY) * np.maximum(near, wide))
+    around = _Around(sums, begins, ends, more, more_behind)
+    near, _, _ = around.pace(begins - HOUR, begins, ends, ends + HOUR)
+    wide, _, evidence = around.pace(begins - DAY, begins, ends, ends + DAY)
+    clock, known, _ = around.pace(
+        begins - DAY - HOUR,
+        np.minimum(ends - DAY + HOUR, begins),
+        np.maximum(begins + DAY - HOUR, ends),
+        ends + DAY + HOUR,
+    )
+    usual = np.maximum(near, np.where(known >= length, clock, wide))
+    return (evidence >= EVIDENCE_MINUTES) & (2 * length > -math.log(UNLIKELY) * usual)
 
 
-def _pace(sums: list[Values], begins: Whole, ends: Whole, reach: int, own: Values) -> tuple[Values, Values]:
-    """The mean gap in minutes, by time, of ``reach`` minutes before each run and after it; and minutes with lines.
+class _Around(NamedTuple):
+    """Running sums of the gaps, of the minutes that are known, and of those with lines; and the runs.
 
-    ``own`` is what the run itself adds to the minutes beside it, which is no evidence of others.
+    What a run itself adds to the gaps of the minutes beside it is no evidence of others.
     """
-    low, high = np.maximum(begins - reach, 0), np.minimum(ends + reach, sums[0].size - 1)
-    gaps, known, busy = (each[begins] - each[low] + each[high] - each[ends] for each in sums)
-    return (gaps - own) / np.maximum(known, 1), busy
+
+    sums: list[Values]
+    begins: Whole
+    ends: Whole
+    own_before: Values
+    own_behind: Values
+
+    def pace(self, low: Whole, high: Whole, low_behind: Whole, high_behind: Whole) -> tuple[Values, Values, Values]:
+        """The mean gap in minutes, by time, of [low, high) before each run and of such a stretch behind it.
+
+        Gives how many of these minutes are known, and how many have lines, too.
+        """
+        size = self.sums[0].size - 1
+        edges = [np.clip(each, 0, size) for each in (low, high, low_behind, high_behind)]
+        gaps, known, busy = (each[edges[1]] - each[edges[0]] + each[edges[3]] - each[edges[2]] for each in self.sums)
+        own = self.own_before * (high == self.begins) + self.own_behind * (low_behind == self.ends)
+        return (gaps - own) / np.maximum(known, 1), known, busy

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, timedelta
 from datetime import date as Date  # noqa: N812 - beside variables named `date`
 from typing import TYPE_CHECKING, Final
@@ -16,7 +16,7 @@ from transforms.minutes.days import PARTITION, TABLE, Day
 from transforms.minutes.filling import SILENT_DAYS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from transforms.durable import Fault
@@ -57,9 +57,13 @@ class _Run:
         self._now_minute = int(now.timestamp()) // 60
         self._today = now.date()
         self._fault = fault
-        self._listings = {table: lake.listing(table) for table in TABLES}
+        # Landing goes on meanwhile. Any later version of a file will do, since its stamp stays that of the listing; to
+        # ask for the very version that was listed would make most runs on S3 fail.
+        self._listings = {table: _of_any_version(lake.listing(table)) for table in TABLES}
         oldest = (self._today - timedelta(days=keep_days)).isoformat() if keep_days else ""
-        found = {file.date for listing in self._listings.values() for file in listing if file.date >= oldest}
+        # Of a day to come nothing can be said yet, and one line of the year 9999 must not be the newest minute.
+        newest = self._today.isoformat()
+        found = {file.date for listing in self._listings.values() for file in listing if oldest <= file.date <= newest}
         self._dates = sorted(found | set(_silent_dates(found, self._today)))
         # Only the newest is ours; there is but one, unless somebody put others there.
         ordered = sorted((file for file in lake.listing(TABLE) if file.partition == PARTITION), key=_sequence)
@@ -130,6 +134,10 @@ def _last_lines(before: Day | None, day: Day) -> dict[str, int]:
     if before is None or before.record is None or not _are_neighbours(before, day):
         return {}
     return dict(before.record.last_lines)
+
+
+def _of_any_version(listing: Mapping[LakeFile, str]) -> dict[LakeFile, str]:
+    return {replace(file, version=None): stamp for file, stamp in listing.items()}
 
 
 def _sequence(file: LakeFile) -> int:

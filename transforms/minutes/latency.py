@@ -24,6 +24,6 @@ def buckets_of(service_ms: NDArray[np.int64]) -> NDArray[np.int16]:
     return np.where(service_ms <= 0, ZERO_BUCKET, found).astype(np.int16)
 
 
-def value_of(bucket: int) -> float:
-    """What stands for the values of a bucket, in ms; within 1 % of each of them."""
-    return 0.0 if bucket == ZERO_BUCKET else 2 * LATENCY_BASE**bucket / (LATENCY_BASE + 1)
+def values_of(bucket: NDArray[np.int16]) -> NDArray[np.float64]:
+    """What stands for the values of each bucket, in ms; within 1 % of each of them."""
+    return np.where(bucket == ZERO_BUCKET, 0.0, 2 * LATENCY_BASE ** bucket.astype(np.float64) / (LATENCY_BASE + 1))

@@ -54,7 +54,8 @@ class _Router:
     def of(self, hour: int) -> pl.DataFrame:
         """What the rows that ended in an hour or were in flight in it tell of its minutes."""
         touched = [file for file, content in self._contents.items() if content.touches(hour)]
-        found = [self._file(file).filter(_touches(hour)) for file in touched]
+        found = [rows for file in touched if (rows := self._file(file).filter(_touches(hour))).height]
+        # Of months of a load balancer's rows nothing is counted: that must not take 20 ms for each hour.
         return counting.of_router(pl.concat(found), hour) if found else counting.empty()
 
     def _file(self, file: LakeFile) -> pl.DataFrame:

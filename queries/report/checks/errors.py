@@ -14,7 +14,7 @@ from queries.report.words import counted, during, named
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from queries.report.asked import Asked
+    from queries.report.asked import Asked, Record
     from queries.report.model import Finding
 
 # One request in a thousand is what a busy shop loses without noticing; one in a hundred are complaints.
@@ -73,14 +73,15 @@ def codes(asked: Asked) -> Iterator[Finding]:
             sql=narrowed(sql, row, "app", "code"),
             times=(row["first_at"], row["last_at"]),
             advice="https://devcenter.heroku.com/articles/error-codes tells what to do about each code.",
-            request_ids=_examples(asked, row["app"], f"code = {sql_text(row['code'])}"),
+            request_ids=_examples(asked, row, f"code = {sql_text(row['code'])}"),
             chart=series.requests(asked, row["app"]),
         )
 
 
 def answers(asked: Asked) -> Iterator[Finding]:
     """A finding for each app that answered 5xx where no PHP error tells why."""
-    sql = _UNTOLD.format(router=between("router", asked.window), php=between("php", asked.window))
+    window = asked.window_at("status_codes")
+    sql = _UNTOLD.format(router=between("router", window), php=between("php", window))
     for row in asked.records(sql):
         if row["requests"] < NOTICE_LEAST:
             continue
@@ -97,7 +98,7 @@ def answers(asked: Asked) -> Iterator[Finding]:
             sql=narrowed(sql, row, "app"),
             times=(row["first_at"], row["last_at"]),
             advice="Look for these requests by their id in the app's own log.",
-            request_ids=_examples(asked, row["app"], "status >= 500 AND code IS NULL"),
+            request_ids=_examples(asked, row, "status >= 500 AND code IS NULL"),
             chart=series.requests(asked, row["app"]),
         )
 
@@ -111,6 +112,7 @@ def severity(requests: int, share: float | None) -> Severity:
     return Severity.WARNING if is_much else Severity.NOTICE
 
 
-def _examples(asked: Asked, app: str, what: str) -> tuple[str | None, ...]:
-    sql = _EXAMPLES.format(rows=between("router", asked.window), app=sql_text(app), what=what)
+def _examples(asked: Asked, row: Record, what: str) -> tuple[str | None, ...]:
+    rows = between("router", asked.near(row["first_at"]))
+    sql = _EXAMPLES.format(rows=rows, app=sql_text(row["app"]), what=what)
     return tuple(row["request_id"] for row in asked.records(sql))

@@ -82,7 +82,8 @@ def _dyno(row: Record) -> str:
 
 def leaks(asked: Asked) -> Iterator[Finding]:
     """A finding for each dyno whose memory grew without end, and that got to its quota or will before it is cycled."""
-    window = replace(asked.window, since=min(asked.window.since, asked.window.until - CONTEXT))
+    window = asked.window_at("memory_leaks")
+    window = replace(window, since=min(window.since, window.until - CONTEXT))
     question = asked.call_in(window, "memory_leaks")
     for row in asked.records(leaking := _LEAKING.format(question=question)):
         over = row["r14_at"] is not None and row["r14_at"] < asked.window.until and row["hours_to_r14"] == 0
@@ -106,7 +107,7 @@ def leaks(asked: Asked) -> Iterator[Finding]:
 
 
 def _matters(asked: Asked, row: Record, *, over: bool) -> bool:
-    if row["ended_at"] is not None and row["ended_at"] < asked.window.since:
+    if row["ended_at"] is not None and row["ended_at"] < asked.window_at("memory_leaks").since:
         return False
     if over:
         return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from queries.report import series
+from queries.report.apps import requests_by_route
 from queries.report.checks.errors import severity
 from queries.report.finding import made, narrowed
 from queries.report.formatting import number, share
@@ -93,7 +94,7 @@ def full(asked: Asked) -> Iterator[Finding]:
 
 def slow(asked: Asked) -> Iterator[Finding]:
     """A finding for each route whose requests php-fpm killed, or reported as slow often."""
-    sql = _SLOW.format(slow=asked.call("php_slow"), routes=asked.call("routes"))
+    sql = _SLOW.format(slow=asked.call("php_slow"), routes=requests_by_route(asked))
     for row in asked.records(sql):
         is_slow = row["slow"] >= SLOW_LEAST and (row["share"] or 0) >= SLOW_SHARE
         if not row["killed"] and not is_slow:
@@ -120,7 +121,7 @@ def slow(asked: Asked) -> Iterator[Finding]:
 
 def fatal(asked: Asked) -> Iterator[Finding]:
     """A finding for each fatal error, by its place in the code."""
-    sql = _FATAL.format(errors=asked.call("php_errors"), routes=asked.call("routes"), least=FATAL_LEAST)
+    sql = _FATAL.format(errors=asked.call("php_errors"), routes=requests_by_route(asked), least=FATAL_LEAST)
     for row in asked.records(sql):
         where = f"{named(row['file'])}:{row['line']}" if row["file"] is not None else named(row["shape"])
         most = f", most often on {named(row['top_route'])}" if row["top_route"] is not None else ""

@@ -72,5 +72,6 @@ def _advice(row: Record) -> str:
 def _examples(asked: Asked, row: Record) -> tuple[str | None, ...]:
     if row["route"] is None:
         return ()
-    sql = _EXAMPLES.format(rows=between("router", asked.window), app=sql_text(row["app"]), route=sql_text(row["route"]))
+    rows = between("router", asked.near(row["first_at"]))
+    sql = _EXAMPLES.format(rows=rows, app=sql_text(row["app"]), route=sql_text(row["route"]))
     return tuple(one["request_id"] for one in asked.records(sql))

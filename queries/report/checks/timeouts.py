@@ -27,6 +27,7 @@ BURSTS_MAX: Final = 10
 # A burst is over when none came for so long; one that goes on at the window's beginning is looked at from before it.
 APART: Final = timedelta(seconds=60)
 CONTEXT: Final = timedelta(minutes=30)
+BURST_LONGEST: Final = timedelta(hours=6)
 # Each is named in the finding's SQL.
 TRICKLE_MAX: Final = 500
 
@@ -64,11 +65,14 @@ def bursts(asked: Asked) -> tuple[Record, ...]:
 
 
 def _earlier(asked: Asked) -> Window:
-    return replace(asked.window, since=asked.window.since - CONTEXT)
+    """The window from before its beginning; of a long one just the hours in which such a burst ends."""
+    until = min(asked.window.until, asked.window.since + BURST_LONGEST) if asked.is_long else asked.window.until
+    return replace(asked.window, since=asked.window.since - CONTEXT, until=until)
 
 
 def _burst(asked: Asked, row: Record) -> Finding:
-    window = _earlier(asked) if row["first_at"] < asked.window.since else asked.window
+    began_earlier = row["first_at"] < asked.window.since
+    window = _earlier(asked) if began_earlier else asked.window_at("h12_autopsy", row["first_at"])
     sql = (
         f"FROM {asked.call_in(window, 'h12_autopsy')} WHERE app = {sql_text(row['app'])}"
         f" AND first_at = {sql_time(row['first_at'])}"

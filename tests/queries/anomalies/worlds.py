@@ -41,6 +41,11 @@ def wander(rng: Generator, steps: int, persistence: float, spread: float) -> Arr
     return lfilter([1], [1, -persistence], noise)
 
 
+def _latency(steps: int) -> Array:
+    """A p95 that is higher by day."""
+    return 300 * rhythm(steps) ** 0.3
+
+
 def _on_off(rng: Generator, steps: int) -> Array:
     """Bursts of 83 minutes on average, every five and a half hours."""
     turns = rng.random(steps)
@@ -82,8 +87,8 @@ KINDS: dict[str, Callable[[Generator, int], Series]] = {
     "low": _count(lambda rng, n: rng.poisson(0.5 * rhythm(n))),
     "sparse": _count(lambda rng, n: rng.poisson(0.08 * rhythm(n))),
     "bursty": _count(_on_off),
-    "persistent level": _level("p95_ms", lambda rng, n: 300 * rhythm(n) ** 0.3 * np.exp(wander(rng, n, 0.9, 0.25))),
-    "heavy-tailed level": _level("p95_ms", lambda rng, n: 300 * rhythm(n) ** 0.3 * np.exp(0.15 * rng.standard_t(4, n))),
+    "persistent level": _level("p95_ms", lambda rng, n: _latency(n) * np.exp(wander(rng, n, 0.9, 0.25))),
+    "heavy-tailed level": _level("p95_ms", lambda rng, n: _latency(n) * np.exp(0.15 * rng.standard_t(4, n))),
     "memory": _level("memory_mb", _sawtooth),
     "failures": _failures,
 }  # fmt: skip

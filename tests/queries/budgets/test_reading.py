@@ -50,12 +50,18 @@ def test_windows_and_history_are_sums_of_covered_minutes(minutes: Minutes) -> No
                 }
             )  # fmt: skip
     connection = minutes(rows)
+    assert reading.months(connection, UNTIL, None, (250,)) == {
+        app: (_loop(rows, app, 43_200, 0, None), {250: _loop(rows, app, 43_200, 0, 250)}) for app in ("shop", "blog")
+    }
     for latency_ms in (None, 250):
         asked = Asked(UNTIL, None, None, latency_ms)
         windows = reading.windows(connection, asked)
         assert windows == {
             app: {window: _loop(rows, app, window, 0, latency_ms) for window in WINDOWS} for app in ("shop", "blog")
         }
+        month = reading.month(connection, asked)
+        assert {app: found.windows for app, found in month.items()} == windows
+        assert {app: found.steps for app, found in month.items()} == reading.history(connection, asked)
         steps = reading.history(connection, asked, step_minutes=120)["shop"]
         assert {step.begins_at: step.count for step in steps} == {
             END - timedelta(minutes=begin): count

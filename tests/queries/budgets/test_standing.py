@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from queries.budgets.burn_rates import WINDOWS, Count
-from queries.budgets.findings import findings, section
+from queries.budgets.findings import Budgets
 from queries.budgets.objectives import Objective, of_app
 from queries.budgets.reading import Step
 from queries.budgets.standing import Standing, Verdict, stand, standings
@@ -203,7 +203,7 @@ def test_what_burns_and_what_is_spent_is_found(minutes: Minutes) -> None:
     every = Objective("*", Fraction("0.9975"))
     window = Window(UNTIL - timedelta(days=1), UNTIL)
     connection = minutes(rows)
-    found = list(findings(connection, [every], window))
+    found = list(Budgets([every]).findings(connection, window))
     assert [(one.app, one.kind, one.severity) for one in found] == [
         ("shop", "error_budget_burning", Severity.CRITICAL),
         (HOSTILE, "error_budget_burning", Severity.CRITICAL),
@@ -221,17 +221,17 @@ def test_what_burns_and_what_is_spent_is_found(minutes: Minutes) -> None:
     assert found[0].chart is not None
     assert found[0].chart.keys[0].value == 60
     assert [round(one.value, 3) for one in found[0].chart.thresholds] == [0.25, 3.6]
-    assert [one.id for one in findings(connection, [dataclasses.replace(every, target=Fraction("0.998"))], window)][
-        :2
-    ] == [one.id for one in found[:2]]
-    assert [one.app for one in findings(connection, [every], Window(window.since, UNTIL, "good"))] == []
+    assert [
+        one.id for one in Budgets([dataclasses.replace(every, target=Fraction("0.998"))]).findings(connection, window)
+    ][:2] == [one.id for one in found[:2]]
+    assert [one.app for one in Budgets([every]).findings(connection, Window(window.since, UNTIL, "good"))] == []
 
 
 def test_the_section_tells_how_objectives_stand(minutes: Minutes) -> None:
     """The worst first, each in a row and in its chart; what is left there ends with what the standing says."""
     connection = minutes([*_minutes("shop", 60), *_minutes("good", 0)])
     objectives = [Objective("*", Fraction("0.995")), Objective("shop", Fraction("0.995")), FAST]
-    made = section(connection, objectives, Window(UNTIL - timedelta(days=1), UNTIL))
+    made = Budgets(objectives).section(connection, Window(UNTIL - timedelta(days=1), UNTIL))
     assert (made.name, made.title) == ("budgets", "Error budgets")
     assert made.sentence.startswith("Of 3 objectives: 1 burning, 2 kept. shop: ")
     assert [row[6] for row in made.answers[0].rows] == ["burning", "kept", "kept"]
@@ -250,12 +250,12 @@ def test_without_objectives_the_section_proposes_some(minutes: Minutes) -> None:
         *_minutes(HOSTILE, 0),
         *({**row, "app": "tiny", "requests": 9} for row in _minutes("", 0, 0.002)),
     ]
-    made = section(minutes(rows), [], Window(UNTIL - timedelta(days=1), UNTIL))
+    made = Budgets([]).section(minutes(rows), Window(UNTIL - timedelta(days=1), UNTIL))
     assert made.sentence.endswith("DRAINLAKE_OBJECTIVES='shop: 99.99% available'")
     assert [row[0] for row in made.answers[0].rows] == ["shop", HOSTILE, "tiny"]
     assert [round(value, 3) for value in made.answers[0].rows[0][3:]] == [0.95, 0.95, 0.95]
     rows = [row | {"latency_counts": [97, 3]} for row in _minutes("shop", 0)]
-    made = section(minutes(rows), [], Window(UNTIL - timedelta(days=1), UNTIL))
+    made = Budgets([]).section(minutes(rows), Window(UNTIL - timedelta(days=1), UNTIL))
     assert made.sentence.endswith("DRAINLAKE_OBJECTIVES='shop: 99.99% available, 95% under 500ms'")
 
 
@@ -263,9 +263,10 @@ def test_an_empty_lake_has_no_findings_and_a_section(minutes: Minutes) -> None:
     """With objectives of named apps nothing is known, without any nothing is proposed."""
     connection = minutes([])
     window = Window(UNTIL - timedelta(days=1), UNTIL)
-    assert list(findings(connection, [THREE_NINES], window)) == []
-    assert "nothing is known of 99.9% available" in section(connection, [THREE_NINES], window).sentence
-    assert "too few requests to propose any" in section(connection, [], window).sentence
+    assert list(Budgets([THREE_NINES]).findings(connection, window)) == []
+    assert "nothing is known of 99.9% available" in Budgets([THREE_NINES]).section(connection, window).sentence
+    assert "too few requests to propose any" in Budgets([]).section(connection, window).sentence
     assert (
-        section(connection, [Objective("*", Fraction("0.99"))], window).sentence == "No objective holds for this app."
+        Budgets([Objective("*", Fraction("0.99"))]).section(connection, window).sentence
+        == "No objective holds for this app."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
@@ -193,6 +194,35 @@ def test_a_hostile_finding_makes_no_header_and_calls_nobody() -> None:
     for text in texts:
         assert all(line.isprintable() for line in text.splitlines())
         assert not any(line.startswith("Bcc:") for line in text.splitlines())
+
+
+def test_a_report_without_lines_does_not_say_that_all_is_well() -> None:
+    """Nobody knows; and where an app fell silent, it is the one that is named."""
+    window = Window(at("25 07:00"), at("26 07:00"))
+    nothing = replace(report(window, at("26 07:00")), apps=())
+    assert messages.report_title(nothing, UTC_ZONE) == "drainlake: no lines came, Thu 26 Nov 2026"
+    silent = replace(nothing, findings=(finding("silence"),))
+    assert messages.report_title(silent, UTC_ZONE) == "drainlake: 1 warning in shop, Thu 26 Nov 2026"
+
+
+def test_a_report_with_nothing_found_has_no_gap_in_its_text() -> None:
+    """Verdict, window, then what is told besides, one empty line between."""
+    made = report(Window(at("25 07:00"), at("26 07:00")), at("26 07:00"))
+    text = messages.report_text(made, ["This report is late."], UTC_ZONE)
+    assert "\n\n\n" not in text
+    assert text.endswith("2026-11-26 07:00 UTC.\n\nThis report is late.\n")
+
+
+def test_a_long_report_is_cut_for_mail_before_a_heading() -> None:
+    """A mail of more than 102 KB of HTML is clipped by Gmail; the page that is attached has all of it."""
+    short = "# Verdict\n\n## One\n\nmore\n"
+    assert messages.mail_markdown(short) == short
+    parts = [f"## Part {i}\n\n{'word ' * 1000}\n" for i in range(20)]
+    cut = messages.mail_markdown("# Verdict\n\n" + "\n".join(parts))
+    assert len(cut) <= messages.MAIL_MAX_CHARS + 100
+    assert cut.endswith("word\n\n*The rest is in the page that is attached.*\n")
+    assert "## Part 6" in cut
+    assert messages.mail_markdown("x" * 99_000).startswith("xxx")
 
 
 @given(st.text())

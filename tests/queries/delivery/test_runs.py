@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from queries.delivery.ledger import State
 from queries.delivery.standing import stand
-from tests.queries.delivery.world import BERLIN, World, at, reports
+from tests.queries.delivery.world import BERLIN, World, alarms, at, finding, reports
 
 
 @pytest.fixture(params=[False, True], ids=["told", "answers lost"])
@@ -40,6 +41,14 @@ def test_a_job_that_is_started_at_the_due_time_reports_the_first_time_too() -> N
     assert len(reports("26 07:00").sent) == 1
     assert len(reports("26 07:09").sent) == 1
     assert len(reports("26 07:11").sent) == 0
+
+
+def test_a_first_report_asks_about_all_the_time_that_it_names() -> None:
+    """Where several were due before the first look, none of them may be named and left out."""
+    world = reports("26 07:05", cron_text="*/5 * * * *")
+    ((_, _, text),) = world.sent
+    assert "No report was made at 2026-11-26 07:00 UTC; this one asks about that time too." in text
+    assert (world.windows[0].since, world.windows[0].until) == (at("26 06:55"), at("26 07:05"))
 
 
 def test_a_late_report_says_so(world: World) -> None:
@@ -92,6 +101,29 @@ def test_a_clock_that_was_years_ahead_does_not_silence_the_schedule(world: World
     assert "The clock was wrong" in world.sent[-1][2]
 
 
+def test_a_clock_that_was_hours_ahead_does_not_stop_the_checks() -> None:
+    """They go on at once, and an alarm that has the name of one that was sent is sent too."""
+    checks = alarms("26 09:00")
+    checks.findings = [finding()]
+    assert len(checks.run_at("26 19:05")) == 1
+    checks.findings.append(finding("memory"))
+    ((_, title, text),) = checks.run_at("26 09:10")
+    assert "memory" in title
+    assert "The clock was wrong" in text
+    checks.findings.append(finding("restarts"))
+    assert len(checks.run_at("26 19:06")) == 1
+
+
+def test_clocks_that_differ_by_little_disturb_nothing() -> None:
+    """Of two processes one may be minutes ahead of the other."""
+    checks = alarms("26 09:00")
+    checks.run_at("26 09:05")
+    checks.findings = [finding()]
+    assert checks.run_at("26 09:01") == []
+    ((_, _, text),) = checks.run_at("26 09:10")
+    assert "clock" not in text
+
+
 @pytest.mark.parametrize(("day", "local"), [(29, "07:00 CEST"), (30, "07:00 CEST")])
 def test_a_report_in_berlin_comes_when_the_wall_says_seven(day: int, local: str) -> None:
     """In summer time that is five o'clock UTC."""
@@ -120,8 +152,6 @@ def test_a_report_that_cannot_be_made_is_tried_again_and_told(world: World) -> N
 
 def test_a_failing_check_is_told_once() -> None:
     """After three in a row, and not every five minutes."""
-    from tests.queries.delivery.world import alarms
-
     checks = alarms("26 06:00")
     checks.broken = "no connection"
     sent = [checks.run_at(f"26 07:{minute:02}") for minute in range(0, 60, 5)]
@@ -132,8 +162,6 @@ def test_a_failing_check_is_told_once() -> None:
 
 def test_where_nothing_is_notified_a_report_is_made_and_kept(world: World) -> None:
     """No destination is no reason to make none; and what was to be told waits for one."""
-    from dataclasses import replace
-
     world.plan = replace(world.plan, report_to=())
     assert world.run_at("26 07:00") == []
     assert world.saved == ["report-20261126T0700Z"]
@@ -149,6 +177,24 @@ def test_status_says_what_is_due_and_what_was_sent(world: World) -> None:
     late = {part.part: part for part in stand(world.ledger, world.plan, at("28 09:00"))}
     assert "not run since 2026-11-27 07:00 UTC" in late["report"].state
     assert not late["report"].well
+
+
+def test_status_does_not_call_a_run_missed_that_is_being_done() -> None:
+    """A report every few minutes may take longer than that; once its lease has ended it is missed."""
+    often = reports("26 07:00", cron_text="*/5 * * * *")
+    often.now = at("26 07:10")
+
+    def die(point: str) -> None:
+        if point == "report claimed":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        often.run(die)
+    states = [stand(often.ledger, often.plan, at(now))[0] for now in ("26 07:15", "26 07:45")]
+    assert [(part.well, part.state.split(",")[0]) for part in states] == [
+        (True, "being made since 2026-11-26 07:10 UTC"),
+        (False, "not run since 2026-11-26 07:05 UTC"),
+    ]
 
 
 def test_a_destination_that_takes_too_long_is_not_sent_to_again(world: World) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from queries.delivery import outbox
+from queries.delivery import cron, outbox
 from queries.delivery.ledger import (
     FINAL_MESSAGES_MAX,
     WAITING_MESSAGES_MAX,
@@ -23,7 +24,7 @@ from queries.delivery.ledger import (
 )
 from queries.delivery.notes import NoteError
 from queries.delivery.standing import stand
-from tests.queries.delivery.world import MemoryNotes, World, alarms, at, finding, reports
+from tests.queries.delivery.world import UTC_ZONE, MemoryNotes, World, alarms, at, finding, reports
 
 
 class KilledError(BaseException):
@@ -202,6 +203,60 @@ def test_a_late_mark_of_one_that_lived_counts() -> None:
     world.run(lambda point: other.run() and None if point == "accepted" else None)
     assert [parcel.state for each in world.ledger.messages for parcel in each.parcels] == [State.SENT]
     assert (len(world.sent), other.sent) == (1, [])
+
+
+def _dies(world: World, now: str, point: str) -> None:
+    def die(reached: str) -> None:
+        if reached == point:
+            raise KilledError
+
+    world.now = at(now)
+    with pytest.raises(KilledError):
+        world.run(die)
+
+
+def test_runs_that_die_each_time_are_told() -> None:
+    """Where a check is killed for its memory no exception says so, and silence would look like peace."""
+    world = alarms("26 06:00")
+    for now in ("26 07:00", "26 07:25", "26 07:50"):
+        _dies(world, now, "alarm claimed")
+    _dies(world, "26 08:15", "alarm claimed")
+    ((_, title, text),) = world.run_at("26 08:16")
+    assert title == "drainlake: nothing can be checked"
+    assert "was killed" in text
+
+
+def test_a_report_whose_process_died_is_made_by_the_next_at_once() -> None:
+    """A parent knows that its child is dead, and the next child need not wait for the lease."""
+    world = reports("26 06:00")
+    _dies(world, "26 07:00", "report claimed")
+    assert world.run_at("26 07:01") == []
+    claim = world.ledger.tracks["report"].claim
+    assert claim is not None
+    world.dead = {claim.token}
+    assert len(world.run_at("26 07:02")) == 1
+    assert world.windows[-1].since == at("25 07:00")
+
+
+def test_what_a_dead_process_was_sending_is_unknown_at_once() -> None:
+    """The next message says so."""
+    world = reports("26 06:00")
+    _dies(world, "26 07:00", "begun")
+    world.dead = {parcel.token for _, parcel in outbox.unsent(world.ledger)}
+    world.run_at("26 07:01")
+    assert [parcel.state for each in world.ledger.messages for parcel in each.parcels] == [State.UNKNOWN]
+    assert "may not have reached you" in world.run_at("27 07:00")[0][2]
+
+
+def test_an_alarm_does_not_wait_for_the_report_of_the_same_run() -> None:
+    """A report may wait for lines to land and take minutes to make."""
+    world = alarms("26 06:50")
+    world.plan = replace(world.plan, report_at=cron.parse("0 7 * * *", UTC_ZONE), report_to=("mail",))
+    world.now, world.findings = at("26 07:00"), [finding()]
+    points: list[str] = []
+    world.run(points.append)
+    assert points.index("accepted") < points.index("report claimed")
+    assert [title.split(":")[0] for _, title, _ in world.sent] == ["drainlake WARNING in shop", "drainlake"]
 
 
 def test_a_run_that_is_told_to_stop_gives_its_claim_back() -> None:

@@ -65,7 +65,11 @@ class MemoryNotes:
 
 @dataclass
 class World:
-    """All that a run needs. ``down`` are destinations that refuse, ``slow`` those that take too long."""
+    """All that a run needs.
+
+    ``down`` are destinations that refuse, ``slow`` those that take too long; ``dead`` are tokens of processes that are
+    known to be dead.
+    """
 
     now: datetime
     plan: Plan
@@ -74,6 +78,7 @@ class World:
     muted: set[str] = field(default_factory=set)
     down: set[str] = field(default_factory=set)
     slow: set[str] = field(default_factory=set)
+    dead: set[str] = field(default_factory=set)
     broken: str = ""
     sent: list[tuple[str, str, str]] = field(default_factory=list)
     tries: list[tuple[str, datetime]] = field(default_factory=list)
@@ -92,6 +97,7 @@ class World:
             lambda: f"token {next(self.numbers)}",
             lambda: 0.5,
             lambda now: quiet_hours is not None and quiet_hours.contain(now),
+            lambda token: token in self.dead,
             fault,
         )
         return run(post, self.plan, Makers(self._report, self._check, lambda now: tuple(self.muted), self._save))

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from drainlake.documents import example_lake
+from drainlake.minutes import keep_minutes
 from queries import database
+from queries.report import apps, parts
 from queries.report.asked import SHOWN_MAX, Asked
 from queries.report.checks import timeouts
 from queries.report.making import make
@@ -53,6 +55,7 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.Duck
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(example_lake, "LINES", 20_000)
         settings = example_lake.make(home)
+    assert keep_minutes(settings, WINDOW.until) is None
     with database.connect(str(settings.lake), home / "lake.duckdb") as opened:
         yield opened
 
@@ -182,6 +185,54 @@ def test_new_and_muted_findings_are_told_apart(report: Report, connection: duckd
     assert {finding.id for finding in again.findings if not finding.is_new} == {second.id}
     assert not any(finding.is_new for finding in report.findings)
     assert again.verdict.startswith("Six things")
+
+
+LONG = Window(SINCE - timedelta(days=2), WINDOW.until)
+
+
+@pytest.fixture(scope="module")
+def long_report(connection: duckdb.DuckDBPyConnection) -> Report:
+    """Of three days, with so many requests that not all of them can be asked everything."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "REQUESTS_MAX", 3_000)
+        return make(connection, LONG, LONG.until)
+
+
+def test_a_long_window_finds_what_is_worst_and_says_where_it_looked(long_report: Report) -> None:
+    """The burst of timeouts is found by the hours that it was in; notes, sections and findings name the hours."""
+    found = {(finding.kind, finding.subject): finding for finding in long_report.findings}
+    burst = found["timeouts", "/reports/export"]
+    assert "74 requests timed out" in burst.sentence
+    assert any("This was looked for between 2026-11-23 09:30" in text for text in burst.also)
+    assert any("h12_autopsy looked at the hours with most timeouts only, between" in note for note in long_report.notes)
+    assert "Only between 2026-11-23" in next(one for one in long_report.sections if one.name == "timeouts").sentence
+    assert not any("failed" in note for note in long_report.notes)
+
+
+def test_what_a_long_report_shows_is_what_its_sql_gives(
+    long_report: Report, connection: duckdb.DuckDBPyConnection
+) -> None:
+    """The figures of findings are of the hours that are named."""
+    for finding in long_report.findings:
+        cursor = connection.execute(finding.sql)
+        columns, rows = [column[0] for column in cursor.description or ()], cursor.fetchall()
+        assert unproved(finding.sentence, columns, rows, LONG) == [], (finding.sentence, rows)
+    for answer in (answer for section in long_report.sections for answer in section.answers):
+        assert len(connection.execute(answer.sql).fetchall()) == answer.row_count, answer.sql
+
+
+def test_sums_of_minutes_are_the_figures_of_the_requests(connection: duckdb.DuckDBPyConnection) -> None:
+    """Counts are equal, the p95 is within 1 %."""
+    codes = ("app", "code", "requests", "share")
+    with Asked(connection, WINDOW) as whole, Asked(connection, WINDOW) as long:
+        long.is_long = True
+        exact, summed = apps.traffic(whole), apps.traffic(long)
+        told, kept = (
+            [[row[name] for name in codes] for row in asked.question("error_codes")] for asked in (whole, long)
+        )
+    assert (summed["requests"], summed["failed"]) == (exact["requests"], exact["failed"])
+    assert summed["p95_ms"] == pytest.approx(exact["p95_ms"], rel=0.01)
+    assert kept == told != []
 
 
 def test_nothing_is_left_in_the_connection(report: Report, connection: duckdb.DuckDBPyConnection) -> None:
