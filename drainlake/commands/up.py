@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from drainlake import listening
+from drainlake import listening, posting
 from drainlake.options import with_settings
 from drainlake.route_file import read_pins
 from drainlake.supervisor import Supervisor, stop_with_parent
@@ -24,7 +24,10 @@ def command(settings: Settings, ctx: click.Context) -> int:
     It runs `drainlake serve`, `land` and `schedule` as child processes and starts one that dies again.
     """
     listening.check(settings)
-    read_pins(settings)  # refused here, and not by a child that is started again and again
+    # Refused here, and not by a child that is started again and again, or ends all when it has begun to receive.
+    read_pins(settings)
+    if settings.notify:
+        posting.check(settings.notify)
     if ctx.find_root().obj["supervised"]:
         stop_with_parent()
     settings.home.mkdir(parents=True, exist_ok=True)

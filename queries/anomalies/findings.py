@@ -67,9 +67,24 @@ def findings(series_set: SeriesSet, found: Iterable[Incident]) -> Iterator[Findi
             until=until,
             sql=rows_sql(series_set, incident),
             command=command(series_set, incident),
+            advice=_advice(lead),
             chart=chart(series_set, incident),
             also=tuple(_also(series_set, incident)),
         )
+
+
+def _advice(lead: Alarm) -> str:
+    """Where to look first; nothing where the figures themselves are all there is to say."""
+    if lead.shape is Shape.SILENCE:
+        return (
+            "See whether the app runs (heroku ps), whether its drain is still attached (heroku drains), and whether"
+            " drainlake takes lines in (drainlake status)."
+        )
+    if lead.shape is Shape.ZERO and lead.series.per == "app":
+        return (
+            "See whether the site answers at its public address: DNS, a proxy or a CDN before Heroku, maintenance mode."
+        )
+    return ""
 
 
 def _side(shape: Shape) -> str:

@@ -154,6 +154,15 @@ def test_a_taken_port_is_refused_at_once(cli: Cli) -> None:
             assert done.stderr.splitlines()[0].startswith(f"drainlake: 127.0.0.1:{port} cannot be listened on")
 
 
+def test_an_address_that_is_not_understood_is_refused_before_lines_come(cli: Cli) -> None:
+    """``up`` would otherwise receive for some seconds, and then end with all its parts."""
+    done = cli.run("up", PORT=str(_free_port()), DRAINLAKE_NOTIFY="nosuchservice://s3cr3t/place")
+    assert done.returncode == 2
+    assert "address 1" in done.stderr
+    assert "s3cr3t" not in done.stderr
+    assert not (cli.folder / "drainlake-data").exists()
+
+
 @pytest.mark.parametrize("name", ["serve", "land"])
 def test_a_part_alone_ends_on_sigterm_with_0(cli: Cli, name: str) -> None:
     """An asked-for stop is no failure."""

@@ -193,6 +193,17 @@ def test_severity_is_what_visitors_feel(of_alarm: Alarm, expected: Severity) -> 
     assert severity(alarm("requests", UP), [of_alarm]) is max(expected, Severity.NOTICE)
 
 
+def test_silence_says_where_to_look() -> None:
+    """The app, its drain, drainlake itself: one of them is down."""
+    values = np.random.default_rng(1).poisson(300, 8 * DAY).astype(float)
+    values[-HOUR:] = 0.0
+    series_set = SeriesSet(
+        worlds.MONDAY, worlds.STEP_MINUTES, (Series("shop", "app", None, "lines", Scale.COUNT, values),)
+    )
+    (finding,) = findings(series_set, incidents(series_set, detect(series_set, 1.0), ()))
+    assert all(command in finding.advice for command in ("heroku ps", "heroku drains", "drainlake status"))
+
+
 def slow_search() -> tuple[SeriesSet, list[Alarm]]:
     """An app whose /search is ten times as slow for an hour on a Wednesday, in its seventh week."""
     at = 6 * WEEK + NOON
