@@ -33,7 +33,8 @@ FLOOR: Final = 0.8  # of the score that one step reaches by chance if the model 
 class Check:
     """``scores`` (days, steps) look ``steps`` back; only where ``is_worth`` do they ring.
 
-    ``needs_history`` is False for checks of a series too young for the others; they are off when those are on.
+    ``needs_history`` is False for checks of a series too young for the others; they are off when all of those are on:
+    between the first and the last, some days pass in which a threshold may still be out of reach.
     """
 
     shape: Shape
@@ -58,7 +59,7 @@ def ratios(checks: Sequence[Check], per_week: float, known_days: NDArray[np.int6
         if check.needs_history:
             groups.setdefault(check.block_hours, []).append(place)
         else:
-            levels[place] = np.where(known_days < SHORT_DAYS, lowest, np.inf)
+            levels[place] = np.where(known_days < WIDE_DAYS, lowest, np.inf)
     for hours, places in groups.items():
         risk = budget.risk(per_week, len(checks), hours)
         levels[places] = _thresholds([checks[place].scores for place in places], hours, risk, known_days)

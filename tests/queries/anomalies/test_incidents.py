@@ -193,9 +193,10 @@ def test_severity_is_what_visitors_feel(of_alarm: Alarm, expected: Severity) -> 
     assert severity(alarm("requests", UP), [of_alarm]) is max(expected, Severity.NOTICE)
 
 
-def test_silence_says_where_to_look() -> None:
-    """The app, its drain, drainlake itself: one of them is down."""
-    values = np.random.default_rng(1).poisson(300, 8 * DAY).astype(float)
+@pytest.mark.parametrize("days", [1, 7, 8, 11, 13, 15])
+def test_silence_rings_at_any_age_and_says_where_to_look(days: int) -> None:
+    """The app, its drain, drainlake itself: one of them is down. No age lies between the checks for young and old."""
+    values = np.random.default_rng(1).poisson(300, days * DAY).astype(float)
     values[-HOUR:] = 0.0
     series_set = SeriesSet(
         worlds.MONDAY, worlds.STEP_MINUTES, (Series("shop", "app", None, "lines", Scale.COUNT, values),)
