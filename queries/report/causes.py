@@ -37,6 +37,7 @@ class When(Enum):
 
     WITHIN = "the effect lies within the cause's time"
     OVERLAP = "both have some time in common"
+    MOSTLY = "at least half of the effect lies within the cause's time"
     AFTER = "the effect begins after the cause, within its aftermath"
 
 
@@ -64,32 +65,36 @@ EXPLAINS: Final = (
         ("timeouts-apart", "php-capacity", "php-workers-busy", "php-killed", "php-slow", "server-errors", "error-code"),
     ),
     Explains("timeouts", ("move-H*", "move-errors", "move-slower"), When.OVERLAP),
-    Explains("timeouts", ("anomaly*",)),
+    Explains("timeouts", ("anomaly*",), When.MOSTLY),
     Explains("timeouts", ("error_budget*",), When.OVERLAP),
     Explains("timeouts-apart", ("php-killed", "move-H*"), When.OVERLAP),
     # A database that turns connections away: what needs it fails at once, or waits and then fails.
     Explains("connections", ("connections-refused", "database-waiting_connections"), When.OVERLAP),
     Explains("connections", ("timeouts", "php-fatal", "server-errors", "error-code", "php-slow", "php-killed")),
-    Explains("connections", ("php-capacity", "php-workers-busy", "anomaly*")),
+    Explains("connections", ("php-capacity", "php-workers-busy")),
+    Explains("connections", ("anomaly*",), When.MOSTLY),
     Explains("connections", ("move-5*", "move-errors", "move-slower", "error_budget*"), When.OVERLAP),
-    Explains("connections-refused", ("php-fatal", "server-errors", "anomaly*")),
+    Explains("connections-refused", ("php-fatal", "server-errors")),
+    Explains("connections-refused", ("anomaly*",), When.MOSTLY),
     # A leak fills the dyno, which then swaps and is slow, and is killed in the end.
     Explains("memory-leak", ("memory-quota",), When.OVERLAP, About.SAME),
-    Explains("memory-leak", ("anomaly*",), When.WITHIN, About.SAME),
-    Explains("memory-quota", ("anomaly*",), When.WITHIN, About.SAME),
+    Explains("memory-leak", ("anomaly*",), When.MOSTLY, About.SAME),
+    Explains("memory-quota", ("anomaly*",), When.MOSTLY, About.SAME),
     Explains("php-memory-limit", ("server-errors", "move-5*", "move-errors", "error_budget*"), When.OVERLAP),
     Explains("php-memory-limit", ("anomaly*",), When.OVERLAP, About.SAME),
     Explains("crashes", ("restarts", "error-code"), When.OVERLAP),
-    Explains("crashes", ("server-errors", "anomaly*")),
-    Explains("restarts", ("error-code", "anomaly*")),
+    Explains("crashes", ("server-errors",)),
+    Explains("crashes", ("anomaly*",), When.MOSTLY),
+    Explains("restarts", ("error-code",)),
+    Explains("restarts", ("anomaly*",), When.MOSTLY),
     Explains("php-capacity", ("php-workers-busy",), When.OVERLAP),
     # Where lines are missing there is less of everything.
-    Explains("lines-lost", ("anomaly*",)),
+    Explains("lines-lost", ("anomaly*",), When.MOSTLY),
     Explains("worse-after-change", ("php-fatal", "server-errors", "error-code", "php-slow", "anomaly*"), When.AFTER),
     # The log of a load balancer tells of the same failures; an objective is missed because of them.
     # The alarms see in five minutes what these count in the whole window.
-    Explains("error-code", ("anomaly_failed*",)),
-    Explains("server-errors", ("anomaly_failed*",)),
+    Explains("error-code", ("anomaly_failed*",), When.MOSTLY),
+    Explains("server-errors", ("anomaly_failed*",), When.MOSTLY),
     Explains("error-code", ("move-H*", "move-errors", "error_budget*"), When.OVERLAP),
     Explains("server-errors", ("move-5*", "move-errors", "error_budget*"), When.OVERLAP),
     Explains("php-fatal", ("move-5*", "move-errors", "error_budget*"), When.OVERLAP),
@@ -189,6 +194,8 @@ def _fits(rule: Explains, cause: Finding, effect: Finding) -> bool:
     if rule.when is When.AFTER:
         return cause.since - SLACK <= effect.since <= cause.since + AFTERMATH
     begins, ends = cause.since - SLACK, cause.until + SLACK
+    if rule.when is When.MOSTLY:
+        return 2 * (min(effect.until, ends) - max(effect.since, begins)) >= effect.until - effect.since
     if rule.when is When.WITHIN:
         return begins <= effect.since and effect.until <= ends
     return effect.since <= ends and begins <= effect.until

@@ -13,7 +13,8 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-COMMAND = (sys.executable, "-W", "error", "-m", "drainlake")
+PYTHON = (sys.executable, "-W", "error")
+COMMAND = (*PYTHON, "-m", "drainlake")
 
 
 @dataclass
@@ -22,6 +23,7 @@ class Cli:
 
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
+    command: tuple[str, ...] = COMMAND
 
     def env(self, **more: str) -> dict[str, str]:
         """The environment a process gets: ours without settings, plus those given."""
@@ -33,7 +35,7 @@ class Cli:
     def run(self, *args: str, stdin: str | None = None, **env: str) -> subprocess.CompletedProcess[str]:
         """Run to the end; stdin is empty unless given."""
         return subprocess.run(
-            [*COMMAND, *args],
+            [*self.command, *args],
             cwd=self.folder,
             env=self.env(**env),
             input=stdin or "",
@@ -52,7 +54,7 @@ class Cli:
     def start(self, *args: str, **env: str) -> subprocess.Popen[str]:
         """Start and leave running; the test ends it."""
         return subprocess.Popen(
-            [*COMMAND, *args],
+            [*self.command, *args],
             cwd=self.folder,
             env=self.env(**env),
             stdin=subprocess.DEVNULL,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ingest.saved_logs import bodies
+from tests.drainlake.conftest import PYTHON
 from tests.drainlake.test_processes import SAVED, _attach, _free_port, _rows, _running, _until
 from tests.ingest.running import post
 
@@ -42,6 +43,8 @@ def scaled(cli: Cli, kafka: Access, kafka_prefix: str, s3: S3Server, bucket: str
         "DRAINLAKE_LAND_SECONDS": "0.5",
         "DRAINLAKE_DRAINS": "shop:secret-of-shop,blog:secret-of-blog",
     }
+    # kafka-python leaves the sockets of refused connections to the garbage collector.
+    cli.command = (*PYTHON, "-W", "ignore:unclosed <socket:ResourceWarning", "-m", "drainlake")
     return cli
 
 

@@ -49,7 +49,11 @@ CASES = {
         finding("worse-after-change", "deploy v1", until=0), finding("php-fatal", "a.php:1", since=3, until=400), True),
     "a count of errors explains the alarm that saw them come": (
         finding("server-errors"), finding("anomaly_failed_up", "/", since=-5), True),
-    "but no alarm of another time": (
+    "a burst explains an alarm that began a step or two before it": (
+        finding("timeouts", "/search"), finding("anomaly_failed_up", since=-15), True),
+    "but no alarm that goes on for hours": (
+        finding("timeouts", "/search"), finding("anomaly_p95_ms_up", since=-15, until=300), False),
+    "a count of errors explains no alarm of another time": (
         finding("server-errors"), finding("anomaly_failed_up", "/", since=90, until=95), False),
     "but not one that was there before": (
         finding("worse-after-change", "deploy v1", until=0), finding("php-fatal", "a.php:1", since=-60), False),

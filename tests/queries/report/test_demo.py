@@ -12,6 +12,7 @@ import pytest
 from drainlake.documents import example_lake
 from drainlake.minutes import keep_minutes
 from queries import database
+from queries.anomalies.watch import Watch
 from queries.report import apps, parts
 from queries.report.asked import SHOWN_MAX, Asked
 from queries.report.checks import timeouts
@@ -62,8 +63,8 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.Duck
 
 @pytest.fixture(scope="module")
 def report(connection: duckdb.DuckDBPyConnection) -> Report:
-    """The day's report."""
-    return make(connection, WINDOW, WINDOW.until)
+    """The day's report, alarms among its findings."""
+    return make(connection, WINDOW, WINDOW.until, (Watch(1.0).findings,))
 
 
 def test_every_planted_incident_is_told_once_and_nothing_else_is_wrong(report: Report) -> None:
@@ -72,6 +73,14 @@ def test_every_planted_incident_is_told_once_and_nothing_else_is_wrong(report: R
     assert len(found) == len(report.findings)
     assert {key: said for key, said in PLANTED.items() if key not in found or said not in found[key].sentence} == {}
     assert {key for key, finding in found.items() if finding.severity >= Severity.WARNING} - set(PLANTED) == set()
+
+
+def test_alarms_are_told_beneath_what_explains_them(report: Report, connection: duckdb.DuckDBPyConnection) -> None:
+    """The detector rings for the planted incidents, and each alarm is a sentence of the finding that explains it."""
+    rang = [finding.sentence for finding in Watch(1.0).findings(connection, WINDOW)]
+    told = [sentence for finding in report.findings for sentence in finding.also]
+    assert len(rang) >= 2
+    assert set(rang) <= set(told)
 
 
 def test_what_has_the_same_cause_is_told_beneath_it(report: Report) -> None:
