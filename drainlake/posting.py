@@ -191,16 +191,20 @@ def _webhook(url: str) -> str:
 
 
 class _Ear(logging.Handler):
-    """Keeps what is logged for a moment, for :func:`_reason` alone."""
+    """Keeps what this thread logs, for :func:`_reason` alone: one that was given up on may still say something."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
         self.said: list[str] = []
+        self._thread = threading.get_ident()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a short text of it."""
-        if len(self.said) < 200:
+        if record.thread == self._thread and len(self.said) < 200:
             self.said.append(record.getMessage()[:500])
+
+
+_NOWHERE: Final = logging.NullHandler()
 
 
 @contextmanager
@@ -210,13 +214,13 @@ def _heard() -> Iterator[list[str]]:
     for noisy in ("urllib3", "requests"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)  # they log addresses with their tokens
     logger.propagate = False
-    logger.setLevel(logging.DEBUG)
+    logger.setLevel(logging.DEBUG)  # and stays so: another thread may be listening
+    logger.addHandler(_NOWHERE)  # which it is once, however often it is added
     logger.addHandler(ear)
     try:
         yield ear.said
     finally:
         logger.removeHandler(ear)
-        logger.setLevel(logging.CRITICAL + 10)
 
 
 def _reason(said: Sequence[str]) -> str:

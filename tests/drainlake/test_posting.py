@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import threading
 import traceback
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -107,6 +108,21 @@ def test_one_that_hangs_beyond_all_limits_is_unsure(monkeypatch: pytest.MonkeyPa
         (place,) = destinations.parse(f"json://127.0.0.1:{hook.port}/s3cr3t")
         with pytest.raises(Unsure):
             post(place, MESSAGE, CONTENT)
+
+
+def test_one_that_was_given_up_on_deafens_no_other() -> None:
+    """It ends while another is being sent: why that one fails is still heard, and only that."""
+
+    def end_late() -> None:
+        with posting._heard():
+            logging.getLogger("apprise").warning("not ours")
+
+    with posting._heard() as said:
+        late = threading.Thread(target=end_late)
+        late.start()
+        late.join()
+        logging.getLogger("apprise").warning("refused")
+    assert said == ["refused"]
 
 
 @pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS:UserWarning")

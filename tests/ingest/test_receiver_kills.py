@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import random
 import threading
@@ -74,13 +75,13 @@ class Sender:
     def send(self, running: Running, stop: threading.Event) -> None:
         """Send until the receiver is gone."""
         try:
-            connection = running.connect()
-            while not stop.is_set():
-                lines = [f"{self.name} {self.number} {n}" for n in range(20)]
-                status = post(connection, b"".join(map(frame, lines)), Logplex_Frame_Id=f"{self.name}-{self.number}")
-                assert status == 204
-                self.acknowledged += lines
-                self.number += 1
+            with contextlib.closing(running.connect()) as connection:
+                while not stop.is_set():
+                    lines = [f"{self.name} {self.number} {n}" for n in range(20)]
+                    body, frame_id = b"".join(map(frame, lines)), f"{self.name}-{self.number}"
+                    assert post(connection, body, Logplex_Frame_Id=frame_id) == 204
+                    self.acknowledged += lines
+                    self.number += 1
         except (http.client.HTTPException, OSError):
             return
 
