@@ -191,16 +191,15 @@ def _webhook(url: str) -> str:
 
 
 class _Ear(logging.Handler):
-    """Keeps what this thread logs, for :func:`_reason` alone: one that was given up on may still say something."""
+    """Keeps what is logged for a moment, for :func:`_reason` alone."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
         self.said: list[str] = []
-        self._thread = threading.get_ident()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a short text of it."""
-        if record.thread == self._thread and len(self.said) < 200:
+        if len(self.said) < 200:
             self.said.append(record.getMessage()[:500])
 
 
