@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
+# One process makes the simulated day once.
+pytestmark = pytest.mark.xdist_group("documents")
 ROOT = Path(__file__).parents[2]
 COOKBOOK = (ROOT / "docs/cookbook.md").read_text("utf-8")
 RECIPES = re.findall(r"^## (.*?)$.*?^```sql\n(.*?)^```$", COOKBOOK, re.MULTILINE | re.DOTALL)
@@ -28,14 +30,12 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBPyConnection
         yield connection
 
 
-@pytest.mark.xdist_group("documents")
 def test_question_pages_are_current(day: DuckDBPyConnection) -> None:
     """Each question has its page as it would be made now; else run ``python -m drainlake.documents``."""
     folder = ROOT / question_pages.FOLDER
     assert {path.name: path.read_text("utf-8") for path in folder.iterdir()} == dict(question_pages.pages(day))
 
 
-@pytest.mark.xdist_group("documents")
 @pytest.mark.parametrize(("title", "statement"), RECIPES, ids=[title for title, _ in RECIPES])
 def test_recipes_of_the_cookbook_give_rows(title: str, statement: str, day: DuckDBPyConnection) -> None:
     """A recipe can be pasted as it stands."""
