@@ -22,6 +22,12 @@ class Failure(Exception):  # noqa: N818 - read by people, as are its children
         self.sentence = sentence
         self.remedy = remedy
 
+    @classmethod
+    def told(cls, text: object, otherwise: str) -> Failure:
+        """What other packages tell as "what is wrong; what to try"; ``otherwise`` is to try where they name nothing."""
+        sentence, _, remedy = str(text).partition("; ")
+        return cls(f"{sentence[:1].upper()}{sentence[1:].rstrip('.')}.", remedy or otherwise)
+
 
 class WrongUse(Failure):
     """The command was called in a way that cannot work: arguments or settings (exit code 2)."""

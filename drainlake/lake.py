@@ -164,5 +164,4 @@ def failure_of(error: duckdb.Error | pa.ArrowException) -> Failure:
 
 def _failure(told: str) -> Failure:
     """What a store told, as a failure: "what is wrong; what to try."."""
-    sentence, _, remedy = clean_line(told).rstrip(".").partition("; ")
-    return Failure(f"{sentence[:1].upper()}{sentence[1:]}.", remedy or "try again")
+    return Failure.told(clean_line(told).rstrip("."), "try again")

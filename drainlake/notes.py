@@ -24,5 +24,4 @@ def lake_notes(settings: Settings) -> Iterator[Notes]:
     try:
         yield lake_at(settings.lake)
     except (LakeError, NoteError) as error:
-        sentence, _, remedy = str(error).partition("; ")
-        raise Failure(f"{sentence[:1].upper()}{sentence[1:].rstrip('.')}.", remedy or "drainlake status") from None
+        raise Failure.told(error, "drainlake status") from None

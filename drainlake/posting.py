@@ -95,11 +95,7 @@ def _write(place: Path, message: Message, content: Content) -> None:
 
 def publish(target: Path, data: bytes) -> None:
     """Put a file in a folder, whole or not at all."""
-
-    def write(path: Path) -> None:
-        path.write_bytes(data)
-
-    durable.publish(target, target.parent / ".tmp", write)
+    durable.publish_bytes(target, target.parent / ".tmp", data)
 
 
 def prune(folder: Path) -> None:

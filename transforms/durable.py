@@ -46,6 +46,15 @@ def publish(target: Path, scratch: Path, write: Callable[[Path], None], fault: F
     _sync(target.parent)
 
 
+def publish_bytes(target: Path, scratch: Path, data: bytes) -> None:
+    """Put these bytes at ``target``, as :func:`publish` does."""
+
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(data)
+
+    publish(target, scratch, write)
+
+
 def discard_folder(folder: Path, scratch: Path) -> None:
     """Take a whole folder away: out of the readers' globs by one rename, then file by file."""
     make_folder(scratch)

@@ -160,7 +160,7 @@ class LocalLake:
             before = self.note(name)
             data = change(before)
             if data != before:
-                durable.publish(self.path / name, self._scratch(name), lambda path: _write_bytes(path, data))
+                durable.publish_bytes(self.path / name, self._scratch(name), data)
             return data
 
     def remove_date(self, table: str, date: str) -> None:
@@ -256,10 +256,6 @@ class LocalLake:
 
     def _scratch(self, name: str) -> Path:
         return self.path / ".tmp" / name
-
-
-def _write_bytes(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
 
 
 def _owner(table: str, partition: str) -> str:

@@ -60,8 +60,7 @@ def land_backlog(settings: Settings) -> Landed:
             lake = lake_at(settings.lake)
             landed = land_once(log, lake, file_rows=settings.file_rows, on_progress=count, book=book)
         except LakeError as error:
-            sentence, _, remedy = str(error).partition("; ")
-            raise Failure(f"{sentence[:1].upper()}{sentence[1:]}.", remedy or "land again") from None
+            raise Failure.told(error, "land again") from None
     for notice in landed.notices:
         click.echo(f"Note: {notice}", err=True)
     if landed.busy:

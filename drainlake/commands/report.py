@@ -102,12 +102,11 @@ def write(report: Report, kind: str, out: Path | None) -> None:
     if out is None:
         click.echo(text, nl=False)
         return
-    from transforms.durable import publish  # noqa: PLC0415
+    from drainlake.hostile import clean_line  # noqa: PLC0415
+    from transforms.durable import publish_bytes  # noqa: PLC0415
 
     path = out.absolute()
-    publish(path, path.parent, lambda temporary: _fill(temporary, text))
-    from drainlake.hostile import clean_line  # noqa: PLC0415
-
+    publish_bytes(path, path.parent, text.encode())
     click.echo(f"{clean_line(report.verdict)} Written to {out}.", err=True)
 
 
@@ -123,7 +122,3 @@ def _send(settings: Settings, report: Report) -> None:
         raise Failure(
             f"The report did not go to {', '.join(failed)}; it is kept in {kept}.", "drainlake schedule --once"
         )
-
-
-def _fill(file: Path, text: str) -> None:
-    file.write_bytes(text.encode())

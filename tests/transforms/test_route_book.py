@@ -208,7 +208,7 @@ def test_a_lake_that_refuses_the_note_loses_nothing(
     book = RouteBook()
     append(log, TAGS)
     with monkeypatch.context() as patch:
-        patch.setattr("transforms.locallake._write_bytes", _no_space)
+        patch.setattr("pathlib.Path.write_bytes", _no_space)
         with pytest.raises(OSError, match="No space"):
             land(log, lake, book)
     land(log, lake, book)
