@@ -1,7 +1,7 @@
 """Settings: the only module that reads the environment (and ``.env`` in the working folder).
 
-Every setting stands once in :data:`TABLE` with its name, default, kind and one sentence; the README's table,
-the parser and the tests read it. ``parse`` is pure: names and texts in, a frozen :class:`Settings` out.
+The settings themselves stand in :mod:`drainlake.setting_table`. ``parse`` is pure: names and texts in, a frozen
+:class:`Settings` out.
 A value that cannot be is refused with its name and itself in one sentence; a secret is never quoted.
 An empty value counts as not set.
 """
@@ -16,17 +16,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from drainlake import destinations, kafka_url, objectives, places, timing, values
+from drainlake import places, timing
 from drainlake.errors import WrongUse
 from drainlake.kafka_url import KafkaUrl
 from drainlake.places import S3Place
-from drainlake.values import Secret
+from drainlake.setting_table import TABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from zoneinfo import ZoneInfo
 
     from drainlake.destinations import Destination
+    from drainlake.setting_table import Setting
+    from drainlake.values import Secret
     from queries.budgets.objectives import Objective
     from queries.delivery.cron import Cron
     from queries.delivery.quiet import QuietHours
@@ -57,6 +59,16 @@ class Settings:
     timezone: ZoneInfo = timing.UTC_ZONE
     quiet: QuietHours | None = None
     alarm_budget: float = 1.0
+    url: str | None = None
+    connections_max: int = 1000
+    metrics_token: Secret | None = None
+    metrics_port: int | None = None
+    log_format: str = "text"
+    address_key: Secret | None = None
+    query_strings: str = "keep"
+    heroku_api_key: Secret | None = None
+    heroku_api_url: str = ""
+    dyno: str | None = None
     kafka: KafkaUrl | None = None
     kafka_prefix: str = ""
     kafka_ca: str | None = None
@@ -70,220 +82,6 @@ class Settings:
         return self.home / "lake.duckdb"
 
 
-@dataclass(frozen=True)
-class Setting:
-    """One row of the table: what the user reads of it, and how its text becomes the field's value.
-
-    ``default`` is parsed like a given text, unless it stands in angle brackets and only describes.
-    """
-
-    name: str
-    field: str
-    default: str
-    kind: str
-    meaning: str
-    parse: Callable[[str], Any]
-    is_secret: bool = False
-    remedy: str = ""  # what to try instead of a value that cannot be; without one, to unset it
-
-
-def _log(text: str) -> Path | KafkaUrl | None:
-    """A path, an address of Kafka, or None for ``embedded``."""
-    if text == "embedded":
-        return None
-    if text.startswith("kafka") and "://" in text:
-        return kafka_url.parse(text)
-    if "://" in text:
-        raise ValueError("must be a path on the local disk, or kafka://host:9092")
-    return values.path(text)
-
-
-TABLE: Final = (
-    Setting(
-        "DRAINLAKE_HOME",
-        "home",
-        "./drainlake-data",
-        "folder",
-        "Holds `log.db`, `lake/` and `lake.duckdb`.",
-        values.path,
-    ),
-    Setting(
-        "DRAINLAKE_LOG",
-        "log",
-        "<log.db in the home>",
-        "file or URL",
-        "The event log: a file; or `kafka://host:9092,…`, `kafka+ssl://user:password@host:9092?mechanism=SCRAM-SHA-512`."
-        " `embedded` is the file in the home whatever `KAFKA_URL` says.",
-        _log,
-    ),
-    Setting(
-        "DRAINLAKE_LAKE",
-        "lake",
-        "<lake/ in the home>",
-        "folder or S3",
-        "The Parquet lake: a folder, or `s3://bucket/prefix` with the usual `AWS_…` names.",
-        places.parse,
-    ),
-    Setting(
-        "DRAINLAKE_DRAINS",
-        "drains",
-        "<none>",
-        "app:secret,…",
-        "Credentials beside those that `attach` keeps; an app may have several.",
-        values.drains,
-        is_secret=True,
-    ),
-    Setting(
-        "DRAINLAKE_TLS_CERT",
-        "tls_cert",
-        "<none>",
-        "file",
-        "Certificate chain (PEM), to serve HTTPS itself; goes with the key.",
-        values.path,
-    ),
-    Setting(
-        "DRAINLAKE_TLS_KEY",
-        "tls_key",
-        "<none>",
-        "file",
-        "Private key (PEM) of that certificate.",
-        values.path,
-    ),
-    Setting("PORT", "port", "8080", "port", "Port to listen on.", values.whole(1, 65535)),
-    Setting(
-        "DRAINLAKE_HOST",
-        "host",
-        "127.0.0.1",
-        "address",
-        "Address to listen on; `0.0.0.0` is every IPv4 address, `::` every address.",
-        values.host,
-    ),
-    Setting(
-        "DRAINLAKE_LAND_SECONDS",
-        "land_seconds",
-        "30",
-        "seconds",
-        "Time between two landings.",
-        values.seconds,
-    ),
-    Setting(
-        "DRAINLAKE_FILE_ROWS",
-        "file_rows",
-        "250000",
-        "rows",
-        "Rows at which a file of the lake is full; one of 60 MiB in memory is full earlier.",
-        values.whole(1, 10_000_000),
-    ),
-    Setting(
-        "DRAINLAKE_KEEP_DAYS",
-        "keep_days",
-        "all",
-        "days",
-        "Whole days of the lake older than this are removed.",
-        values.days,
-    ),
-    Setting(
-        "DRAINLAKE_ROUTES",
-        "routes",
-        "<routes.toml in the home, if there>",
-        "file",
-        'Patterns of routes to pin (`pins = ["/blog/{slug}"]`) and paths to keep (`keep = ["/blog/archive"]`).',
-        values.path,
-    ),
-    Setting(
-        "DRAINLAKE_OBJECTIVES",
-        "objectives",
-        "<none>",
-        "objectives",
-        "What apps promise of their requests: `shop: 99.9% available, 95% under 800ms; *: 99.5% available`;"
-        " [error budgets](docs/error-budgets.md) are kept by it.",
-        objectives.parse,
-        remedy="DRAINLAKE_OBJECTIVES='shop: 99.9% available, 95% under 800ms'",
-    ),
-    Setting(
-        "DRAINLAKE_BODY_MAX_BYTES",
-        "body_max_bytes",
-        "16MiB",
-        "size",
-        "Largest delivery taken, decompressed; a larger one is answered 413.",
-        values.size_bytes,
-    ),
-    Setting(
-        "DRAINLAKE_SPOOL_MAX_BYTES",
-        "spool_max_bytes",
-        "10GiB",
-        "size",
-        "Disk budget of the event log; past it deliveries are refused with 503.",
-        values.size_bytes,
-    ),
-    Setting(
-        "KAFKA_URL",
-        "kafka_url",
-        "<none>",
-        "URL",
-        "Kafka as Heroku's add-on names it; it counts where `DRAINLAKE_LOG` says nothing.",
-        kafka_url.parse,
-        is_secret=True,
-    ),
-    Setting("KAFKA_PREFIX", "kafka_prefix", "<none>", "text", "Stands before the names of topics and group.", str),
-    Setting(
-        "KAFKA_TRUSTED_CERT",
-        "kafka_ca",
-        "<none>",
-        "PEM",
-        "Authority that Kafka's certificates are checked against: the PEM text or its file.",
-        values.pem,
-    ),
-    Setting(
-        "KAFKA_CLIENT_CERT",
-        "kafka_cert",
-        "<none>",
-        "PEM",
-        "Certificate to show to Kafka: the PEM text or its file; goes with the key.",
-        values.pem,
-    ),
-    Setting(
-        "KAFKA_CLIENT_CERT_KEY",
-        "kafka_key",
-        "<none>",
-        "PEM",
-        "Private key of that certificate: the PEM text or its file.",
-        lambda text: Secret(values.pem(text)),
-        is_secret=True,
-    ),
-    Setting(
-        "DRAINLAKE_NOTIFY",
-        "notify",
-        "<none>",
-        "URLs",
-        "Where reports and alarms go: `mailto://…`, `slack://…`, `https://…`, a folder; see docs/delivery.md.",
-        destinations.parse,
-        is_secret=True,
-    ),
-    Setting("DRAINLAKE_REPORT_AT", "report_at", "0 7 * * *", "cron", "When a report is due; or `off`.", timing.cron),
-    Setting(
-        "DRAINLAKE_CHECK_AT", "check_at", "*/5 * * * *", "cron", "When alarms are looked for; or `off`.", timing.cron
-    ),
-    Setting(
-        "DRAINLAKE_TIMEZONE", "timezone", "UTC", "zone", "Zone of these times, such as `Europe/Berlin`.", timing.zone
-    ),
-    Setting(
-        "DRAINLAKE_QUIET_HOURS",
-        "quiet",
-        "<none>",
-        "times",
-        "Such as `22:00-07:00`: alarms that are not CRITICAL wait until their end.",
-        timing.quiet_hours,
-    ),
-    Setting(
-        "DRAINLAKE_ALARM_BUDGET",
-        "alarm_budget",
-        "1",
-        "number",
-        "False alarms that are worth it, a week.",
-        timing.alarm_budget,
-    ),
-)
 _CREDENTIALS: Final = re.compile(r"//[^/@]*@")
 NAMES: Final = tuple(setting.name for setting in TABLE)
 
@@ -303,6 +101,7 @@ def parse(texts: Mapping[str, str]) -> Settings:
     found["drains"] = found["drains"] or {}
     found["objectives"] = found["objectives"] or ()
     found["notify"] = found["notify"] or ()
+    found["dyno"] = texts.get("DYNO", "").strip() or None  # Heroku's name of this dyno, such as web.1
     timing.set_zone(found)
     settings = Settings(**found)
     _refuse_contradictions(settings)

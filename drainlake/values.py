@@ -11,12 +11,14 @@ import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 APP_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _NUMBER_END: Final = 1e15  # beyond it a float is no longer exact to one
+KEY_MIN_CHARACTERS: Final = 16
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(I?)(B?)")
 _SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 _SPAN_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -104,6 +106,42 @@ def number(text: str) -> int | float:
     if not abs(value) < _NUMBER_END:
         raise ValueError("must be a number")
     return int(value) if value.is_integer() else value
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """A parser of some fixed words."""
+
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"must be {' or '.join(words)}")
+        return text
+
+    return parse
+
+
+def long_secret(text: str) -> Secret:
+    """A key that cannot be guessed; the message never quotes it."""
+    if len(text) < KEY_MIN_CHARACTERS:
+        raise ValueError(f"must be at least {KEY_MIN_CHARACTERS} characters, such as `openssl rand -hex 32` prints")
+    return Secret(text)
+
+
+def http_url(text: str) -> str:
+    """An address of a server, without user, query or final slash."""
+    parts = urlsplit(text)
+    try:
+        fits = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits or "@" in parts.netloc or parts.query or parts.fragment or set(text) & set("\"'`$\\ "):
+        raise ValueError("must be http(s)://host[:port] without user and query")
+    return text.rstrip("/")
+
+
+def receiver_url(text: str) -> str:
+    """Where Heroku posts to: https is meant where no scheme is given, and ``/logs`` where there is no path."""
+    url = http_url(text if "://" in text else f"https://{text}")
+    return url if urlsplit(url).path else f"{url}/logs"
 
 
 def host(text: str) -> str:

@@ -50,6 +50,7 @@ def account(deliveries: Sequence[Delivery], parts: Parts, digests: Sequence[byte
         "defects": total(tally.defects),
         "repeated": repeated,
         "octets": [len(delivery.body) for delivery in deliveries],
+        "drain_token": [delivery.drain_token for delivery in deliveries],
         PIECES: _counted(len(deliveries), delivery_of, digests, tally),
         PIECE: [delivery.attempt for delivery in deliveries],
     }

@@ -220,6 +220,7 @@ DELIVERIES: Final = _table(
     ("defects", "BIGINT", "Of these, new lines that are no frame (they are in `lines` with a defect)."),
     ("repeated", "BIGINT", "Of these, lines that an earlier try had brought already (not stored again)."),
     ("octets", "BIGINT", "Bytes of the body, decompressed."),
+    ("drain_token", "VARCHAR", "Heroku's name of the drain (d.…) that brought it; NULL in imports and before 0.5."),
 )
 
 # A histogram's bucket i counts the values in (LATENCY_BASE ** (i - 1), LATENCY_BASE ** i] ms, bucket -1 those of 0 ms.

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from drainlake import values
 from drainlake.errors import WrongUse
 from drainlake.options import APP, with_settings
 
@@ -48,11 +49,8 @@ def _print_drain(app: str, secret: str, scheme: str, host: str, path: str) -> No
 
 def split_url(url: str) -> tuple[str, str, str]:
     """Scheme, host with port, and path (``/logs`` if none) of a drain; raises :class:`WrongUse`."""
-    parts = urlsplit(url if "://" in url else f"https://{url}")
     try:
-        fits = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        parts = urlsplit(values.receiver_url(url))
     except ValueError:
-        fits = False
-    if not fits or "@" in parts.netloc or parts.query or parts.fragment or set(url) & set("\"'`$\\ "):
-        raise WrongUse(f"--url {url} is no address of a receiver.", "--url https://logs.example.com")
-    return parts.scheme, parts.netloc, parts.path.rstrip("/") or "/logs"
+        raise WrongUse(f"--url {url} is no address of a receiver.", "--url https://logs.example.com") from None
+    return parts.scheme, parts.netloc, parts.path

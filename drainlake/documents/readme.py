@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 from drainlake.cli import COMMANDS
-from drainlake.settings import TABLE
+from drainlake.setting_table import TABLE
 from queries.catalog import questions
 from queries.documentation import readme_table
 

@@ -15,7 +15,8 @@ from drainlake import settings, values
 from drainlake.errors import WrongUse
 from drainlake.kafka_url import KafkaUrl
 from drainlake.places import S3Place
-from drainlake.settings import NAMES, TABLE
+from drainlake.setting_table import TABLE
+from drainlake.settings import NAMES
 from drainlake.values import Secret
 from queries.budgets.objectives import Objective
 from queries.delivery.cron import Cron
