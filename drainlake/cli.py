@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "report": "Report what was wrong, worst first, with evidence.",
     "tail": "Follow the event log as JSON lines.",
     "status": "Show what is received, landed, behind, lost.",
+    "backup": "Copy log and lake to start again from.",
 }
 _MODULES: Final = {"import": "import_logs"}
 
