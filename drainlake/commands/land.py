@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -30,6 +31,7 @@ def command(settings: Settings, ctx: click.Context, once: bool) -> None:
     """
     if once:
         click.echo(summary(land_backlog(settings)), err=True)
+        _keep_days(settings)
         return
     if ctx.find_root().obj["supervised"]:
         stop_with_parent()
@@ -66,6 +68,20 @@ def land_backlog(settings: Settings) -> Landed:
     if landed.busy:
         click.echo("Note: another process is landing; what it owns is left to it.", err=True)
     return landed
+
+
+def _keep_days(settings: Settings) -> None:
+    """Remove days that are too old: where a CronJob lands, nobody else would."""
+    from drainlake.places import lake_at  # noqa: PLC0415 - polars is slow to import
+    from transforms.lake import LakeError  # noqa: PLC0415
+    from transforms.retention import remove_old  # noqa: PLC0415
+
+    if settings.keep_days is None:
+        return
+    try:
+        remove_old(lake_at(settings.lake), settings.keep_days, datetime.now(UTC).date())
+    except LakeError as error:
+        raise Failure.told(error, "land again") from None
 
 
 def summary(landed: Landed) -> str:

@@ -256,6 +256,15 @@ def test_land_once_is_exact_and_repeatable(cli: Cli) -> None:
     assert "0 rows landed, 0 files" in done.stderr
 
 
+def test_land_once_removes_days_that_are_too_old(cli: Cli) -> None:
+    """Where a CronJob lands there is no other lander that would."""
+    (cli.folder / "a.log").write_text(SAVED)
+    cli.good("import", "heroku", "a.log", "--app", "shop")
+    assert _rows(cli, "SELECT count(*) AS n FROM router")[0]["n"] > 0
+    cli.good("land", "--once", DRAINLAKE_KEEP_DAYS="1")
+    assert _rows(cli, "SELECT count(*) AS n FROM router")[0]["n"] == 0
+
+
 def test_tail_shows_what_the_log_holds(cli: Cli) -> None:
     """JSON lines with table and row, narrowed by table and app; Ctrl-C exits 130 quietly."""
     (cli.folder / "a.log").write_text(SAVED)

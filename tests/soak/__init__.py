@@ -1,1 +1,1 @@
-"""Soaks: real processes under load while faults happen by a schedule; then the lake is compared with what was sent."""
+"""Hours of operation in one command: load, faults, restarts, midnight; memory, files and ledger are looked at."""

@@ -1,110 +1,111 @@
-"""Makes the faults of a schedule happen to real processes and brokers, each track in a thread of its own."""
+"""What goes wrong in a soak: kills, restarts, renewed certificates, bad clients. The seed says in which order."""
 
 from __future__ import annotations
 
 import contextlib
+import random
+import socket
+import ssl
 import threading
-import time
-import traceback
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from tests.soak.schedule import TRACKS, Fault, track_of
+import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
 
-    from tests.kafka.broker import Broker, Cluster
-    from tests.soak.processes import Process, Receiver
+    from tests.soak.world import World
 
-
-@dataclass
-class Stage:
-    """Everything that faults can happen to."""
-
-    cluster: Cluster
-    topic: str
-    receivers: Sequence[Receiver]
-    landers: list[Process]  # those that are meant to run
-    make_lander: Callable[[], Process]
-    say: Callable[[str], None] = print
-    happened: Counter[str] = field(default_factory=Counter)
-    errors: list[str] = field(default_factory=list)
-    started_at: float = field(default_factory=time.monotonic)
-
-    def act(self, schedule: Sequence[Fault]) -> None:
-        """Make all faults happen; return when all of them have healed."""
-        threads = [
-            threading.Thread(target=self._act_track, args=([f for f in schedule if track_of(f.kind) == track.name],))
-            for track in TRACKS
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-    def _act_track(self, faults: Sequence[Fault]) -> None:
-        """One after the other, each at its time or, if the one before took longer to heal, after that."""
-        for fault in faults:
-            time.sleep(max(0.0, self.started_at + fault.at_seconds - time.monotonic()))
-            self.say(f"{time.monotonic() - self.started_at:7.1f} s  begins: {fault.kind} {fault.target}")
-            self.happened[fault.kind] += 1
-            try:
-                self._act(fault)
-            except Exception:  # noqa: BLE001 - a soak whose faults fail has to say so, and to end
-                self.errors.append(f"{fault}: {traceback.format_exc()}")
-
-    def _act(self, fault: Fault) -> None:
-        match fault.kind:
-            case "kill receiver":
-                _kill(self.receivers[fault.target % len(self.receivers)], fault.lasts_seconds)
-            case "kill lander":
-                _kill(self.landers[fault.target % len(self.landers)], fault.lasts_seconds)
-            case "exchange lander":
-                self._exchange_lander(fault)
-            case "kill leader":
-                leader = self.cluster.leader_of(self.topic, fault.target)
-                leader.kill()
-                time.sleep(fault.lasts_seconds)
-                leader.start()
-            case "pause leader":
-                _pause([self.cluster.leader_of(self.topic, fault.target)], fault.lasts_seconds)
-            case "pause broker":
-                _pause([self.cluster.nodes[fault.target % len(self.cluster.nodes)]], fault.lasts_seconds)
-            case "pause all brokers":
-                _pause(self.cluster.nodes, fault.lasts_seconds)
-
-    def _exchange_lander(self, fault: Fault) -> None:
-        """One more comes, and after a while one goes in order; which one that is the target says."""
-        self.landers.append(self.make_lander())
-        time.sleep(fault.lasts_seconds)
-        self.landers.pop(fault.target % len(self.landers)).stop()
+PAUSE_SECONDS: Final = (8.0, 25.0)
+BAD_CLIENTS: Final = 10
 
 
-def _kill(process: Process, seconds: float) -> None:
-    process.kill()
-    time.sleep(seconds)
-    process.start()
+class Faults(threading.Thread):
+    """Makes one fault after another until ``ending`` is set; ``made`` counts them."""
+
+    def __init__(self, world: World, ending: threading.Event, seed: int) -> None:
+        super().__init__(name="faults", daemon=True)
+        self._world, self._ending, self._dice = world, ending, random.Random(seed)
+        self.made: Counter[str] = Counter()
+        self.exit_codes: list[int] = []
+
+    def run(self) -> None:
+        """Each fault of the list comes up."""
+        faults: list[Callable[[], None]] = []
+        while not self._ending.wait(self._dice.uniform(*PAUSE_SECONDS)):
+            if not faults:
+                faults = [
+                    self.kill_receiver, self.kill_lander, self.kill_schedule, self.cut_the_power,
+                    self.restart, self.renew_certificate, self.kill_lander,
+                ]  # fmt: skip
+                self._dice.shuffle(faults)
+            fault = faults.pop()
+            fault()
+            self.made[fault.__name__] += 1
+
+    def kill_receiver(self) -> None:
+        """``up`` starts it again."""
+        self._kill("serve")
+
+    def kill_lander(self) -> None:
+        """Wherever it is just now."""
+        self._kill("land")
+
+    def kill_schedule(self) -> None:
+        """And the run that it may have begun, which ends with it."""
+        self._kill("schedule")
+
+    def cut_the_power(self) -> None:
+        """All at once, and ``up`` anew."""
+        self._world.kill_all()
+        self._world.start()
+
+    def restart(self) -> None:
+        """As a deployment does; it must end by itself, with exit code 0."""
+        self.exit_codes.append(self._world.stop())
+        self._world.start()
+
+    def renew_certificate(self) -> None:
+        """No delivery may notice."""
+        self._world.renew_certificate()
+
+    def _kill(self, part: str) -> None:
+        with contextlib.suppress(KeyError, psutil.NoSuchProcess):
+            self._world.processes()[part].kill()
 
 
-def _pause(nodes: Sequence[Broker], seconds: float) -> None:
-    with contextlib.ExitStack() as paused:
-        for node in nodes:
-            paused.enter_context(node.paused())
-        time.sleep(seconds)
+class BadClient(threading.Thread):
+    """Comes with wrong secrets, half a header, no TLS, or nothing at all, again and again."""
 
+    def __init__(self, world: World, ending: threading.Event, seed: int) -> None:
+        super().__init__(name="bad client", daemon=True)
+        self._world, self._ending, self._dice = world, ending, random.Random(seed)
 
-@contextlib.contextmanager
-def sending(senders: Sequence[Callable[[threading.Event], None]]) -> Iterator[None]:
-    """Let drains send in threads of their own while the block runs."""
-    stop = threading.Event()
-    threads = [threading.Thread(target=sender, args=(stop,)) for sender in senders]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
+    def run(self) -> None:
+        """One visit after another."""
+        while not self._ending.wait(self._dice.uniform(0.1, 1.0)):
+            with contextlib.suppress(OSError):
+                self._dice.choice([self._wrong_secret, self._half_header, self._no_tls])()
+
+    def _wrong_secret(self) -> None:
+        with self._connect() as sock:
+            sock.sendall(
+                b"POST /logs HTTP/1.1\r\nHost: x\r\nAuthorization: Basic c2hvcDpubw==\r\nContent-Length: 9\r\n\r\n"
+            )
+            sock.recv(1000)
+
+    def _half_header(self) -> None:
+        with self._connect() as sock:
+            sock.sendall(b"POST /logs HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+            self._ending.wait(self._dice.uniform(0, 20))
+
+    def _no_tls(self) -> None:
+        with socket.create_connection(("127.0.0.1", self._world.port), timeout=5) as sock:
+            sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            sock.recv(1000)
+
+    def _connect(self) -> ssl.SSLSocket:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context.wrap_socket(socket.create_connection(("127.0.0.1", self._world.port), timeout=5))
