@@ -63,6 +63,7 @@ def list_drains(keeping: Keeping, traffic: Traffic | None, apps: Iterable[str], 
         return found or (traffic.last_untold(each.target.user) if is_only else None)
 
     rows: list[Row] = []
+    names: set[str] = set()  # that working drains go by, whatever Heroku calls their apps
     wanted = list(apps)
     with progress("Asking Heroku", len(wanted)) as show:
         for number, app in enumerate(wanted, 1):
@@ -71,6 +72,7 @@ def list_drains(keeping: Keeping, traffic: Traffic | None, apps: Iterable[str], 
             except AppUnknown:
                 rows.append(Row(app, None, None, NO_APP))
             else:
+                names |= {each.target.user for each in attached if each.is_ours and each.is_known}
                 rows += judge(
                     app,
                     attached,
@@ -79,7 +81,7 @@ def list_drains(keeping: Keeping, traffic: Traffic | None, apps: Iterable[str], 
                     silent_before=silent_before,
                 )
             show(number)
-    return rows
+    return [row for row in rows if row.state != NO_APP or row.app not in names]
 
 
 def as_table(rows: list[Row]) -> pa.Table:
