@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from ingest.eventlog.contract import EventLog
 
 LOOK_BACK: Final = timedelta(days=30)
-RECENT_SECONDS: Final = 900.0
+RECENT_SECONDS: Final = (900.0, 60.0)
 ENTRIES_MAX: Final = 20_000
 TOKEN: Final = "drain_token"  # noqa: S105 - a column
-_ROWS_MAX: Final = 10_000
-_BYTES_MAX: Final = 1 << 22
+ROWS_MAX: Final = 10_000
+BYTES_MAX: Final = 1 << 22
 _LANDED: Final = (
     "SELECT app, drain_token, max(received_at) FROM deliveries"
     " WHERE date >= ?::TIMESTAMPTZ::DATE AND coalesce(frame_id, '') NOT LIKE 'import:%' GROUP BY ALL"
@@ -61,10 +61,7 @@ class Traffic:
             return
         with log_errors(self._settings):
             for partition in self._after:
-                if not self._read(self._log, partition):
-                    click.echo("Note: much waits to be landed; of that, the last 15 minutes were looked at.", err=True)
-                    self._after[partition] = self._log.before(DELIVERIES.name, partition, time.time() - RECENT_SECONDS)
-                    self._read(self._log, partition)
+                self._catch_up(self._log, partition)
 
     def last_of(self, token: str) -> datetime | None:
         """The last delivery over a drain, whatever app its user name says."""
@@ -84,15 +81,25 @@ class Traffic:
         for partition in log.all_partitions(DELIVERIES.name):
             since = oldest.get(partition)
             # What landed in the last minutes may be younger than what the lake showed: read twice is not wrong here.
-            since = min(since or time.time(), time.time() - RECENT_SECONDS)
+            since = min(since or time.time(), time.time() - RECENT_SECONDS[0])
             self._after[partition] = log.before(DELIVERIES.name, partition, since)
+
+    def _catch_up(self, log: EventLog, partition: str) -> None:
+        """Read to the end, or where that is too far, what came last."""
+        for seconds in RECENT_SECONDS:
+            if self._read(log, partition):
+                return
+            click.echo(f"Note: much waits to be landed; of it the last {seconds:.0f} s are looked at.", err=True)
+            newer = log.before(DELIVERIES.name, partition, time.time() - seconds)
+            self._after[partition] = max(self._after[partition], newer)
+        self._read(log, partition)
 
     def _read(self, log: EventLog, partition: str) -> bool:
         """Read to the end; False when the limit was hit before."""
         left = ENTRIES_MAX
         while left > 0:
             entries = log.read(
-                DELIVERIES.name, partition, self._after[partition], rows_max=_ROWS_MAX, bytes_max=_BYTES_MAX
+                DELIVERIES.name, partition, self._after[partition], rows_max=ROWS_MAX, bytes_max=BYTES_MAX
             )
             if not entries:
                 return True

@@ -273,7 +273,7 @@ def _drain(item: object) -> Drain:
         raise _odd()
     return Drain(
         str(_field(item, "id")),
-        str(_field(item, "token")),
+        clean_line(str(_field(item, "token"))),
         Secret(str(_field(item, "url"))),
         made,
         isinstance(item, dict) and item.get("addon") is not None,

@@ -85,7 +85,7 @@ class Rotation:
         _say(f"Waiting for a delivery over {kept.drain.token} …")
         fresh = timedelta(seconds=FRESH_SECONDS)
         if not self._until(lambda: (self._traffic.last_of(kept.drain.token) or _EVER) > datetime.now(UTC) - fresh):
-            token, waited = clean_line(kept.drain.token), f"{self._wait_seconds:.0f} s"
+            token, waited = kept.drain.token, f"{self._wait_seconds:.0f} s"
             raise Failure(
                 f"No delivery came over {token} within {waited}; the old drain and its secret are still in use.",
                 f"a request to the app, which logs a line, then drainlake drains rotate {self._app} again",
@@ -96,7 +96,7 @@ class Rotation:
             if each.drain.is_addon:
                 raise Failure(f"An add-on made the drain {each.drain.token}.", f"heroku addons --app {self._app}")
             self._keeping.api.remove_drain(self._app, each.drain.id)
-            _say(f"Removed drain {clean_line(each.drain.token)} from {self._app}.")
+            _say(f"Removed drain {each.drain.token} from {self._app}.")
 
     def _await_quiet(self, name: str, kept: set[str]) -> None:
         """Wait until no other drain has delivered for the name for as long as Heroku may still try.

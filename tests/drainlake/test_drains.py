@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import re
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from drainlake import drain_traffic
 from ingest.batch import store
 from ingest.credentials import CredentialStore, digest
 from ingest.deliveries import Delivery
-from ingest.eventlog.embedded import EmbeddedLog
+from ingest.eventlog.embedded import EmbeddedLog, connect
+from ingest.eventlog.kafka.connection import KafkaConnection
+from ingest.eventlog.kafka.log import KafkaLog
 from tests.drainlake.heroku_api import TOKEN, Fault, HerokuApi, heroku_api
 from tests.ingest.running import frame
 from tests.queries.lakes import write_file, write_lake
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.drainlake.inside import Inside
+    from tests.kafka.access import Access
 
 TOKEN_COLUMN = "drain_token"
 AGED = timedelta(days=2)
@@ -238,3 +243,36 @@ def test_wrong_use_is_refused(
     assert says in done.stderr
     assert "Try: " in done.stderr
     assert heroku.calls == []
+
+
+def test_a_long_backlog_is_not_read_whole(inside: Inside, heroku: HerokuApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past the limit it goes on with the newest, and says so."""
+    monkeypatch.setattr(drain_traffic, "ENTRIES_MAX", 3)
+    monkeypatch.setattr(drain_traffic, "ROWS_MAX", 1)
+    token = heroku.add("shop", f"https://shop:{_secret(inside, 'shop')}@logs.example.com/logs", AGED)
+    for _ in range(8):
+        _deliver(inside, "shop", token, timedelta(hours=5))
+    with closing(connect(inside.folder / "h" / "log.db")) as connection:
+        connection.execute("UPDATE entries SET appended_at = appended_at - 7200")
+    _deliver(inside, "shop", token, timedelta(0))
+    done = inside.run("drains")
+    assert done.returncode == 0, done.stderr
+    assert "much waits to be landed; of it the last 900 s are looked at" in done.stderr
+
+
+@pytest.mark.xdist_group("kafka")
+@pytest.mark.filterwarnings("ignore:unclosed <:ResourceWarning")
+def test_deliveries_in_kafka_count_and_landers_keep_their_partitions(
+    inside: Inside, heroku: HerokuApi, kafka: Access, kafka_prefix: str
+) -> None:
+    """The list reads the topic beside a lander that owns all of it."""
+    connection = KafkaConnection((kafka.bootstrap,), kafka_prefix)
+    inside.environment |= {"DRAINLAKE_LOG": f"kafka://{kafka.bootstrap}", "KAFKA_PREFIX": kafka_prefix}
+    token = heroku.add("shop", f"https://shop:{_secret(inside, 'shop')}@logs.example.com/logs", AGED)
+    with closing(KafkaLog(connection)) as lander:
+        owned = lander.partitions("deliveries")
+        store(lander, [Delivery("shop", frame("line"), time.time_ns() // 1000, drain_token=token)])
+        row = json.loads(inside.good("drains", "--format", "json"))[0]
+        assert row["state"] == "attached"
+        assert row["last_delivery"] is not None
+        assert lander.partitions("deliveries") == owned == lander.all_partitions("deliveries")
