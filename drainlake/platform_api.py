@@ -211,7 +211,7 @@ class PlatformApi:
         if status == 401:
             return Failure("Heroku does not accept the token in HEROKU_API_KEY.", _TOKEN)
         if status == 403:
-            return Failure(
+            return AppUnknown(
                 f"The token in HEROKU_API_KEY may not do this{said}.", "a token of someone who may operate the app"
             )
         if status == 404:

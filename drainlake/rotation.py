@@ -17,6 +17,7 @@ import click
 
 from drainlake.errors import Failure
 from drainlake.hostile import clean_line
+from drainlake.platform_api import AppUnknown
 from drainlake.rotation_plan import Plan, Secrets, plan
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Rotation:
 
     def detach(self) -> None:
         """Remove all drains of the app that point here, then forget its credentials."""
-        ours = [each for each in self._keeping.look(self._app) if each.is_ours]
+        ours = self._ours_if_any()
         names = sorted({each.target.user for each in ours if each.is_known} | {self._app})
         stored = {name: digests for name in names if (digests := list(self._keeping.stored(name)))}
         if not ours and not stored:
@@ -73,6 +74,14 @@ class Rotation:
         for name in names:
             if self._keeping.configured(name):
                 _say(f"Take {name} out of DRAINLAKE_DRAINS too.")
+
+    def _ours_if_any(self) -> list[Attached]:
+        """Of an app that is gone the credentials may go; if it is only hidden from the token, its deliveries tell."""
+        try:
+            return [each for each in self._keeping.look(self._app) if each.is_ours]
+        except AppUnknown as unknown:
+            _say(f"Note: {unknown.sentence}")
+            return []
 
     def _plan(self) -> Plan:
         attached = self._keeping.look(self._app)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from drainlake import rotation
+from drainlake.commands import drains
 from ingest.credentials import CredentialStore, digest
 from tests.drainlake.conftest import PYTHON
 from tests.drainlake.heroku_api import DRAINS_MAX, HerokuApi, heroku_api
@@ -86,7 +87,8 @@ class Logplex:
         connection = self._running.connect()
         while not self._stop.is_set():
             with self._heroku.lock:
-                there = {each["token"]: each["url"] for drains in self._heroku.drains.values() for each in drains}
+                drains = [each for of_app in self._heroku.drains.values() for each in of_app]
+            there = {each["token"]: each["url"] for each in drains if "@127.0.0.1:" in each["url"]}
             self._urls |= there
             self._left = {token: REST if token in there else self._left[token] - 1 for token in self._urls}
             for token, url in self._urls.items():
@@ -124,6 +126,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     """The waits of commands within this process, as short as those of SETUP."""
     for name, seconds in WAITS.items():
         monkeypatch.setattr(rotation, name, seconds)
+    monkeypatch.setattr(drains, "WAIT_SECONDS", 2.0)
 
 
 @contextmanager
@@ -228,6 +231,23 @@ def test_removing_an_app_waits_for_what_heroku_still_has(inside: Inside, heroku:
         done = inside.run("drains", "remove", "shop")
     assert done.returncode == 0, done.stderr
     assert [drain["token"] for drain in heroku.drains["shop"]] == [other]
+    assert _digests(home) == set()
+
+
+def test_credentials_of_an_app_that_is_gone_are_forgotten_once_it_is_quiet(
+    inside: Inside, heroku: HerokuApi, home: Path
+) -> None:
+    """Whether Heroku has no such app or hides it is not told: while deliveries come, the credentials stay."""
+    with _world(inside, heroku, home) as running:
+        _attached(heroku, home, running)
+        hidden = heroku.drains.pop("shop")
+        heroku.drains["under another name"] = hidden
+        with Logplex(heroku, running):
+            refused = inside.run("drains", "remove", "shop")
+        done = inside.run("drains", "remove", "shop")
+    assert refused.returncode == 1
+    assert hidden[0]["token"] in refused.stderr
+    assert done.returncode == 0, done.stderr
     assert _digests(home) == set()
 
 
