@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "schedule": "Send reports and alarms when they are due.",
     "mute": "Keep a finding quiet until a date.",
     "attach": "Make credentials for an app and print how to attach it.",
+    "drains": "List drains at Heroku, rotate secrets, remove them.",
     "demo": "See it work: a simulated day with known incidents.",
     "simulate": "Send deliveries as Heroku does, simulated or saved.",
     "import": "Take in old logs.",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from ingest.eventlog.embedded import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
 SECRET_BYTES: Final = 32
@@ -49,6 +49,20 @@ class CredentialStore:
                 "DELETE FROM credentials WHERE app = ?1 AND created_at <"
                 " (SELECT max(created_at) FROM credentials WHERE app = ?1)",
                 (app,),
+            ).rowcount
+
+    def dated(self, app: str) -> dict[bytes, float]:
+        """The hashes of an app, and when each was made (seconds since 1970)."""
+        with closing(connect(self._path)) as connection:
+            return dict(connection.execute("SELECT digest, created_at FROM credentials WHERE app = ?", (app,)))
+
+    def forget(self, app: str, forgotten: Collection[bytes]) -> int:
+        """Forget some secrets of an app, given by their hashes; how many there were. One transaction."""
+        with closing(connect(self._path)) as connection:
+            marks = ", ".join("?" * len(forgotten))
+            return connection.execute(
+                f"DELETE FROM credentials WHERE app = ? AND digest IN ({marks})",  # noqa: S608 - question marks
+                (app, *forgotten),
             ).rowcount
 
     def digests(self) -> dict[str, list[bytes]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import click
 
 from drainlake import values
 from drainlake.errors import WrongUse
 from drainlake.options import APP, with_settings
+from drainlake.values import Secret
 
 if TYPE_CHECKING:
     from drainlake.settings import Settings
@@ -17,19 +18,26 @@ if TYPE_CHECKING:
 
 @click.command("attach", epilog="Example: drainlake attach shop --url https://logs.example.com")
 @click.argument("app", type=APP)
-@click.option("--url", default="https://YOUR-HOST", help="Where Heroku reaches drainlake; the path is /logs.")
+@click.option("--url", help="Where Heroku reaches drainlake, else DRAINLAKE_URL; the path is /logs.")
+@click.option("--apply", "is_applied", is_flag=True, help="Add the drain through Heroku's API, with HEROKU_API_KEY.")
 @click.option("--retire-older", is_flag=True, help="Make all but APP's newest credentials invalid instead.")
 @with_settings
-def command(settings: Settings, app: str, url: str, retire_older: bool) -> None:
-    """Make credentials for APP and print the command that attaches it.
+def command(settings: Settings, app: str, url: str | None, is_applied: bool, retire_older: bool) -> None:
+    """Make credentials for APP and print the command that attaches it; or attach it, with --apply.
 
-    Only a hash of the secret is kept. An app may have several secrets at a time. To change one: attach again,
-    add the new drain and remove the old one, then retire the older credentials.
+    Only a hash of the secret is kept, and with --apply nobody sees the secret. An app may have several secrets at a
+    time. To change one: `drainlake drains rotate APP`; or by hand: attach again, add the new drain and remove the old
+    one, then retire the older credentials.
     """
     from drainlake.log import log_errors  # noqa: PLC0415 - not for --help
     from ingest.credentials import CredentialStore  # noqa: PLC0415
 
-    place = split_url(url)
+    if is_applied and retire_older:
+        raise WrongUse("--apply and --retire-older are two things.", f"drainlake drains rotate {app}")
+    if is_applied:
+        _apply(settings, app, url or settings.url)
+        return
+    place = split_url(url or settings.url or "https://YOUR-HOST")
     settings.home.mkdir(parents=True, exist_ok=True)
     store = CredentialStore(settings.log)
     with log_errors(settings):
@@ -38,6 +46,26 @@ def command(settings: Settings, app: str, url: str, retire_older: bool) -> None:
             click.echo(f"Older credentials of {app} retired: {store.retire_older(app)}.", err=True)
         else:
             _print_drain(app, store.add(app), *place)
+
+
+def _apply(settings: Settings, app: str, url: str | None) -> None:
+    """Add a drain, if none works yet. Killed in here: called again, it finds the drain, or adds one."""
+    from drainlake.drain_keeping import open_keeping, sole_changer  # noqa: PLC0415 - pyarrow is slow to import
+
+    if url is None:
+        raise WrongUse("Where does Heroku reach drainlake?", "--url https://logs.example.com, or DRAINLAKE_URL")
+    place = urlunsplit((*split_url(url), "", ""))
+    with open_keeping(settings, place) as keeping, sole_changer(settings):
+        ours = [each for each in keeping.look(app) if each.is_ours]
+        if works := next((each for each in ours if each.is_known), None):
+            click.echo(f"{app} is attached already; its drain is {works.drain.token}.", err=True)
+            return
+        added = keeping.add_drain(app, app, Secret(place))
+    click.echo(f"Added drain {added.token} to {app}; lines arrive within seconds of being logged.", err=True)
+    for each in ours:
+        click.echo(
+            f"Its drain {each.drain.token} is refused here: drainlake drains remove {app} {each.drain.token}", err=True
+        )
 
 
 def _print_drain(app: str, secret: str, scheme: str, host: str, path: str) -> None:

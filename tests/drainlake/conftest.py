@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.drainlake.inside import Inside
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -68,3 +70,9 @@ class Cli:
 def cli(tmp_path: Path) -> Cli:
     """The command in an empty folder."""
     return Cli(tmp_path)
+
+
+@pytest.fixture
+def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Inside:
+    """The command in an empty folder, within this process."""
+    return Inside(tmp_path, monkeypatch, capfd)
