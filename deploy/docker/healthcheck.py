@@ -22,9 +22,7 @@ def main() -> int:
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     address = f"{'https' if is_tls else 'http'}://127.0.0.1:{port}/healthz"
     # No proxy: HTTP_PROXY is for the outside.
-    opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
-    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
     try:
         with opener.open(address, timeout=TIMEOUT_SECONDS) as answer:
             return 0 if answer.status == 200 else 1
