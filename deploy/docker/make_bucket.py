@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
@@ -20,16 +21,21 @@ def main() -> int:
         sys.stderr.write("DRAINLAKE_LAKE names no bucket. Try: DRAINLAKE_LAKE=s3://bucket/lake\n")
         return 2
     try:
-        boto3.client("s3").create_bucket(Bucket=bucket)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "BucketAlreadyOwnedByYou":
-            sys.stderr.write(f"Bucket {bucket}: {error}\n")
-            return 1
-    except BotoCoreError as error:
+        _make(boto3.client("s3"), bucket)
+    except (BotoCoreError, ClientError) as error:
         sys.stderr.write(f"Bucket {bucket}: {error}\n")
         return 1
     sys.stderr.write(f"Bucket {bucket} is there.\n")
     return 0
+
+
+def _make(store: Any, bucket: str) -> None:
+    try:
+        store.head_bucket(Bucket=bucket)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "404":
+            raise
+        store.create_bucket(Bucket=bucket)
 
 
 if __name__ == "__main__":

@@ -131,3 +131,16 @@ def test_a_bucket_without_a_name_is_wrong_use() -> None:
         env={"PATH": os.environ["PATH"], "DRAINLAKE_LAKE": "/data/lake"}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr.count("Try:")) == (2, 1)
+
+
+@pytest.mark.parametrize("page", ["docker", "kubernetes"])
+def test_a_page_names_what_there_is(page: str) -> None:
+    """Commands that its reader copies exist, and so do the files that it links or copies."""
+    folder = DEPLOY / page
+    text = (folder / "README.md").read_text("utf-8")
+    named = set(re.findall(r"(?:exec [^\n]*? |`)drainlake ([a-z]+)", text))
+    assert "status" in named
+    assert named <= set(COMMANDS)
+    links = set(re.findall(r"\]\(([^)#:]+)", text))
+    assert links
+    assert all((folder / link).exists() for link in links)
