@@ -37,6 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _fetch_servers_meanwhile() -> None:
     """On a new machine the servers take minutes to fetch and build; the first test of each would wait for it alone."""
+    from tests.deploy.tools import COMPOSE, built
     from tests.kafka.installation import installed
     from tests.s3.fixtures import build
 
@@ -44,7 +45,7 @@ def _fetch_servers_meanwhile() -> None:
         with suppress(Exception, pytest.skip.Exception):  # the tests themselves tell what is wrong
             make()
 
-    for make in (installed, build):
+    for make in (installed, build, lambda: built(COMPOSE)):
         threading.Thread(target=quietly, args=(make,), daemon=True).start()
 
 

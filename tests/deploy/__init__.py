@@ -1,0 +1,1 @@
+"""What is deployed: the locked dependencies, the image's recipe, compose and Kubernetes files."""
