@@ -11,7 +11,8 @@ import shutil
 import ssl
 import subprocess
 import threading
-from contextlib import closing, contextmanager
+import time
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -124,7 +125,17 @@ def caddy(folder: Path, backend: int) -> Iterator[tuple[int, ssl.SSLContext]]:
     environment = os.environ | {"XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "HOME": str(folder)}
     with (folder / "caddy.log").open("w") as log, kept(command, port, log, environment) as listens:
         assert listens, (folder / "caddy.log").read_text()
-        yield port, ssl.create_default_context(cafile=folder / "caddy/pki/authorities/local/root.crt")
+        yield port, certified(port, folder / "caddy/pki/authorities/local/root.crt")
+
+
+def certified(port: int, authority: Path) -> ssl.SSLContext:
+    """Whom to trust, once Caddy has given itself a certificate; until then it refuses every handshake."""
+    for _ in range(400):
+        with suppress(OSError), closing(connect(port, trust := ssl.create_default_context(cafile=authority))) as probe:
+            probe.connect()
+            return trust
+        time.sleep(0.05)
+    raise AssertionError("Caddy has no certificate")
 
 
 class ToName(http.client.HTTPSConnection):
