@@ -3,7 +3,8 @@
 ``python -m tests.deploy.follow [--suite bookworm] [--keep]``, as root, with debootstrap and systemd-nspawn. It takes
 some minutes, shares the network of this machine (ports 80, 443 and 8080 must be free) and removes what it made.
 
-At the end it restarts the receiver three times while deliveries come: every one must have been taken.
+At the end it restarts the receiver three times while deliveries come, and gives it a new certificate while it serves HTTPS
+by itself: every delivery must have been taken.
 
 What differs from the page, because no certificate can be had for `logs.example.com`: that name is this machine's, and
 Caddy signs with an authority of its own, which `curl` and `drainlake simulate` are told to trust.
@@ -59,6 +60,35 @@ drainlake status
 journalctl --no-pager -o cat -u 'drainlake-*' | tail -40
 du -sh /opt/drainlake
 """
+# The last part of the page, with certificates that sign themselves in the place of certbot's.
+BY_ITSELF = """
+issue() {
+  mkdir -p /lineage
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=logs.example.com \\
+    -addext subjectAltName=DNS:logs.example.com -keyout /lineage/privkey.pem -out /lineage/fullchain.pem
+  RENEWED_LINEAGE=/lineage deploy/vm/certbot-deploy-hook
+}
+systemctl stop caddy
+issue
+install -D -m 0644 deploy/vm/systemd/optional/20-port-443.conf \\
+  /etc/systemd/system/drainlake-serve.service.d/20-port-443.conf
+systemctl daemon-reload
+cat >> /etc/drainlake/drainlake.env <<END
+DRAINLAKE_HOST=0.0.0.0
+PORT=443
+DRAINLAKE_TLS_CERT=/etc/drainlake/tls/fullchain.pem
+DRAINLAKE_TLS_KEY=/etc/drainlake/tls/privkey.pem
+END
+systemctl restart drainlake.target
+sleep 10
+(sleep 5; issue) &
+drainlake simulate --to "$url" --lines 100000 --format json
+wait
+served=$(openssl s_client -connect logs.example.com:443 </dev/null | openssl x509 -noout -serial)
+test "$served" = "$(openssl x509 -noout -serial -in /lineage/fullchain.pem)"
+systemctl show -p NRestarts drainlake-serve
+systemd-analyze security drainlake-serve | tail -1
+"""
 
 
 def main() -> int:
@@ -110,7 +140,7 @@ def _put_source(root: Path, locks: Path) -> None:
 
 def _write_script(root: Path) -> None:
     blocks = [block.replace("curl -sS", TRUST + "curl -sS") for block in commands(PAGE)]
-    (root / "follow.sh").write_text("\n".join([HEAD, *blocks, CHECKS, "echo FOLLOWED\n"]))
+    (root / "follow.sh").write_text("\n".join([HEAD, *blocks, CHECKS, BY_ITSELF, "echo FOLLOWED\n"]))
     (root / "etc/systemd/system/follow.service").write_text(UNIT)
     wants = root / "etc/systemd/system/multi-user.target.wants"
     wants.mkdir(parents=True, exist_ok=True)
