@@ -3,8 +3,8 @@
 ``python -m tests.deploy.follow [--suite bookworm] [--keep]``, as root, with debootstrap and systemd-nspawn. It takes
 some minutes, shares the network of this machine (ports 80, 443 and 8080 must be free) and removes what it made.
 
-At the end it restarts the receiver three times while deliveries come, and gives it a new certificate while it serves HTTPS
-by itself: every delivery must have been taken.
+At the end it restarts the receiver three times while deliveries come, and gives it a new certificate while it serves
+HTTPS by itself: every delivery must have been taken.
 
 What differs from the page, because no certificate can be had for `logs.example.com`: that name is this machine's, and
 Caddy signs with an authority of its own, which `curl` and `drainlake simulate` are told to trust.
