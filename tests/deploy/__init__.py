@@ -1,1 +1,1 @@
-"""What is deployed: the locked dependencies, the image's recipe, compose and Kubernetes files."""
+"""The pages and files of ``deploy/``, checked by the tools they are made for."""
