@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
 WRITE_SECONDS: Final = 2.0  # within a round; at its end the file is written in any case
+OLD_SECONDS: Final = 3600.0
 REPORTS: Final = "reports"  # what the ledger says; whoever looked last writes it
 
 
@@ -87,6 +88,14 @@ def write(path: Path, families: Iterable[Metric]) -> None:
     data = render(merge(families)[0])
     if len(data) <= FILE_BYTES_MAX:
         publish_bytes(path, _scratch(path), data)
+
+
+def sweep_old(path: Path) -> None:
+    """Remove what killed writers of a file left behind that has no owner; nobody writes for as long as an hour."""
+    with suppress(OSError):
+        for left in _scratch(path).iterdir():
+            if time.time() - left.stat().st_mtime > OLD_SECONDS:
+                left.unlink(missing_ok=True)
 
 
 def _scratch(path: Path) -> Path:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from drainlake.delivery import plan_of
 from drainlake.errors import Failure
-from drainlake.figures import REPORTS, write
+from drainlake.figures import REPORTS, sweep_old, write
 from drainlake.notes import lake_notes
 from drainlake.report_figures import FINDINGS, findings_by_level, report_figures
 from ingest.figure_files import ENDING, read_file
@@ -27,6 +27,7 @@ def note_reports(settings: Settings, made: Sequence[Sequence[Severity]]) -> None
     Where the ledger cannot be read or the file not be written, the older file stays and grows old visibly.
     """
     path = settings.metrics_folder / f"{REPORTS}{ENDING}"
+    sweep_old(path)
     findings = findings_by_level(made[-1]) if made else _known_findings(path)
     with suppress(Failure, OSError):
         with lake_notes(settings) as notes:

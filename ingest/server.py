@@ -89,6 +89,7 @@ def _place(options: ReceiverOptions) -> Place:
         folder=options.figures_folder,
         version=options.version,
         drains=tuple(options.drains),
+        tls_cert=options.tls_cert,
     )
 
 
