@@ -50,6 +50,7 @@ class MetricsServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
     daemon_threads = True
     block_on_close = False
     allow_reuse_address = True
+    request_queue_size = 4 * CONNECTIONS_MAX  # the standard library's 5 would make one that is to be refused wait
 
     def __init__(self, host: str, port: int, shown: Shown) -> None:
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
