@@ -5,15 +5,23 @@ The figures come from the event log, the lake's files and the question ``coverag
 
 from __future__ import annotations
 
+import shutil
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from drainlake.errors import Failure
+from drainlake.host import Disk, HostState, judge_host
+from drainlake.parts import Part, span
+from drainlake.silence import SILENT_HOURS, Heard, judge_silence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    import duckdb
 
     from drainlake.settings import Settings
     from ingest.eventlog.contract import Lag
@@ -23,15 +31,24 @@ if TYPE_CHECKING:
 LATE_LANDINGS: Final = 10
 FULL_SHARE: Final = 0.8
 RECENT: Final = timedelta(hours=24)
-
-
-@dataclass(frozen=True)
-class Part:
-    """One line of the answer: what it is about, how it stands, and whether that is well."""
-
-    part: str
-    state: str
-    well: bool = True
+STUCK_AFTER: Final = "drainlake_stuck_after_timestamp_seconds"
+# What was imported came from no drain, whatever its times are.
+_HEARD: Final = """
+WITH heard AS (
+  SELECT app, epoch($now::TIMESTAMPTZ - timestamp) / 3600 AS hours_ago
+  FROM deliveries
+  WHERE date >= utc_day($now::TIMESTAMPTZ - INTERVAL 9 DAY) AND NOT starts_with(coalesce(frame_id, ''), 'import:')
+)
+SELECT
+  app,
+  count(*) FILTER (hours_ago <= $hours),
+  count(*) FILTER (hours_ago BETWEEN 24 AND 24 + $hours),
+  count(*) FILTER (hours_ago BETWEEN 168 AND 168 + $hours),
+  count(*) FILTER (hours_ago BETWEEN 168 + $hours AND 192 + $hours)
+FROM heard
+WHERE hours_ago <= 24 + $hours OR hours_ago BETWEEN 168 AND 192 + $hours
+GROUP BY app
+"""
 
 
 @dataclass(frozen=True)
@@ -65,7 +82,7 @@ def judge(log: LogState, lake: Totals | None, seen: Trust | None, *, now: float,
         parts = [_file(log.file)]
     else:
         return [Part("log", "nothing yet"), _lake(lake, was_landed=False)]
-    parts += [*_behind(log.lags, now, patience_seconds), _landed(log, now)]
+    parts += [*_behind(log.lags, now, patience_seconds), _landed(log, now, patience_seconds)]
     parts.append(_lake(lake, was_landed=log.landed_at is not None))
     return parts + (_seen_parts(seen) if seen is not None else [])
 
@@ -86,7 +103,7 @@ def _spool(file: FileState | None, now: float, patience_seconds: float) -> list[
         sum(counts) for counts in zip(*((x.entries, x.payload_bytes or 0) for x in file.lags), strict=True)
     )
     age = _age(file.lags, now)
-    state = f"{entries:,} entries of {octets / 2**20:,.1f} MiB wait for Kafka on this host, the oldest for {_span(age)}"
+    state = f"{entries:,} entries of {octets / 2**20:,.1f} MiB wait for Kafka on this host, the oldest for {span(age)}"
     return [Part("spool", state, well=age <= patience_seconds and octets < FULL_SHARE * file.budget_bytes)]
 
 
@@ -98,7 +115,7 @@ def _behind(lags: Sequence[Lag], now: float, patience_seconds: float) -> list[Pa
         what = f"{sum(lag.rows or 0 for lag in lags):,} rows wait"
     else:
         what = f"{sum(lag.entries for lag in lags):,} entries in {len(lags)} partitions wait"
-    parts = [Part("behind", f"{what} to be landed, the oldest for {_span(age)}", well=age <= patience_seconds)]
+    parts = [Part("behind", f"{what} to be landed, the oldest for {span(age)}", well=age <= patience_seconds)]
     if len(lags) > 1 and any(lag.rows is None for lag in lags):
         parts += [_lag(lag, now, patience_seconds) for lag in lags]
     if lost := sum(lag.lost for lag in lags):
@@ -109,7 +126,7 @@ def _behind(lags: Sequence[Lag], now: float, patience_seconds: float) -> list[Pa
 
 def _lag(lag: Lag, now: float, patience_seconds: float) -> Part:
     age = _age([lag], now)
-    state = f"{lag.entries:,} entries wait, the oldest for {_span(age)}"
+    state = f"{lag.entries:,} entries wait, the oldest for {span(age)}"
     return Part(f"{lag.table} {lag.partition}", state, well=age <= patience_seconds)
 
 
@@ -118,10 +135,13 @@ def _age(lags: Sequence[Lag], now: float) -> float:
     return max((now - lag.oldest_appended_at for lag in lags if lag.oldest_appended_at is not None), default=0.0)
 
 
-def _landed(log: LogState, now: float) -> Part:
+def _landed(log: LogState, now: float, patience_seconds: float) -> Part:
+    """Not well where landing stands still: rows wait too long, and none were landed for as long."""
+    is_late = _age(log.lags, now) > patience_seconds
     if log.landed_at is None:
-        return Part("landed", "nothing yet")
-    return Part("landed", f"last {_span(max(0.0, now - log.landed_at))} ago")
+        return Part("landed", "nothing yet", well=not is_late)
+    age = max(0.0, now - log.landed_at)
+    return Part("landed", f"last {span(age)} ago", well=not (is_late and age > patience_seconds))
 
 
 def _lake(lake: Totals | None, *, was_landed: bool) -> Part:
@@ -139,14 +159,6 @@ def _seen_parts(seen: Trust) -> list[Part]:
     return [Part("received", received + odd), Part("lost", lost)]
 
 
-def _span(seconds: float) -> str:
-    """Seconds in words: 40 s, 12 min, 3 h, 2 days."""
-    for unit, size in (("days", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
-
-
 def examine(settings: Settings) -> list[Part]:
     """Look at log and lake as they are now."""
     from drainlake.places import lake_at  # noqa: PLC0415 - polars is slow to import
@@ -161,11 +173,14 @@ def examine(settings: Settings) -> list[Part]:
     try:
         lake = lake_at(settings.lake).totals()
     except LakeError as error:
-        return [problem or Part("log", "not looked at"), Part("lake", str(error).rstrip("."), well=False)]
-    seen = _seen(settings) if lake is not None else None
+        parts = [problem or Part("log", "not looked at"), Part("lake", str(error).rstrip("."), well=False)]
+        return [*parts, *judge_host(_host(settings), datetime.now(UTC))]
+    seen, heard = _seen(settings) if lake is not None else (None, [])
     parts = judge(log, lake, seen, now=time.time(), land_seconds=settings.land_seconds)
     parts = [problem, *parts[1:]] if problem is not None else parts
-    return parts + _schedule(settings)
+    if all(part.well for part in parts):  # else the lake does not say what came in of late
+        parts += judge_silence(heard)
+    return [*parts, *_schedule(settings), *judge_host(_host(settings), datetime.now(UTC))]
 
 
 def _schedule(settings: Settings) -> list[Part]:
@@ -199,12 +214,53 @@ def _log_state(settings: Settings) -> LogState:
         return LogState(file, log.backlog(), log.last_landed_at(), ", ".join(settings.kafka.servers))
 
 
-def _seen(settings: Settings) -> Trust:
+def _seen(settings: Settings) -> tuple[Trust, list[Heard]]:
     from drainlake.lake import interruptible, open_lake  # noqa: PLC0415 - duckdb is slow to import
     from queries.trust import trust  # noqa: PLC0415
 
+    now = datetime.now(UTC)
     with open_lake(settings) as connection:
-        return interruptible(connection, lambda: trust(connection, since=datetime.now(UTC) - RECENT))
+        return interruptible(connection, lambda: (trust(connection, since=now - RECENT), _heard(connection, now)))
+
+
+def _heard(connection: duckdb.DuckDBPyConnection, now: datetime) -> list[Heard]:
+    return [Heard(*row) for row in connection.execute(_HEARD, {"now": now, "hours": SILENT_HOURS}).fetchall()]
+
+
+def _host(settings: Settings) -> HostState:
+    from ingest.figure_files import read_folder  # noqa: PLC0415 - not for --help
+
+    found = read_folder(settings.metrics_folder)
+    stuck_at = {
+        stem: next((s.value for each in families if each.name == STUCK_AFTER for s in each.samples), None)
+        for stem, families in found.families.items()
+    }
+    broken = sum(found.left_out.values())
+    return HostState(_disks(settings), _certificate(settings), stuck_at, broken)
+
+
+def _disks(settings: Settings) -> list[Disk]:
+    places = {"the event log": settings.log.parent, "the home": settings.home}
+    if isinstance(settings.lake, Path):
+        places["the lake"] = settings.lake
+    found: dict[int, Disk] = {}
+    for use, place in places.items():
+        with suppress(OSError):  # what is not there yet lies nowhere
+            device, usage = place.stat().st_dev, shutil.disk_usage(place)
+            known = found.get(device)
+            found[device] = Disk(f"{known.use}, {use}" if known else use, usage.free, usage.total)
+    return list(found.values())
+
+
+def _certificate(settings: Settings) -> datetime | str | None:
+    from ingest.certificate import valid_until  # noqa: PLC0415 - not for --help
+
+    if settings.tls_cert is None:
+        return None
+    try:
+        return valid_until(settings.tls_cert.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        return f"DRAINLAKE_TLS_CERT cannot be used: {error}"
 
 
 def rows(parts: list[Part]) -> Mapping[str, list[str | bool]]:

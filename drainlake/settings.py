@@ -81,6 +81,11 @@ class Settings:
         """``lake.duckdb``, the views and questions for any DuckDB client."""
         return self.home / "lake.duckdb"
 
+    @property
+    def metrics_folder(self) -> Path:
+        """Where the processes of this home leave their figures for the receiver's ``/metrics``."""
+        return self.home / "metrics"
+
 
 _CREDENTIALS: Final = re.compile(r"//[^/@]*@")
 NAMES: Final = tuple(setting.name for setting in TABLE)

@@ -7,6 +7,7 @@ Beside the lines' own tables every delivery adds a row to the ledger.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pyarrow.compute as pc
@@ -20,7 +21,7 @@ from ingest.parsing import Body, Parts
 from ingest.schema import DELIVERIES, DIGEST_BYTES, PIECE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pyarrow as pa
 
@@ -38,12 +39,14 @@ class Batch(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """Lines of a batch, for the receiver's metrics."""
+    """Lines of a batch, bytes of its deliveries and lines by app, for the receiver's metrics."""
 
     lines: int
     parsed: int
     defects: int
     repeated: int
+    octets: int
+    by_app: Mapping[str, int]
 
 
 def prepare(deliveries: Sequence[Delivery]) -> Batch:
@@ -64,8 +67,7 @@ def prepare(deliveries: Sequence[Delivery]) -> Batch:
         for app, rows in _by_app(table)
     ]
     marks = [mark for delivery in deliveries for mark in delivery.marks]
-    totals = (pc.sum(ledger[name]).as_py() for name in ("lines", "parsed", "defects", "repeated"))
-    return Batch(entries, marks, Counts(*totals))
+    return Batch(entries, marks, _count(ledger))
 
 
 def _digests(pieces: Sequence[bytes], parts: Parts) -> list[bytes]:
@@ -90,6 +92,19 @@ def store(log: Appender, deliveries: Sequence[Delivery]) -> Counts:
         else:
             return batch.counts
     raise AssertionError("a piece that was taken out is held again")
+
+
+def _count(ledger: pa.RecordBatch) -> Counts:
+    names = ("lines", "parsed", "defects", "repeated", "octets")
+    lines, parsed, defects, repeated, octets = (pc.sum(ledger[name]).as_py() for name in names)
+    return Counts(lines, parsed, defects, repeated, octets, _lines_by_app(ledger))
+
+
+def _lines_by_app(ledger: pa.RecordBatch) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for app, lines in zip(ledger["app"].to_pylist(), ledger["lines"].to_pylist(), strict=True):  # one per delivery
+        found[app] += lines
+    return found
 
 
 def _by_app(table: pa.RecordBatch) -> list[tuple[str, pa.RecordBatch]]:

@@ -1,4 +1,7 @@
-"""What the receiver counts, in Prometheus' form."""
+"""What the receiver counts, in Prometheus' form, and with it what its surroundings show.
+
+A scrape reads files and SQLite, so it runs in a thread; counting is done on the event loop and reads nothing.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,14 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
-    generate_latest,
+    disable_created_metrics,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
+
+from ingest.app_figures import AppFigures
+from ingest.exposition import merge, render
+from ingest.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,14 +30,18 @@ if TYPE_CHECKING:
 
     from ingest.batch import Counts
     from ingest.eventlog.spooled import SpoolState
+    from ingest.surroundings import Place
 
 _REPLY_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 
 
 class Metrics:
-    """The counters of one receiver."""
+    """The counters of one receiver; with a ``place`` also what is around it."""
 
-    def __init__(self) -> None:
+    def __init__(self, place: Place | None = None) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call] # a second series of each, which nobody reads
+        self._apps = AppFigures()
+        self._surroundings = Surroundings(place, self._apps) if place is not None else None
         self._registry = CollectorRegistry()
         self._lines = Counter(
             "drainlake_lines", "Lines of stored deliveries, by fate.", ["fate"], registry=self._registry
@@ -52,6 +63,18 @@ class Metrics:
         self._waiting = Gauge(
             "drainlake_waiting_bytes", "Bytes of deliveries that are not stored yet.", registry=self._registry
         )
+        self._acknowledged = Counter(
+            "drainlake_acknowledged", "Deliveries that were answered 204: they are durable.", registry=self._registry
+        )
+        self._stored_bytes = Counter(
+            "drainlake_stored_bytes", "Bytes of stored deliveries, decompressed.", registry=self._registry
+        )
+        for fate in ("received", "parsed", "defective", "repeated"):
+            self._lines.labels(fate)  # from nought on: `increase` does not see what a counter begins with
+        for status in ("204", "401", "413", "415", "503"):
+            self._replies.labels(status)
+        for reason in ("TimeoutError", "LogFull", "Overloaded", "ClientDisconnect"):
+            self._refusals.labels(reason)
 
     def watch_waiting(self, waiting_bytes: Callable[[], int]) -> None:
         """Ask this function for the bytes that wait whenever the metrics are read."""
@@ -67,19 +90,27 @@ class Metrics:
         self._lines.labels("parsed").inc(counts.parsed)
         self._lines.labels("defective").inc(counts.defects)
         self._lines.labels("repeated").inc(counts.repeated)
+        self._stored_bytes.inc(counts.octets)
+        self._apps.stored(counts.by_app, time.time())
 
     def answered(self, status: int, seconds: float) -> None:
         """A delivery was answered."""
         self._replies.labels(str(status)).inc()
         self._reply_seconds.observe(seconds)
+        if status == 204:
+            self._acknowledged.inc()
 
     def refused(self, reason: str) -> None:
         """A delivery was answered 503."""
         self._refusals.labels(reason).inc()
 
     def exposition(self) -> tuple[bytes, str]:
-        """The metrics as text, and its content type."""
-        return generate_latest(self._registry), CONTENT_TYPE_LATEST
+        """The metrics as text, and its content type. Reads files: not to be called on an event loop."""
+        around = self._surroundings.families() if self._surroundings is not None else []
+        families, left_out = merge([*self._registry.collect(), *self._apps.families(), *around])
+        if left_out and self._surroundings is not None:
+            self._surroundings.count_error("series_twice", left_out)
+        return render(families), CONTENT_TYPE_LATEST
 
 
 class _SpoolCollector(Collector):

@@ -16,6 +16,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -44,11 +45,13 @@ _CHALLENGE: Final = {"WWW-Authenticate": 'Basic realm="drainlake"'}
 class Receiver:
     """The ASGI application and what it holds on to while it runs."""
 
-    def __init__(self, log: Appender, doorkeeper: Doorkeeper, *, body_max_bytes: int) -> None:
+    def __init__(
+        self, log: Appender, doorkeeper: Doorkeeper, *, body_max_bytes: int, metrics: Metrics | None = None
+    ) -> None:
         self._log = log
         self._doorkeeper = doorkeeper
         self._body_max_bytes = body_max_bytes
-        self._metrics = Metrics()
+        self._metrics = metrics or Metrics()
         if isinstance(log, SpooledLog):
             self._metrics.watch_spool(log.state)
         self._stopping = False
@@ -120,7 +123,7 @@ class Receiver:
         return PlainTextResponse("ready\n")
 
     async def _expose(self, _request: Request) -> Response:
-        text, content_type = self._metrics.exposition()
+        text, content_type = await run_in_threadpool(self._metrics.exposition)  # it reads files
         return Response(text, media_type=content_type)
 
 

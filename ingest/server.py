@@ -21,7 +21,9 @@ import uvloop
 
 from ingest.credentials import CredentialStore, Doorkeeper
 from ingest.eventlog.embedded import EmbeddedLog
+from ingest.metrics import Metrics
 from ingest.receiver import Receiver
+from ingest.surroundings import Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,7 +40,10 @@ _KEEP_FREED_BYTES: Final = 64 << 20
 
 @dataclass(frozen=True)
 class ReceiverOptions:
-    """Where to listen, what to keep, whom to let in. With ``kafka`` the file at ``log_path`` is the spool before it."""
+    """Where to listen, what to keep, whom to let in. With ``kafka`` the file at ``log_path`` is the spool before it.
+
+    In ``figures_folder`` the other processes of this host leave their figures.
+    """
 
     log_path: Path
     host: str = "127.0.0.1"
@@ -49,6 +54,8 @@ class ReceiverOptions:
     body_max_bytes: int = 16 << 20
     spool_max_bytes: int = 10 << 30
     kafka: KafkaConnection | None = None
+    figures_folder: Path | None = None
+    version: str = ""
 
 
 class _Server(uvicorn.Server):
@@ -66,12 +73,24 @@ def serve(options: ReceiverOptions) -> int:
     listener = _listen(options)
     log = _log(options)
     doorkeeper = Doorkeeper(CredentialStore(options.log_path), options.drains)
-    receiver = Receiver(log, doorkeeper, body_max_bytes=options.body_max_bytes)
+    receiver = Receiver(log, doorkeeper, body_max_bytes=options.body_max_bytes, metrics=Metrics(_place(options)))
     try:
         uvloop.run(_run(receiver, options, listener))
     finally:
         log.close()
     return 0
+
+
+def _place(options: ReceiverOptions) -> Place:
+    return Place(
+        options.log_path,
+        options.spool_max_bytes,
+        is_embedded=options.kafka is None,
+        folder=options.figures_folder,
+        version=options.version,
+        drains=tuple(options.drains),
+        tls_cert=options.tls_cert,
+    )
 
 
 def _log(options: ReceiverOptions) -> EmbeddedLog | SpooledLog:

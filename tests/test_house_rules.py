@@ -28,6 +28,8 @@ PURE = (
     *(f"transforms/minutes/{name}.py" for name in ("counting", "coverage", "filling", "flights", "latency", "served")),
     "drainlake/drain_states.py", "drainlake/rotation_plan.py",
     "queries/catalog.py", "queries/documentation.py",
+    "ingest/certificate.py", "ingest/exposition.py",
+    *(f"drainlake/{name}.py" for name in ("rounds", "land_figures", "report_figures", "parts", "host", "silence")),
     "queries/report/causes.py", "queries/report/quoting.py", "queries/report/verdict.py", "queries/report/words.py",
     *(f"queries/budgets/{module}.py" for module in ("objectives", "burn_rates", "projection", "wording")),
     *(f"queries/report/{name}.py" for name in ("model", "escaping", "formatting", "wording", "charting", "as_text",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -29,6 +31,19 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass(frozen=True)
+class Round:
+    """One round of landing. ``landed`` is None if landing failed; ``removed`` are the days that retention took away.
+
+    ``is_good`` is false if anything failed, be it after landing.
+    """
+
+    landed: Landed | None = None
+    removed: tuple[str, ...] = ()
+    is_good: bool = False
+    seconds: float = 0.0
+
+
 def run(  # noqa: PLR0913 - all but two are given by name
     log: EventLog,
     lake: Lake,
@@ -41,28 +56,41 @@ def run(  # noqa: PLR0913 - all but two are given by name
     now: Callable[[], datetime] = utc_now,
     report: Callable[[str], None] = _logger.warning,
     on_landed: Callable[[Landed], None] | None = None,
+    on_progress: Callable[[str, int], None] | None = None,
+    on_round: Callable[[Round], None] | None = None,
 ) -> None:
     """Land every ``every_seconds``, and at once at the start, until ``stop_event`` is set.
 
     ``keep_days`` None keeps everything. ``pins`` is what the user says of routes.
     ``now`` gives the time in UTC. ``report`` gets one sentence for each
     notice and each failure; a failure (disk full, another lander) never ends the loop, the next round tries
-    again. ``on_landed`` gets the outcome of each good landing. Ends between two bites once ``stop_event`` is
-    set.
+    again. ``on_landed`` gets the outcome of each good landing, ``on_progress`` the table and lines of each bite,
+    ``on_round`` each round, good or not. Ends between two bites once ``stop_event`` is set.
     """
     repeats, book = Repeats(log), RouteBook(pins)
     while not stop_event.is_set():
+        done, begun = Round(), time.monotonic()
         try:
-            landed = land_once(log, lake, file_rows=file_rows, stop=stop_event.is_set, repeats=repeats, book=book)
-            for notice in landed.notices:
-                report(notice)
-            if on_landed:
-                on_landed(landed)
-            if keep_days is not None:
-                remove_old(lake, keep_days, now().astimezone(UTC).date())
+            landed = land_once(
+                log, lake, file_rows=file_rows, stop=stop_event.is_set, on_progress=on_progress, repeats=repeats,
+                book=book,
+            )  # fmt: skip
+            done = Round(landed)
+            _tell(landed, report, on_landed)
+            removed = remove_old(lake, keep_days, now().astimezone(UTC).date()) if keep_days is not None else ()
+            done = Round(landed, tuple(removed), is_good=True)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong once must not end landing for good
             report(f"landing failed ({reason(error)}); nothing is lost, next try in {every_seconds:g} s.")
+        if on_round:
+            on_round(replace(done, seconds=time.monotonic() - begun))
         stop_event.wait(every_seconds)
+
+
+def _tell(landed: Landed, report: Callable[[str], None], on_landed: Callable[[Landed], None] | None) -> None:
+    for notice in landed.notices:
+        report(notice)
+    if on_landed:
+        on_landed(landed)
 
 
 def reason(error: Exception) -> str:

@@ -33,9 +33,10 @@ def command(settings: Settings, ctx: click.Context, once: bool) -> None:
         click.echo(summary(land_backlog(settings)), err=True)
         _keep_days(settings)
         return
-    if ctx.find_root().obj["supervised"]:
+    supervised = ctx.find_root().obj["supervised"]
+    if supervised:
         stop_with_parent()
-    _land_on(settings)
+    _land_on(settings, supervised=supervised)
 
 
 def land_backlog(settings: Settings) -> Landed:
@@ -108,25 +109,31 @@ def _make_catalog(settings: Settings, lake: Lake) -> None:
     process.join()
 
 
-def _land_on(settings: Settings) -> None:
+def _land_on(settings: Settings, *, supervised: bool) -> None:
     """Land again and again. A signal ends it between two files; nothing is lost by a kill either."""
-    from drainlake.log import open_log  # noqa: PLC0415 - polars is slow to import
+    from drainlake.land_watch import LandWatch  # noqa: PLC0415 - polars is slow to import
+    from drainlake.log import open_log  # noqa: PLC0415
     from drainlake.places import lake_at  # noqa: PLC0415
+    from drainlake.showing import showing  # noqa: PLC0415
     from transforms.lander import run  # noqa: PLC0415
 
     stop, pins = threading.Event(), read_pins(settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with open_log(settings, make=True) as log:
-        lake = lake_at(settings.lake)
-        _make_catalog(settings, lake)
-        run(
-            log,
-            lake,
-            every_seconds=settings.land_seconds,
-            file_rows=settings.file_rows,
-            keep_days=settings.keep_days,
-            pins=pins,
-            stop_event=stop,
-            report=lambda sentence: click.echo(f"land: {sentence}", err=True),
-        )
+        watch = LandWatch(settings, log)
+        with showing(settings, "land", watch.patience_seconds, watch.families, supervised=supervised) as watch.vitals:
+            lake = lake_at(settings.lake)
+            _make_catalog(settings, lake)
+            run(
+                log,
+                lake,
+                every_seconds=settings.land_seconds,
+                file_rows=settings.file_rows,
+                keep_days=settings.keep_days,
+                pins=pins,
+                stop_event=stop,
+                report=lambda sentence: click.echo(f"land: {sentence}", err=True),
+                on_progress=watch.progressed,
+                on_round=watch.ended,
+            )

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 import uuid
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from drainlake.errors import Failure
 from drainlake.options import with_settings
-from drainlake.scheduling import look_again_and_again, look_once, utc_now
+from drainlake.scheduling import RUN_SECONDS_MAX, look_again_and_again, look_once, utc_now
 from drainlake.supervisor import stop_with_parent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
     from types import FrameType
 
+    from drainlake.delivery import Reporting
     from drainlake.settings import Settings
+    from queries.delivery.cron import Cron
     from queries.delivery.schedule import Done
+    from queries.report.model import Report, Severity, Window
+
+PATIENCE_SECONDS: Final = RUN_SECONDS_MAX + 300.0  # without a sign of life; a look is one, and so is each short wait
 
 
 @click.command("schedule", epilog="Example: drainlake schedule --once")
@@ -38,7 +47,8 @@ def command(settings: Settings, ctx: click.Context, once: bool, is_test: bool, c
         return _test(settings)
     if claimant:
         return _work(settings, claimant)
-    if ctx.find_root().obj["supervised"]:
+    supervised = ctx.find_root().obj["supervised"]
+    if supervised:
         stop_with_parent()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -51,7 +61,28 @@ def command(settings: Settings, ctx: click.Context, once: bool, is_test: bool, c
     if once:
         return look()
     crons = [cron for cron in (settings.report_at, settings.check_at if settings.notify else None) if cron is not None]
-    return look_again_and_again(crons, look, stop.wait, utc_now)
+    return _watch(settings, crons, look, stop, supervised=supervised)
+
+
+def _watch(
+    settings: Settings, crons: Sequence[Cron], look: Callable[[], int], stop: threading.Event, *, supervised: bool
+) -> int:
+    """Look again and again, and show how that goes."""
+    from drainlake.showing import showing  # noqa: PLC0415 - `--once` does not need it
+
+    with showing(settings, "schedule", PATIENCE_SECONDS, lambda process: (), supervised=supervised) as vitals:  # noqa: ARG005
+
+        def timed_look() -> int:
+            begun = time.monotonic()
+            code = look()
+            vitals.ended(time.monotonic() - begun, is_good=code == 0)
+            return code
+
+        def wait(seconds: float) -> bool:
+            vitals.heard()
+            return stop.wait(seconds)
+
+        return look_again_and_again(crons, timed_look, wait, utc_now)
 
 
 def _test(settings: Settings) -> int:
@@ -88,13 +119,28 @@ class _Stop:
 
 def _work(settings: Settings, claimant: str) -> int:
     from drainlake.delivery import reporting, run_schedule  # noqa: PLC0415 - polars is slow to import
+    from drainlake.report_file import note_reports  # noqa: PLC0415
 
     stop_with_parent()
     stop = _Stop()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop.on_signal)
-    done = run_schedule(settings, reporting(), stop.at, claimant)
+    maker, findings = _noting(reporting())
+    done = run_schedule(settings, maker, stop.at, claimant)
+    note_reports(settings, findings)
     return tell(done)
+
+
+def _noting(maker: Reporting) -> tuple[Reporting, list[list[Severity]]]:
+    """The maker, and a list to which each report that it makes adds the severities of its findings."""
+    found: list[list[Severity]] = []
+
+    def report(settings: Settings, window: Window, now: datetime) -> Report:
+        made = maker.report(settings, window, now)
+        found.append([finding.severity for finding in made.findings])
+        return made
+
+    return replace(maker, report=report), found
 
 
 def tell(done: Done) -> int:

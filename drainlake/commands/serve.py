@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from drainlake import listening
+from drainlake import __version__, listening
 from drainlake.options import with_settings
 from drainlake.supervisor import stop_with_parent
 
@@ -52,4 +52,6 @@ def receiver_options(settings: Settings) -> ReceiverOptions:
         body_max_bytes=settings.body_max_bytes,
         spool_max_bytes=settings.spool_max_bytes,
         kafka=kafka_connection(settings),
+        figures_folder=settings.metrics_folder,
+        version=__version__,
     )

@@ -46,4 +46,14 @@ def greeting(settings: Settings) -> list[str]:
     return [
         f"drainlake listens at {scheme}://{host}:{settings.port} and keeps everything in {settings.home}.",
         "Attach an app: drainlake attach APP --url https://YOUR-HOST",
+        *_metrics_note(settings),
+    ]
+
+
+def _metrics_note(settings: Settings) -> list[str]:
+    """Its parts would all want the one port, and the receiver shows the figures of all of them."""
+    if settings.metrics_port is None:
+        return []
+    return [
+        f"DRAINLAKE_METRICS_PORT={settings.metrics_port} is not used here: /metrics of port {settings.port} shows all."
     ]

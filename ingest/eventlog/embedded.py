@@ -226,13 +226,13 @@ class EmbeddedLog:
 
     def _make_room(self, connection: sqlite3.Connection, now: float, more_bytes: int) -> None:
         """Delete what nobody waits for, then refuse what the budget has no room for."""
-        used_bytes = _used_bytes(connection) + more_bytes
-        crowded = used_bytes > self._size_max_bytes * KEEP_LANDED_SHARE
+        used = used_bytes(connection) + more_bytes
+        crowded = used > self._size_max_bytes * KEEP_LANDED_SHARE
         if crowded or now >= self._trim_at:
             _trim(connection, landed_before=now if crowded else now - KEEP_LANDED_SECONDS, now=now)
             self._trim_at = now + TRIM_EVERY_SECONDS
-            used_bytes = _used_bytes(connection) + more_bytes
-        if used_bytes > self._size_max_bytes:
+            used = used_bytes(connection) + more_bytes
+        if used > self._size_max_bytes:
             raise LogFull(f"the event log {self._path} has reached its budget of {self._size_max_bytes} bytes")
 
 
@@ -255,7 +255,7 @@ def _last_offset(connection: sqlite3.Connection) -> int:
     return max(int(offset or 0) for offset in row)
 
 
-def _used_bytes(connection: sqlite3.Connection) -> int:
+def used_bytes(connection: sqlite3.Connection) -> int:
     """Bytes of pages in use: entries that were deleted have made room already."""
     pages, free, size = (
         connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")

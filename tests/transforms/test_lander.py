@@ -11,7 +11,7 @@ import pytest
 from tests.transforms.lines import append_requests, landed_ids
 from tests.transforms.memory_log import MemoryLog
 from transforms.lake import LakeLockedError
-from transforms.lander import run
+from transforms.lander import Round, run
 from transforms.landing import land_once
 from transforms.locallake import LocalLake
 from transforms.retention import remove_old
@@ -75,6 +75,8 @@ def test_loop_reports_a_failure_and_tries_again(lake: LocalLake) -> None:
     append_requests(log, [2])
     log.fail_next("read")
     reports: list[str] = []
+    rounds: list[Round] = []
+    bites: list[tuple[str, int]] = []
 
     def landed(outcome: Landed) -> None:
         if outcome.complete:
@@ -90,9 +92,13 @@ def test_loop_reports_a_failure_and_tries_again(lake: LocalLake) -> None:
         now=lambda: datetime(2026, 11, 20, 23, tzinfo=UTC),
         report=reports.append,
         on_landed=landed,
+        on_progress=lambda table, rows: bites.append((table, rows)),
+        on_round=rounds.append,
     )
     assert reports == ["landing failed (read failed as the test asked); nothing is lost, next try in 0 s."]
     assert landed_ids(lake.path) == [2]
+    assert [(each.is_good, each.removed) for each in rounds] == [(False, ()), (True, ("router/2026-11-11",))]
+    assert sum(rows for table, rows in bites if table == "router") == 2
 
 
 def test_loop_reports_notices(lake: LocalLake) -> None:
