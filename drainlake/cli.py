@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import logging
 import os
 import sys
 from pathlib import Path
@@ -17,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import click
 
 from drainlake import __version__
-from drainlake.errors import Failure
+from drainlake.errors import Failure, os_failure
+from ingest.oplog import LOGGER, PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,6 +98,8 @@ def root(ctx: click.Context, home: str | None, supervised: bool) -> None:
     Heroku posts every log line of an app; drainlake keeps it, lands it as Parquet and answers with DuckDB.
     """
     ctx.obj = {"home": home, "supervised": supervised}
+    # Only the long-running commands have a log of events; the others print their results, and what is wrong.
+    LOGGER.setLevel(logging.INFO if ctx.invoked_subcommand in PARTS else logging.WARNING)
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 
@@ -116,7 +120,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (ReaderLeft, BrokenPipeError):
         return _leave_pipe()
     except OSError as error:
-        return _refuse(_os_sentence(error), "check the path, its permissions and the free disk space", 1)
+        refused = os_failure(error)
+        return _refuse(refused.sentence, refused.remedy, refused.exit_code)
     return code if isinstance(code, int) else 0
 
 
@@ -129,11 +134,6 @@ def _refuse(sentence: str, remedy: str, code: int) -> int:
 
 def _help_line(ctx: click.Context | None) -> str:
     return f"{ctx.command_path if ctx is not None else 'drainlake'} --help"
-
-
-def _os_sentence(error: OSError) -> str:
-    place = f"{error.filename}: " if error.filename else ""
-    return f"{place}{error.strerror or error}."
 
 
 def _leave_pipe() -> int:

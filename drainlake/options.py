@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from drainlake import settings, values
+from drainlake.errors import WrongUse
+from ingest.oplog import PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,12 +55,24 @@ def load_settings(ctx: click.Context) -> Settings:
     """The settings of this call: ``--home`` wins over the environment, the environment over ``.env``."""
     given: dict[str, Any] = ctx.find_root().obj or {}
     texts = settings.read_texts()
-    if not given.get("supervised"):
-        for hint in settings.hints(texts):
-            click.echo(f"Note: {hint}", err=True)
+    hints = [] if given.get("supervised") else settings.hints(texts)
     if given.get("home"):
         texts["DRAINLAKE_HOME"] = given["home"]
-    return settings.parse(texts)
+    try:
+        parsed = settings.parse(texts)
+    except WrongUse:
+        _note(hints)
+        raise
+    if parsed.log_format == "json" and ctx.info_name in PARTS:
+        ctx.meta["drainlake.hints"] = hints
+    else:
+        _note(hints)
+    return parsed
+
+
+def _note(hints: list[str]) -> None:
+    for hint in hints:
+        click.echo(f"Note: {hint}", err=True)
 
 
 def with_settings(function: Callable[..., Any]) -> Callable[..., Any]:

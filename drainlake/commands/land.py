@@ -2,42 +2,58 @@
 
 from __future__ import annotations
 
-import signal
-import threading
+import logging
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import click
 
 from drainlake.errors import Failure
 from drainlake.options import with_settings
+from drainlake.own_log import crashed, keeps_own_log, started
 from drainlake.route_file import read_pins
+from drainlake.stopping import StopRequest
 from drainlake.supervisor import stop_with_parent
+from ingest.oplog import tell
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from drainlake.settings import Settings
     from transforms.lake import Lake
     from transforms.landing import Landed
+    from transforms.objects import S3Options
 
 
 @click.command("land", epilog="Example: drainlake land --once")
 @click.option("--once", is_flag=True, help="Land what is there and end.")
 @click.pass_context
 @with_settings
+@keeps_own_log("land")
 def command(settings: Settings, ctx: click.Context, once: bool) -> None:
     """Land received lines in the Parquet lake, every DRAINLAKE_LAND_SECONDS until SIGTERM or Ctrl-C.
 
     Files appear whole; days older than DRAINLAKE_KEEP_DAYS are removed.
     """
     if once:
-        click.echo(summary(land_backlog(settings)), err=True)
+        landed = land_backlog(settings, note=lambda sentence: tell("land", "notice", sentence, about=sentence))
+        tell("land", "landed", summary(landed), rows=sum(landed.rows.values()), files=landed.files)
         return
     if ctx.find_root().obj["supervised"]:
         stop_with_parent()
     _land_on(settings)
 
 
-def land_backlog(settings: Settings) -> Landed:
-    """Land all that waits, with progress on a terminal; raises :class:`Failure` when the lake refuses."""
+def _echo(sentence: str) -> None:
+    click.echo(sentence, err=True)
+
+
+def land_backlog(settings: Settings, note: Callable[[str], None] = _echo) -> Landed:
+    """Land all that waits, with progress on a terminal; raises :class:`Failure` when the lake refuses.
+
+    ``note`` gets what the user should know.
+    """
     from drainlake.log import open_log  # noqa: PLC0415 - polars is slow to import
     from drainlake.places import lake_at  # noqa: PLC0415
     from drainlake.progress import progress  # noqa: PLC0415
@@ -62,9 +78,9 @@ def land_backlog(settings: Settings) -> Landed:
         except LakeError as error:
             raise Failure.told(error, "land again") from None
     for notice in landed.notices:
-        click.echo(f"Note: {notice}", err=True)
+        note(f"Note: {notice}")
     if landed.busy:
-        click.echo("Note: another process is landing; what it owns is left to it.", err=True)
+        note("Note: another process is landing; what it owns is left to it.")
     return landed
 
 
@@ -75,21 +91,31 @@ def summary(landed: Landed) -> str:
 
 def _make_catalog(settings: Settings, lake: Lake) -> None:
     """Make ``lake.duckdb`` in a process of its own: DuckDB would stay in our memory."""
+    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
     from multiprocessing import get_context  # noqa: PLC0415
 
-    from drainlake.lake import make_catalog  # noqa: PLC0415
     from drainlake.places import S3Place  # noqa: PLC0415
     from transforms.lake import LakeError  # noqa: PLC0415
 
     try:
         lake.prepare()
     except LakeError as error:
-        click.echo(f"land: {error}", err=True)  # landing tries again and again, and so does every question
+        # Landing tries again and again, and so does every question.
+        tell("land", "lake_unavailable", f"land: {error}", level=logging.WARNING)
         return
     options = settings.lake.store().options if isinstance(settings.lake, S3Place) else None
-    process = get_context("spawn").Process(target=make_catalog, args=(str(settings.lake), settings.catalog, options))
-    process.start()
-    process.join()
+    try:
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+            pool.submit(_catalog, str(settings.lake), settings.catalog, options).result()
+    except Exception as error:  # noqa: BLE001 - landing does without, and so does every question
+        crashed("land", f"making {settings.catalog.name}", error)
+
+
+def _catalog(lake: str, database: Path, options: S3Options | None) -> None:
+    """What that process runs."""
+    from drainlake.lake import make_catalog  # noqa: PLC0415 - DuckDB is loaded here, not by the parent
+
+    make_catalog(lake, database, options)
 
 
 def _land_on(settings: Settings) -> None:
@@ -98,9 +124,12 @@ def _land_on(settings: Settings) -> None:
     from drainlake.places import lake_at  # noqa: PLC0415
     from transforms.lander import run  # noqa: PLC0415
 
-    stop, pins = threading.Event(), read_pins(settings)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop, pins, done = StopRequest().listen(), read_pins(settings), Counter[str]()
+    started(settings, "land")
+
+    def count(landed: Landed) -> None:
+        done.update(rounds=1, rows=sum(landed.rows.values()), files=landed.files)
+
     with open_log(settings, make=True) as log:
         lake = lake_at(settings.lake)
         _make_catalog(settings, lake)
@@ -111,6 +140,8 @@ def _land_on(settings: Settings) -> None:
             file_rows=settings.file_rows,
             keep_days=settings.keep_days,
             pins=pins,
-            stop_event=stop,
-            report=lambda sentence: click.echo(f"land: {sentence}", err=True),
+            stop_event=stop.event,
+            on_landed=count,
         )
+    sentence = f"land: stopped ({stop.why}); {done['rows']:,} rows landed in {done['rounds']:,} rounds."
+    tell("land", "stopped", sentence, why=stop.why, rows=done["rows"], rounds=done["rounds"], files=done["files"])

@@ -8,7 +8,9 @@ import click
 
 from drainlake import listening
 from drainlake.options import with_settings
+from drainlake.own_log import keeps_own_log, started
 from drainlake.supervisor import stop_with_parent
+from ingest.oplog import tell
 
 if TYPE_CHECKING:
     from drainlake.settings import Settings
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 @click.command("serve", epilog="Example: PORT=8080 drainlake serve")
 @click.pass_context
 @with_settings
+@keeps_own_log("serve")
 def command(settings: Settings, ctx: click.Context) -> int:
     """Receive log drains over HTTP until SIGTERM or Ctrl-C.
 
@@ -33,7 +36,8 @@ def command(settings: Settings, ctx: click.Context) -> int:
         stop_with_parent()
     if settings.tls_cert is None:
         note = "This is plain HTTP: put a TLS front before it, or set DRAINLAKE_TLS_CERT and DRAINLAKE_TLS_KEY."
-        click.echo(note, err=True)
+        tell("serve", "plain_http", note)
+    started(settings, "serve")
     return serve(receiver_options(settings))
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from drainlake import listening, posting
 from drainlake.options import with_settings
+from drainlake.own_log import keeps_own_log, started
 from drainlake.route_file import read_pins
 from drainlake.supervisor import Supervisor, stop_with_parent
+from ingest.oplog import tell
 
 if TYPE_CHECKING:
     from drainlake.settings import Settings
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 @click.command("up", epilog="Example: drainlake up")
 @click.pass_context
 @with_settings
+@keeps_own_log("up")
 def command(settings: Settings, ctx: click.Context) -> int:
     """Receive, land and report in one command, until SIGTERM or Ctrl-C.
 
@@ -31,9 +35,10 @@ def command(settings: Settings, ctx: click.Context) -> int:
     if ctx.find_root().obj["supervised"]:
         stop_with_parent()
     settings.home.mkdir(parents=True, exist_ok=True)
+    started(settings, "up")
     for line in greeting(settings):
-        click.echo(line, err=True)
-    supervisor = Supervisor(lambda sentence: click.echo(sentence, err=True))
+        tell("up", "greeting", line, about=line)
+    supervisor = Supervisor(partial(tell, "up"))
     for part in ("serve", "land", "schedule"):
         supervisor.add(part, ["--home", str(settings.home), part])
     return supervisor.run()
