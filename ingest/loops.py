@@ -15,7 +15,9 @@ host of it, so also for a receiver that runs elsewhere as ``logs.example.com``, 
 Each process knows the ids of its own deliveries only. Of several dynos each finds out once the line about one of its
 deliveries comes to itself, which in a loop happens soon: on average after as many deliveries as the square of the
 number of dynos. What is stored before stays. Nothing is kept on disk: a process that starts anew finds out again.
-Two receivers whose drains point at each other are not found: neither sees the ids that the other one's router gave.
+
+What is not found: two receivers whose drains point at each other, as neither sees the ids that the other one's router
+gave; and a private space's drain, which has no token and brings the lines of all apps there, so it is never refused.
 """
 
 from __future__ import annotations

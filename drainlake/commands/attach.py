@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import click
 
 from drainlake import values
+from drainlake.dynos import refuse_scratch
 from drainlake.errors import WrongUse
 from drainlake.options import APP, with_settings
 
@@ -29,6 +30,7 @@ def command(settings: Settings, app: str, url: str, retire_older: bool) -> None:
     from drainlake.log import log_errors  # noqa: PLC0415 - not for --help
     from ingest.credentials import CredentialStore  # noqa: PLC0415
 
+    refuse_scratch(settings, credentials=True)
     place = split_url(url)
     settings.home.mkdir(parents=True, exist_ok=True)
     store = CredentialStore(settings.log)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from drainlake.dynos import refuse_scratch
 from drainlake.errors import Failure
 from drainlake.options import with_settings
 from drainlake.own_log import crashed, keeps_own_log, started
@@ -36,6 +37,7 @@ def command(settings: Settings, ctx: click.Context, once: bool) -> None:
 
     Files appear whole; days older than DRAINLAKE_KEEP_DAYS are removed.
     """
+    refuse_scratch(settings, log=True, lake=True)
     if once:
         landed = land_backlog(settings, note=lambda sentence: tell("land", "notice", sentence, about=sentence))
         tell("land", "landed", summary(landed), rows=sum(landed.rows.values()), files=landed.files)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from drainlake.dynos import refuse_scratch
 from drainlake.errors import Failure
 from drainlake.options import with_settings
 from drainlake.own_log import keeps_own_log, started
@@ -43,6 +44,7 @@ def command(settings: Settings, ctx: click.Context, once: bool, is_test: bool, c
         return _test(settings)
     if claimant:
         return _work(settings, claimant)
+    refuse_scratch(settings, lake=True)
     if ctx.find_root().obj["supervised"]:
         stop_with_parent()
     stop = StopRequest().listen()

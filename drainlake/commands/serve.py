@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import click
 
 from drainlake import listening
+from drainlake.dynos import refuse_scratch
 from drainlake.options import with_settings
 from drainlake.own_log import keeps_own_log, started
 from drainlake.supervisor import stop_with_parent
@@ -29,12 +31,16 @@ def command(settings: Settings, ctx: click.Context) -> int:
     from drainlake.log import open_local_log  # noqa: PLC0415 - slow to import
     from ingest.server import serve  # noqa: PLC0415
 
+    refuse_scratch(settings, log=True)
     listening.check(settings)
     with open_local_log(settings, make=True):
         pass  # a log that cannot be used is refused here, in a sentence
     if ctx.find_root().obj["supervised"]:
         stop_with_parent()
-    if settings.tls_cert is None:
+    if settings.dyno is not None and not settings.drains:
+        said = "Nobody can deliver: on a dyno credentials come from DRAINLAKE_DRAINS alone, and it is not set."
+        tell("serve", "no_credentials", said, level=logging.WARNING)
+    if settings.tls_cert is None and settings.dyno is None:  # Heroku's router is the TLS front of a dyno
         note = "This is plain HTTP: put a TLS front before it, or set DRAINLAKE_TLS_CERT and DRAINLAKE_TLS_KEY."
         tell("serve", "plain_http", note)
     started(settings, "serve")

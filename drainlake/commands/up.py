@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from drainlake import listening, posting
+from drainlake.dynos import refuse_scratch
 from drainlake.options import with_settings
 from drainlake.own_log import keeps_own_log, started
 from drainlake.route_file import read_pins
@@ -27,6 +28,7 @@ def command(settings: Settings, ctx: click.Context) -> int:
 
     It runs `drainlake serve`, `land` and `schedule` as child processes and starts one that dies again.
     """
+    refuse_scratch(settings, log=True, lake=True)
     listening.check(settings)
     # Refused here, and not by a child that is started again and again, or ends all when it has begun to receive.
     read_pins(settings)
