@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib
 import io
-import logging
 import os
 import sys
 from pathlib import Path
@@ -19,7 +18,6 @@ import click
 
 from drainlake import __version__
 from drainlake.errors import Failure, os_failure
-from ingest.oplog import LOGGER, PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,8 +96,6 @@ def root(ctx: click.Context, home: str | None, supervised: bool) -> None:
     Heroku posts every log line of an app; drainlake keeps it, lands it as Parquet and answers with DuckDB.
     """
     ctx.obj = {"home": home, "supervised": supervised}
-    # Only the long-running commands have a log of events; the others print their results, and what is wrong.
-    LOGGER.setLevel(logging.INFO if ctx.invoked_subcommand in PARTS else logging.WARNING)
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 

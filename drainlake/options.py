@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -11,7 +12,7 @@ import click
 
 from drainlake import settings, values
 from drainlake.errors import WrongUse
-from ingest.oplog import PARTS
+from ingest.oplog import LOGGER, PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +55,8 @@ SIZE: Final = Parsed("size", values.size_bytes)
 def load_settings(ctx: click.Context) -> Settings:
     """The settings of this call: ``--home`` wins over the environment, the environment over ``.env``."""
     given: dict[str, Any] = ctx.find_root().obj or {}
+    # Only the long-running commands have a log of events; the others print their results, and what is wrong.
+    LOGGER.setLevel(logging.INFO if ctx.info_name in PARTS else logging.WARNING)
     texts = settings.read_texts()
     hints = [] if given.get("supervised") else settings.hints(texts)
     if given.get("home"):

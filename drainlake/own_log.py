@@ -136,7 +136,7 @@ def own_log(settings: Settings, part: str) -> Iterator[OwnLog]:
     before = (root.handlers[:], root.level, LOGGER.handlers[:])
     hooks = (threading.excepthook, sys.unraisablehook)
     root.handlers[:], LOGGER.handlers[:] = [handler], []
-    root.setLevel(logging.WARNING)
+    root.setLevel(logging.WARNING)  # of libraries; drainlake's own logger has a level of its own
     logging.captureWarnings(True)
     threading.excepthook = lambda lost: _lost(part, f"thread {lost.thread.name if lost.thread else ''}", lost.exc_value)
     sys.unraisablehook = lambda lost: _lost(part, lost.err_msg or "a destructor", lost.exc_value)
@@ -164,7 +164,9 @@ def keeps_own_log(part: str) -> Callable[[Callable[..., Any]], Callable[..., Any
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def wrapper(settings: Settings, *args: Any, **kwargs: Any) -> Any:
-            with own_log(settings, part):
+            with own_log(settings, part) as log:
+                if kwargs.get("once"):  # a sentence and the exit code say how it went; a client's retries are noise
+                    log.addFilter(lambda record: not record.name.startswith("kafka"))
                 for hint in click.get_current_context().meta.get("drainlake.hints", ()):
                     tell(part, "setting_unknown", f"Note: {hint}", level=logging.WARNING, about=hint)
                 return _run(settings, part, lambda: function(settings, *args, **kwargs))

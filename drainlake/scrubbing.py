@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 HIDDEN: Final = "[hidden]"
 PIECE_MIN_CHARACTERS: Final = 6  # a shorter piece of a secret would be hidden in the middle of common words
 _BETWEEN: Final = re.compile(r"[\s/?&=:@,;#\\]+")
+_HOST: Final = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+){1,5}")  # no secret of its own, and often in our sentences
 _COMMON: Final = frozenset({"PRIVATE", "-----BEGIN", "KEY-----"})
 _IN_URL: Final = re.compile(r"(?<=://)[^/@\s\"']*@")
 _BASIC: Final = re.compile(r"\b(Basic|Bearer)\s+[A-Za-z0-9+/=._~-]{6,}", re.IGNORECASE)
@@ -60,6 +61,7 @@ def _forms(text: str) -> Iterable[str]:
     """The text, its encodings, and its pieces: tokens stand in the path of an address, a key has lines."""
     forms = {text, quote(text, safe=""), quote_plus(text), unquote(text), base64.b64encode(text.encode()).decode()}
     for form in list(forms):
-        forms |= set(_BETWEEN.split(form.partition("://")[2] or form))
+        pieces = _BETWEEN.split(form.partition("://")[2] or form)
+        forms |= {piece for piece in pieces if not _HOST.fullmatch(piece)}
     forms |= {repr(form)[1:-1] for form in forms}
     return {form for form in forms if len(form) >= PIECE_MIN_CHARACTERS and form not in _COMMON}

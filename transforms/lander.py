@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -60,18 +61,24 @@ def run(  # noqa: PLR0913 - all but two are given by name
                 tell("notice", f"land: {notice}", level=logging.WARNING, about=notice)
             if on_landed:
                 on_landed(landed)
-            if keep_days is not None and (removed := remove_old(lake, keep_days, now().astimezone(UTC).date())):
-                days = sorted({place.partition("/")[2] for place in removed})
-                said = f"land: removed what is older than {keep_days} days: {', '.join(days)}."
-                tell("days_removed", said, days=days, folders=len(removed))
+            if keep_days is not None:
+                _keep(lake, keep_days, now(), tell)
             if failures:
                 tell("landing_well", f"land: landing is well again, after {failures} failed rounds.", failures=failures)
             failures = 0
         except Exception as error:  # noqa: BLE001 - whatever goes wrong once must not end landing for good
             failures += 1
             said = f"land: landing failed ({reason(error)}); nothing is lost, next try in {every_seconds:g} s."
-            tell("landing_failed", said, level=logging.ERROR, error=type(error).__name__, failures=failures)
+            tell("landing_failed", said, level=logging.ERROR, failures=failures, traceback=traceback.format_exc())
         stop_event.wait(every_seconds)
+
+
+def _keep(lake: Lake, keep_days: int, now: datetime, tell: Callable[..., None]) -> None:
+    """Remove the days that are too old, and say which."""
+    if removed := remove_old(lake, keep_days, now.astimezone(UTC).date()):
+        days = sorted({place.partition("/")[2] for place in removed})
+        said = f"land: removed what is older than {keep_days} days: {', '.join(days)}."
+        tell("days_removed", said, days=days, folders=len(removed))
 
 
 def reason(error: Exception) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+import sys
+import traceback
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from drainlake.dynos import refuse_scratch
 from drainlake.errors import Failure
 from drainlake.options import with_settings
-from drainlake.own_log import crashed, keeps_own_log, started
+from drainlake.own_log import keeps_own_log, started
 from drainlake.route_file import read_pins
 from drainlake.stopping import StopRequest
 from drainlake.supervisor import stop_with_parent
@@ -19,12 +21,15 @@ from ingest.oplog import tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from multiprocessing.connection import Connection
     from pathlib import Path
 
     from drainlake.settings import Settings
     from transforms.lake import Lake
     from transforms.landing import Landed
     from transforms.objects import S3Options
+
+TRACE_MAX_CHARACTERS: Final = 4000  # less than a pipe holds: nobody reads before the process has ended
 
 
 @click.command("land", epilog="Example: drainlake land --once")
@@ -93,7 +98,6 @@ def summary(landed: Landed) -> str:
 
 def _make_catalog(settings: Settings, lake: Lake) -> None:
     """Make ``lake.duckdb`` in a process of its own: DuckDB would stay in our memory."""
-    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
     from multiprocessing import get_context  # noqa: PLC0415
 
     from drainlake.places import S3Place  # noqa: PLC0415
@@ -106,18 +110,28 @@ def _make_catalog(settings: Settings, lake: Lake) -> None:
         tell("land", "lake_unavailable", f"land: {error}", level=logging.WARNING)
         return
     options = settings.lake.store().options if isinstance(settings.lake, S3Place) else None
-    try:
-        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-            pool.submit(_catalog, str(settings.lake), settings.catalog, options).result()
-    except Exception as error:  # noqa: BLE001 - landing does without, and so does every question
-        crashed("land", f"making {settings.catalog.name}", error)
+    spawn = get_context("spawn")
+    told, telling = spawn.Pipe(duplex=False)
+    process = spawn.Process(target=_catalog, args=(str(settings.lake), settings.catalog, options, telling))
+    process.start()
+    telling.close()
+    process.join()
+    if process.exitcode:  # landing does without, and so does every question
+        said = f"land: {settings.catalog.name} could not be made."
+        trace = told.recv() if told.poll() else ""
+        tell("land", "catalog_failed", said, level=logging.WARNING, code=process.exitcode, traceback=trace)
+    told.close()
 
 
-def _catalog(lake: str, database: Path, options: S3Options | None) -> None:
-    """What that process runs."""
+def _catalog(lake: str, database: Path, options: S3Options | None, telling: Connection) -> None:
+    """What that process runs; it has no log of its own."""
     from drainlake.lake import make_catalog  # noqa: PLC0415 - DuckDB is loaded here, not by the parent
 
-    make_catalog(lake, database, options)
+    try:
+        make_catalog(lake, database, options)
+    except Exception:  # noqa: BLE001 - the parent tells it
+        telling.send(traceback.format_exc()[-TRACE_MAX_CHARACTERS:])
+        sys.exit(1)
 
 
 def _land_on(settings: Settings) -> None:

@@ -175,6 +175,7 @@ def test_a_lander_waits_for_log_and_lake(scaled: Cli, s3: S3Server) -> None:
     process = scaled.start("land", AWS_ENDPOINT_URL="http://127.0.0.1:9")
     try:
         assert process.stderr
+        assert "begins" in process.stderr.readline()
         assert "cannot be reached" in process.stderr.readline()
         time.sleep(0.5)
         assert process.poll() is None
