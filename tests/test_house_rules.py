@@ -26,6 +26,7 @@ PURE = (
     "transforms/php_events.py", "transforms/routes.py", "transforms/route_pins.py", "transforms/route_rules.py",
     "transforms/route_learning.py",
     *(f"transforms/minutes/{name}.py" for name in ("counting", "coverage", "filling", "flights", "latency", "served")),
+    *(f"drainlake/{name}.py" for name in ("dynos", "log_limits", "log_lines", "scrubbing")),
     "queries/catalog.py", "queries/documentation.py",
     "queries/report/causes.py", "queries/report/quoting.py", "queries/report/verdict.py", "queries/report/words.py",
     *(f"queries/budgets/{module}.py" for module in ("objectives", "burn_rates", "projection", "wording")),

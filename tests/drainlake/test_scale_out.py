@@ -149,7 +149,8 @@ def test_kafka_away_is_said_and_the_receiver_goes_on(scaled: Cli) -> None:
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "deliveries are kept in" in errors
-    assert "KafkaTimeoutError" not in errors
+    ours = [line for line in errors.splitlines() if not line.startswith("serve: kafka.")]  # the client's own words
+    assert "KafkaTimeoutError" not in str(ours)
 
 
 @pytest.mark.parametrize(
