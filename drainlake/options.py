@@ -55,8 +55,7 @@ SIZE: Final = Parsed("size", values.size_bytes)
 def load_settings(ctx: click.Context) -> Settings:
     """The settings of this call: ``--home`` wins over the environment, the environment over ``.env``."""
     given: dict[str, Any] = ctx.find_root().obj or {}
-    # Only the long-running commands have a log of events; the others print their results, and what is wrong.
-    LOGGER.setLevel(logging.INFO if ctx.info_name in PARTS else logging.WARNING)
+    LOGGER.setLevel(logging.WARNING)  # the long-running commands have a log of events; others tell what is wrong
     texts = settings.read_texts()
     hints = [] if given.get("supervised") else settings.hints(texts)
     if given.get("home"):

@@ -133,10 +133,11 @@ def crashed(part: str, where: str, error: BaseException) -> None:
 def own_log(settings: Settings, part: str) -> Iterator[OwnLog]:
     """All that this process logs goes to the own log, until the block ends; then everything is as it was."""
     handler, root = OwnLog(settings, part), logging.getLogger()
-    before = (root.handlers[:], root.level, LOGGER.handlers[:])
+    before = (root.handlers[:], root.level, LOGGER.handlers[:], LOGGER.level)
     hooks = (threading.excepthook, sys.unraisablehook)
     root.handlers[:], LOGGER.handlers[:] = [handler], []
-    root.setLevel(logging.WARNING)  # of libraries; drainlake's own logger has a level of its own
+    root.setLevel(logging.WARNING)  # of libraries
+    LOGGER.setLevel(logging.INFO)
     logging.captureWarnings(True)
     threading.excepthook = lambda lost: _lost(part, f"thread {lost.thread.name if lost.thread else ''}", lost.exc_value)
     sys.unraisablehook = lambda lost: _lost(part, lost.err_msg or "a destructor", lost.exc_value)
@@ -147,6 +148,7 @@ def own_log(settings: Settings, part: str) -> Iterator[OwnLog]:
         logging.captureWarnings(False)
         root.handlers[:], LOGGER.handlers[:] = before[0], before[2]
         root.setLevel(before[1])
+        LOGGER.setLevel(before[3])
         threading.excepthook, sys.unraisablehook = hooks
 
 

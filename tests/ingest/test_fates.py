@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from ingest.fates import Fates
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 def test_a_full_disk_budget_is_told_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
     """The first delivery that is stored again says so, once; counts by fate are for the end."""
+    caplog.set_level(logging.INFO, "drainlake")
     fates = Fates()
     for step in (fates.stored, lambda: fates.refused("LogFull"), fates.stored, fates.stored):
         step()
