@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import click
 
 from drainlake import __version__
-from drainlake.errors import Failure
+from drainlake.errors import Failure, os_failure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,7 +118,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (ReaderLeft, BrokenPipeError):
         return _leave_pipe()
     except OSError as error:
-        return _refuse(_os_sentence(error), "check the path, its permissions and the free disk space", 1)
+        refused = os_failure(error)
+        return _refuse(refused.sentence, refused.remedy, refused.exit_code)
     return code if isinstance(code, int) else 0
 
 
@@ -131,11 +132,6 @@ def _refuse(sentence: str, remedy: str, code: int) -> int:
 
 def _help_line(ctx: click.Context | None) -> str:
     return f"{ctx.command_path if ctx is not None else 'drainlake'} --help"
-
-
-def _os_sentence(error: OSError) -> str:
-    place = f"{error.filename}: " if error.filename else ""
-    return f"{place}{error.strerror or error}."
 
 
 def _leave_pipe() -> int:

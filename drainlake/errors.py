@@ -33,3 +33,9 @@ class WrongUse(Failure):
     """The command was called in a way that cannot work: arguments or settings (exit code 2)."""
 
     exit_code: ClassVar[int] = 2
+
+
+def os_failure(error: OSError) -> Failure:
+    """What the system refused, in one sentence."""
+    place = f"{error.filename}: " if error.filename else ""
+    return Failure(f"{place}{error.strerror or error}.", "check the path, its permissions and the free disk space")

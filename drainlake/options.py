@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from drainlake import settings, values
+from drainlake.errors import WrongUse
+from ingest.oplog import LOGGER, PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,13 +55,26 @@ SIZE: Final = Parsed("size", values.size_bytes)
 def load_settings(ctx: click.Context) -> Settings:
     """The settings of this call: ``--home`` wins over the environment, the environment over ``.env``."""
     given: dict[str, Any] = ctx.find_root().obj or {}
+    LOGGER.setLevel(logging.WARNING)  # the long-running commands have a log of events; others tell what is wrong
     texts = settings.read_texts()
-    if not given.get("supervised"):
-        for hint in settings.hints(texts):
-            click.echo(f"Note: {hint}", err=True)
+    hints = [] if given.get("supervised") else settings.hints(texts)
     if given.get("home"):
         texts["DRAINLAKE_HOME"] = given["home"]
-    return settings.parse(texts)
+    try:
+        parsed = settings.parse(texts)
+    except WrongUse:
+        _note(hints)
+        raise
+    if parsed.log_format == "json" and ctx.info_name in PARTS:
+        ctx.meta["drainlake.hints"] = hints
+    else:
+        _note(hints)
+    return parsed
+
+
+def _note(hints: list[str]) -> None:
+    for hint in hints:
+        click.echo(f"Note: {hint}", err=True)
 
 
 def with_settings(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,6 +7,7 @@ by the next. Waits are short, as a clock can be set and a machine can sleep.
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import time
 from datetime import UTC, datetime, timedelta
@@ -77,18 +78,22 @@ def next_look(crons: Sequence[Cron], looked_at: datetime, failures: int) -> date
     return min(looks, default=None)
 
 
-def look_once(arguments: Sequence[str], stop: threading.Event, say: Callable[[str], None]) -> int:
-    """Do what is due in a child process, for so long at most; gives its exit code."""
+def look_once(arguments: Sequence[str], stop: threading.Event, tell: Callable[..., None]) -> int:
+    """Do what is due in a child process, for so long at most; gives its exit code.
+
+    ``tell`` gets the name and the sentence of an event, and ``level``.
+    """
     child = start_child(arguments)
     try:
         deadline = time.monotonic() + RUN_SECONDS_MAX
         while not stop.is_set() and time.monotonic() < deadline:
             try:
-                return _said(child.wait(POLL_SECONDS), say)
+                return _told(child.wait(POLL_SECONDS), tell)
             except subprocess.TimeoutExpired:
                 continue
         if not stop.is_set():
-            say(f"A run took longer than {RUN_SECONDS_MAX / 60:.0f} minutes and was ended; the next one goes on.")
+            said = f"A run took longer than {RUN_SECONDS_MAX / 60:.0f} minutes and was ended; the next one goes on."
+            tell("run_too_long", f"schedule: {said}", level=logging.ERROR)
         return 0 if stop.is_set() else 1
     finally:
         stop_children([child])
@@ -99,8 +104,9 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _said(code: int, say: Callable[[str], None]) -> int:
+def _told(code: int, tell: Callable[..., None]) -> int:
     if code < 0:
-        say(f"A run was killed by signal {-code}; the next one goes on.")
+        said = f"schedule: A run was killed by signal {-code}; the next one goes on."
+        tell("run_killed", said, level=logging.ERROR, signal=-code)
         return 1
     return code

@@ -103,7 +103,7 @@ TABLE: Final = (
         "host",
         "127.0.0.1",
         "address",
-        "Address to listen on; `0.0.0.0` is every IPv4 address, `::` every address.",
+        "Address to listen on; `0.0.0.0` is every IPv4 address, `::` every address, and the default on a dyno.",
         values.host,
     ),
     Setting(

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from drainlake import places, timing
+from drainlake import dynos, places, timing
 from drainlake.errors import WrongUse
 from drainlake.kafka_url import KafkaUrl
 from drainlake.places import S3Place
@@ -106,7 +106,9 @@ def parse(texts: Mapping[str, str]) -> Settings:
     found["drains"] = found["drains"] or {}
     found["objectives"] = found["objectives"] or ()
     found["notify"] = found["notify"] or ()
-    found["dyno"] = texts.get("DYNO", "").strip() or None  # Heroku's name of this dyno, such as web.1
+    found["dyno"] = texts.get("DYNO", "").strip() or None  # Heroku's name of this dyno; `heroku local` sets none
+    if found["dyno"] and not texts.get("DRAINLAKE_HOST", "").strip():
+        found["host"] = dynos.every_address(found["dyno"])  # else Heroku ends it with R10: it cannot be reached
     timing.set_zone(found)
     settings = Settings(**found)
     _refuse_contradictions(settings)
@@ -150,11 +152,11 @@ def hints(texts: Mapping[str, str]) -> list[str]:
 
 
 def isolated_environment(**given: str) -> dict[str, str]:
-    """The environment for a child that must not see the user's settings, only those given.
+    """The environment for a child that must not see the user's settings, nor that it is on a dyno, only what is given.
 
     A name set to nothing counts as not set, and wins over ``.env`` all the same.
     """
-    return dict(os.environ) | dict.fromkeys(NAMES, "") | given
+    return dict(os.environ) | dict.fromkeys((*NAMES, "DYNO"), "") | given
 
 
 def has_desktop() -> bool:

@@ -9,6 +9,7 @@ supervisor alone, and a pipe as stdin, whose end tells them that it is gone, eve
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -85,9 +86,12 @@ class _Child:
 
 @dataclass
 class Supervisor:
-    """Runs commands of drainlake as children, by name; ``say`` gets one sentence per event."""
+    """Runs commands of drainlake as children, by name.
 
-    say: Callable[[str], None]
+    ``tell`` gets the name and the sentence of each event, and what ``ingest.oplog.tell`` takes by name.
+    """
+
+    tell: Callable[..., None]
     _children: list[_Child] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
     _signals: int = 0
@@ -119,7 +123,7 @@ class Supervisor:
                 if self._look_after(child) == 2:
                     return 2
             self._stop.wait(POLL_SECONDS)
-        self.say("Stopping.")
+        self.tell("stopping", "Stopping.")
         return 0
 
     def _look_after(self, child: _Child) -> int | None:
@@ -128,6 +132,9 @@ class Supervisor:
         if child.process is None:
             if now >= child.start_at:
                 child.process, child.started_at = start_child(child.arguments), now
+                if child.failures:
+                    said = f"{child.name} started again."
+                    self.tell("child_restarted", said, about=child.name, child=child.name, failures=child.failures)
             return None
         code = child.process.poll()
         if code is not None:
@@ -141,7 +148,11 @@ class Supervisor:
         pause = backoff_seconds(child.failures)
         child.start_at = now + pause
         if code != 2:
-            self.say(f"{child.name} ended with {_ending(code)}; it starts again in {pause:.0f} s.")
+            said = f"{child.name} ended with {_ending(code)}; it starts again in {pause:.0f} s."
+            self.tell(
+                "child_died", said, level=logging.ERROR, about=child.name,
+                child=child.name, ending=_ending(code), failures=child.failures, pause_seconds=pause,
+            )  # fmt: skip
 
     def _running(self) -> list[subprocess.Popen[bytes]]:
         return [child.process for child in self._children if child.process is not None]

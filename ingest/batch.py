@@ -10,15 +10,16 @@ import hashlib
 from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import numpy as np
 import pyarrow.compute as pc
 
-from ingest import plain
+from ingest import loops, plain
 from ingest.columns import fixed_bytes
 from ingest.eventlog.contract import AlreadyHeld, Appender, Mark, NewEntry
 from ingest.eventlog.entry import encode
 from ingest.ledger import account
 from ingest.parsing import Body, Parts
-from ingest.schema import DELIVERIES, DIGEST_BYTES, PIECE
+from ingest.schema import DELIVERIES, DIGEST_BYTES, PIECE, ROUTER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,16 +27,19 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from ingest.deliveries import Delivery
+    from ingest.loops import OwnDrains, Post
+    from ingest.parsing import Parsed
 
 REPEATS_MAX: Final = 3  # appends of one batch: each round learns of held pieces, and no more than two can be left
 
 
 class Batch(NamedTuple):
-    """Entries ready to append, the marks of their deliveries, and what was counted."""
+    """Entries ready to append, the marks of their deliveries, what was counted, and what could tell of a loop."""
 
     entries: list[NewEntry]
     marks: list[Mark]
     counts: Counts
+    posts: list[Post]
 
 
 class Counts(NamedTuple):
@@ -67,7 +71,15 @@ def prepare(deliveries: Sequence[Delivery]) -> Batch:
         for app, rows in _by_app(table)
     ]
     marks = [mark for delivery in deliveries for mark in delivery.marks]
-    return Batch(entries, marks, _count(ledger))
+    return Batch(entries, marks, _count(ledger), _posts(deliveries, parsed))
+
+
+def _posts(deliveries: Sequence[Delivery], parsed: Parsed) -> list[Post]:
+    """The router lines about deliveries, each with the number of the delivery that brought it."""
+    if (router := parsed.tables.get(ROUTER.name)) is None:
+        return []
+    of_body = np.repeat(np.arange(len(deliveries)), [len(delivery.new) for delivery in deliveries])
+    return loops.posts(deliveries, router, of_body[parsed.parts.body[parsed.places[ROUTER.name]]])
 
 
 def _digests(pieces: Sequence[bytes], parts: Parts) -> list[bytes]:
@@ -78,10 +90,11 @@ def _digests(pieces: Sequence[bytes], parts: Parts) -> list[bytes]:
     ]
 
 
-def store(log: Appender, deliveries: Sequence[Delivery]) -> Counts:
+def store(log: Appender, deliveries: Sequence[Delivery], own_drains: OwnDrains | None = None) -> Counts:
     """Append a batch; pieces that the log holds already are taken out and counted as repeated.
 
-    No two of the deliveries may share a mark. Raises ``LogFull``; nothing is stored then.
+    No two of the deliveries may share a mark. ``own_drains`` looks at what was stored. Raises ``LogFull``; nothing is
+    stored then.
     """
     for _ in range(REPEATS_MAX):
         batch = prepare(deliveries)
@@ -90,6 +103,8 @@ def store(log: Appender, deliveries: Sequence[Delivery]) -> Counts:
         except AlreadyHeld as answer:
             deliveries = [delivery.without(answer.digests) for delivery in deliveries]
         else:
+            if own_drains is not None:
+                own_drains.look(deliveries, batch.posts)
             return batch.counts
     raise AssertionError("a piece that was taken out is held again")
 

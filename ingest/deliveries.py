@@ -41,7 +41,8 @@ class Delivery:
     """One POST of a drain: whose it is, what it says of itself, and its bytes (decompressed).
 
     ``held`` are the digests of pieces that the log holds already. ``attempt`` names this try. ``form`` says what the
-    bytes are if they are no frames: one of those in ``ingest.plain``.
+    bytes are if they are no frames: one of those in ``ingest.plain``. ``request_id`` is what Heroku's router called the
+    request, where the receiver stands behind it.
     """
 
     app: str
@@ -51,6 +52,7 @@ class Delivery:
     drain_token: str | None = None
     announced: int | None = None
     form: str | None = None
+    request_id: str | None = None
     held: frozenset[bytes] = frozenset()
     attempt: bytes = field(default_factory=_unique)
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ingest.deliveries import Delivery
     from ingest.eventlog.contract import Appender
+    from ingest.loops import OwnDrains
 
 BATCH_MAX_BYTES: Final = 1 << 20
 WAITING_MAX_BYTES: Final = 48 << 20  # the receiver promises to stay under 400 MB
@@ -39,9 +40,10 @@ class _Waiting(NamedTuple):
 class GroupCommit:
     """Stores deliveries in batches. Use it from one event loop."""
 
-    def __init__(self, log: Appender, observe: Callable[[Counts], None]) -> None:
+    def __init__(self, log: Appender, observe: Callable[[Counts], None], own_drains: OwnDrains | None = None) -> None:
         self._log = log
         self._observe = observe
+        self._own_drains = own_drains
         self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
         self._arrived = asyncio.Event()
@@ -101,7 +103,9 @@ class GroupCommit:
     async def _store(self, batch: list[_Waiting]) -> None:
         deliveries = [waiting.delivery for waiting in batch]
         try:
-            counts = await asyncio.get_running_loop().run_in_executor(self._worker, store, self._log, deliveries)
+            counts = await asyncio.get_running_loop().run_in_executor(
+                self._worker, store, self._log, deliveries, self._own_drains
+            )
         except Exception as error:  # noqa: BLE001 - whatever it is, every sender of the batch has to be answered
             _answer(batch, error)
         else:

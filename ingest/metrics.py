@@ -101,7 +101,7 @@ class Metrics:
             self._acknowledged.inc()
 
     def refused(self, reason: str) -> None:
-        """A delivery was answered 503."""
+        """A delivery was not stored, for another reason than its credentials, size or encoding."""
         self._refusals.labels(reason).inc()
 
     def exposition(self) -> tuple[bytes, str]:

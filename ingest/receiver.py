@@ -1,8 +1,9 @@
 """The receiver: ``POST /logs`` in, durable entries out. Thin: authenticate, read, hand over, answer.
 
 What Heroku does on each answer decides the answers. 204 only when the delivery is durable. A 4xx drops the
-delivery for good, so content never gets one; 401, 413 and 415 remain. A 5xx is tried twice more at once and then
-dropped, so 503 is for a stopping process, a full disk and a delivery that could not be stored in time only.
+delivery for good, so content never gets one; 401, 413, 415 and, for the receiver's own drain, 403 remain. A 5xx is
+tried twice more at once and then dropped, so 503 is for a stopping process, a full disk and a delivery that could not
+be stored in time only.
 Heroku gives up after 5 s; no answer is later than ``REPLY_MAX_SECONDS``.
 """
 
@@ -25,7 +26,9 @@ from ingest import requestbody
 from ingest.deliveries import LASTING_PREFIX, Delivery
 from ingest.eventlog.contract import LogFull
 from ingest.eventlog.spooled import SpooledLog
+from ingest.fates import Fates
 from ingest.groupcommit import GroupCommit, Overloaded
+from ingest.loops import OwnDrains, request_id_of
 from ingest.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -55,6 +58,8 @@ class Receiver:
         if isinstance(log, SpooledLog):
             self._metrics.watch_spool(log.state)
         self._stopping = False
+        self._own_drains = OwnDrains()
+        self.fates = Fates()
         self._commit: GroupCommit
         self.app = Starlette(
             routes=[
@@ -72,7 +77,7 @@ class Receiver:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
-        self._commit = GroupCommit(self._log, self._metrics.stored)
+        self._commit = GroupCommit(self._log, self._metrics.stored, self._own_drains)
         self._metrics.watch_waiting(lambda: self._commit.waiting_bytes)
         yield
         await self._commit.close()
@@ -89,6 +94,10 @@ class Receiver:
             return Response(status_code=401, headers=_CHALLENGE)
         if self._stopping:
             return Response(status_code=503)
+        if self._own_drains.know(app, request.headers.get("logplex-drain-token")):
+            self._metrics.refused("loop")
+            self.fates.refused("loop")
+            return Response(status_code=403)
         deadline = asyncio.get_running_loop().time() + REPLY_MAX_SECONDS - _REPLY_MARGIN_SECONDS
         try:
             async with asyncio.timeout_at(deadline):
@@ -100,7 +109,9 @@ class Receiver:
             return Response(status_code=415)
         except (TimeoutError, LogFull, Overloaded, ClientDisconnect) as refusal:
             self._metrics.refused(type(refusal).__name__)
+            self.fates.refused(type(refusal).__name__)
             return Response(status_code=503)
+        self.fates.stored()
         return Response(status_code=204)
 
     def _authenticated(self, request: Request) -> str | None:
@@ -135,6 +146,7 @@ def _delivery(request: Request, app: str, body: bytes) -> Delivery:
         frame_id=_frame_id(request.headers.get("logplex-frame-id")),
         drain_token=_short(request.headers.get("logplex-drain-token")),
         announced=_count(request.headers.get("logplex-msg-count", "")),
+        request_id=request_id_of(request.headers.get("x-request-id")),
     )
 
 

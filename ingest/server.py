@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
@@ -22,6 +23,7 @@ import uvloop
 from ingest.credentials import CredentialStore, Doorkeeper
 from ingest.eventlog.embedded import EmbeddedLog
 from ingest.metrics import Metrics
+from ingest.oplog import tell
 from ingest.receiver import Receiver
 from ingest.surroundings import Place
 
@@ -78,6 +80,9 @@ def serve(options: ReceiverOptions) -> int:
         uvloop.run(_run(receiver, options, listener))
     finally:
         log.close()
+        counts = receiver.fates.counts
+        said = ", ".join(f"{count:,} {fate.replace('_', ' for ')}" for fate, count in sorted(counts.items()))
+        tell("serve", "stopped", f"Stopped; deliveries: {said or 'none'}.", deliveries=counts)
     return 0
 
 
@@ -100,11 +105,7 @@ def _log(options: ReceiverOptions) -> EmbeddedLog | SpooledLog:
     from ingest.eventlog.kafka.log import KafkaLog  # noqa: PLC0415 - 30 MB that the embedded log does without
     from ingest.eventlog.spooled import DIRECT_SECONDS, SpooledLog  # noqa: PLC0415
 
-    return SpooledLog(local, KafkaLog(options.kafka, DIRECT_SECONDS), options.log_path, _say)
-
-
-def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)  # noqa: T201 - the process's own log
+    return SpooledLog(local, KafkaLog(options.kafka, DIRECT_SECONDS), options.log_path, partial(tell, "serve"))
 
 
 async def _run(receiver: Receiver, options: ReceiverOptions, listener: socket.socket) -> None:
@@ -125,23 +126,24 @@ async def _run(receiver: Receiver, options: ReceiverOptions, listener: socket.so
     )
     loop = asyncio.get_running_loop()
 
-    def stop() -> None:
+    def stop(number: signal.Signals) -> None:
+        tell("serve", "stopping", f"{number.name}: stopping; what was received is stored first.", why=number.name)
         receiver.stop()
         server.should_exit = True
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(number, stop, number)
     scheme = "https" if options.tls_cert else "http"
     host, port = listener.getsockname()[:2]
-    announcement = asyncio.create_task(_announce(server, f"receiving on {scheme}://{host}:{port}/logs"))
+    announcement = asyncio.create_task(_announce(server, f"{scheme}://{host}:{port}/logs"))
     await server.serve(sockets=[listener])
     await announcement
 
 
-async def _announce(server: uvicorn.Server, sentence: str) -> None:
+async def _announce(server: uvicorn.Server, address: str) -> None:
     while not (server.started or server.should_exit):
         await asyncio.sleep(0.01)
-    _say(sentence)  # the address answers now
+    tell("serve", "listening", f"receiving on {address}", address=address)  # it answers now
 
 
 def _listen(options: ReceiverOptions) -> socket.socket:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
+import traceback
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
+from ingest import oplog
 from transforms.landing import land_once
 from transforms.repeats import Repeats
 from transforms.retention import remove_old
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from transforms.landing import Landed
     from transforms.route_pins import Pins
 
-_logger = logging.getLogger(__name__)
+_tell = partial(oplog.tell, "land")
 
 
 def utc_now() -> datetime:
@@ -54,7 +57,7 @@ def run(  # noqa: PLR0913 - all but two are given by name
     pins: Pins = NO_PINS,
     stop_event: threading.Event,
     now: Callable[[], datetime] = utc_now,
-    report: Callable[[str], None] = _logger.warning,
+    tell: Callable[..., None] = _tell,
     on_landed: Callable[[Landed], None] | None = None,
     on_progress: Callable[[str, int], None] | None = None,
     on_round: Callable[[Round], None] | None = None,
@@ -62,12 +65,12 @@ def run(  # noqa: PLR0913 - all but two are given by name
     """Land every ``every_seconds``, and at once at the start, until ``stop_event`` is set.
 
     ``keep_days`` None keeps everything. ``pins`` is what the user says of routes.
-    ``now`` gives the time in UTC. ``report`` gets one sentence for each
-    notice and each failure; a failure (disk full, another lander) never ends the loop, the next round tries
+    ``now`` gives the time in UTC. ``tell`` gets the name and the sentence of each event, and what ``ingest.oplog.tell``
+    takes by name; a failure (disk full, another lander) never ends the loop, the next round tries
     again. ``on_landed`` gets the outcome of each good landing, ``on_progress`` the table and lines of each bite,
     ``on_round`` each round, good or not. Ends between two bites once ``stop_event`` is set.
     """
-    repeats, book = Repeats(log), RouteBook(pins)
+    repeats, book, failures = Repeats(log), RouteBook(pins), 0
     while not stop_event.is_set():
         done, begun = Round(), time.monotonic()
         try:
@@ -76,21 +79,32 @@ def run(  # noqa: PLR0913 - all but two are given by name
                 book=book,
             )  # fmt: skip
             done = Round(landed)
-            _tell(landed, report, on_landed)
-            removed = remove_old(lake, keep_days, now().astimezone(UTC).date()) if keep_days is not None else ()
+            for notice in landed.notices:
+                tell("notice", f"land: {notice}", level=logging.WARNING, about=notice)
+            if on_landed:
+                on_landed(landed)
+            removed = _keep(lake, keep_days, now(), tell) if keep_days is not None else ()
             done = Round(landed, tuple(removed), is_good=True)
+            if failures:
+                tell("landing_well", f"land: landing is well again, after {failures} failed rounds.", failures=failures)
+            failures = 0
         except Exception as error:  # noqa: BLE001 - whatever goes wrong once must not end landing for good
-            report(f"landing failed ({reason(error)}); nothing is lost, next try in {every_seconds:g} s.")
+            failures += 1
+            said = f"land: landing failed ({reason(error)}); nothing is lost, next try in {every_seconds:g} s."
+            tell("landing_failed", said, level=logging.ERROR, failures=failures, traceback=traceback.format_exc())
         if on_round:
             on_round(replace(done, seconds=time.monotonic() - begun))
         stop_event.wait(every_seconds)
 
 
-def _tell(landed: Landed, report: Callable[[str], None], on_landed: Callable[[Landed], None] | None) -> None:
-    for notice in landed.notices:
-        report(notice)
-    if on_landed:
-        on_landed(landed)
+def _keep(lake: Lake, keep_days: int, now: datetime, tell: Callable[..., None]) -> list[str]:
+    """Remove the days that are too old, and say which."""
+    removed = remove_old(lake, keep_days, now.astimezone(UTC).date())
+    if removed:
+        days = sorted({place.partition("/")[2] for place in removed})
+        said = f"land: removed what is older than {keep_days} days: {', '.join(days)}."
+        tell("days_removed", said, days=days, folders=len(removed))
+    return removed
 
 
 def reason(error: Exception) -> str:

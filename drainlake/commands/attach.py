@@ -8,6 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 import click
 
 from drainlake import values
+from drainlake.dynos import refuse_scratch
 from drainlake.errors import WrongUse
 from drainlake.options import APP, with_settings
 from drainlake.values import Secret
@@ -34,6 +35,7 @@ def command(settings: Settings, app: str, url: str | None, is_applied: bool, ret
 
     if is_applied and retire_older:
         raise WrongUse("--apply and --retire-older are two things.", f"drainlake drains rotate {app}")
+    refuse_scratch(settings, credentials=True)
     if is_applied:
         _apply(settings, app, url or settings.url)
         return

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from drainlake.dynos import refuse_scratch
 from drainlake.options import APP, with_settings
 
 if TYPE_CHECKING:
@@ -81,4 +82,5 @@ def heroku(settings: Settings, files: tuple[Path, ...], app: str) -> None:
 def _take_in(settings: Settings, files: tuple[Path, ...], app: str, kind: str) -> None:
     from drainlake.importing import take_in  # noqa: PLC0415 - pyarrow is slow to import
 
+    refuse_scratch(settings, log=True, lake=True)
     take_in(settings, files, app, kind)

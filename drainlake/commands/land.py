@@ -2,35 +2,51 @@
 
 from __future__ import annotations
 
-import signal
-import threading
+import logging
+import sys
+import traceback
+from collections import Counter
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
+from drainlake.dynos import refuse_scratch
 from drainlake.errors import Failure
 from drainlake.options import with_settings
+from drainlake.own_log import keeps_own_log, started
 from drainlake.route_file import read_pins
+from drainlake.stopping import StopRequest
 from drainlake.supervisor import stop_with_parent
+from ingest.oplog import tell
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.connection import Connection
+    from pathlib import Path
+
     from drainlake.settings import Settings
     from transforms.lake import Lake
     from transforms.landing import Landed
+    from transforms.objects import S3Options
+
+TRACE_MAX_CHARACTERS: Final = 4000  # less than a pipe holds: nobody reads before the process has ended
 
 
 @click.command("land", epilog="Example: drainlake land --once")
 @click.option("--once", is_flag=True, help="Land what is there and end.")
 @click.pass_context
 @with_settings
+@keeps_own_log("land")
 def command(settings: Settings, ctx: click.Context, once: bool) -> None:
     """Land received lines in the Parquet lake, every DRAINLAKE_LAND_SECONDS until SIGTERM or Ctrl-C.
 
     Files appear whole; days older than DRAINLAKE_KEEP_DAYS are removed.
     """
+    refuse_scratch(settings, log=True, lake=True)
     if once:
-        click.echo(summary(land_backlog(settings)), err=True)
+        landed = land_backlog(settings, note=lambda sentence: tell("land", "notice", sentence, about=sentence))
+        tell("land", "landed", summary(landed), rows=sum(landed.rows.values()), files=landed.files)
         _keep_days(settings)
         return
     supervised = ctx.find_root().obj["supervised"]
@@ -39,8 +55,15 @@ def command(settings: Settings, ctx: click.Context, once: bool) -> None:
     _land_on(settings, supervised=supervised)
 
 
-def land_backlog(settings: Settings) -> Landed:
-    """Land all that waits, with progress on a terminal; raises :class:`Failure` when the lake refuses."""
+def _echo(sentence: str) -> None:
+    click.echo(sentence, err=True)
+
+
+def land_backlog(settings: Settings, note: Callable[[str], None] = _echo) -> Landed:
+    """Land all that waits, with progress on a terminal; raises :class:`Failure` when the lake refuses.
+
+    ``note`` gets what the user should know.
+    """
     from drainlake.log import open_log  # noqa: PLC0415 - polars is slow to import
     from drainlake.places import lake_at  # noqa: PLC0415
     from drainlake.progress import progress  # noqa: PLC0415
@@ -65,9 +88,9 @@ def land_backlog(settings: Settings) -> Landed:
         except LakeError as error:
             raise Failure.told(error, "land again") from None
     for notice in landed.notices:
-        click.echo(f"Note: {notice}", err=True)
+        note(f"Note: {notice}")
     if landed.busy:
-        click.echo("Note: another process is landing; what it owns is left to it.", err=True)
+        note("Note: another process is landing; what it owns is left to it.")
     return landed
 
 
@@ -94,19 +117,38 @@ def _make_catalog(settings: Settings, lake: Lake) -> None:
     """Make ``lake.duckdb`` in a process of its own: DuckDB would stay in our memory."""
     from multiprocessing import get_context  # noqa: PLC0415
 
-    from drainlake.lake import make_catalog  # noqa: PLC0415
     from drainlake.places import S3Place  # noqa: PLC0415
     from transforms.lake import LakeError  # noqa: PLC0415
 
     try:
         lake.prepare()
     except LakeError as error:
-        click.echo(f"land: {error}", err=True)  # landing tries again and again, and so does every question
+        # Landing tries again and again, and so does every question.
+        tell("land", "lake_unavailable", f"land: {error}", level=logging.WARNING)
         return
     options = settings.lake.store().options if isinstance(settings.lake, S3Place) else None
-    process = get_context("spawn").Process(target=make_catalog, args=(str(settings.lake), settings.catalog, options))
+    spawn = get_context("spawn")
+    told, telling = spawn.Pipe(duplex=False)
+    process = spawn.Process(target=_catalog, args=(str(settings.lake), settings.catalog, options, telling))
     process.start()
+    telling.close()
     process.join()
+    if process.exitcode:  # landing does without, and so does every question
+        said = f"land: {settings.catalog.name} could not be made."
+        trace = told.recv() if told.poll() else ""
+        tell("land", "catalog_failed", said, level=logging.WARNING, code=process.exitcode, traceback=trace)
+    told.close()
+
+
+def _catalog(lake: str, database: Path, options: S3Options | None, telling: Connection) -> None:
+    """What that process runs; it has no log of its own."""
+    from drainlake.lake import make_catalog  # noqa: PLC0415 - DuckDB is loaded here, not by the parent
+
+    try:
+        make_catalog(lake, database, options)
+    except Exception:  # noqa: BLE001 - the parent tells it
+        telling.send(traceback.format_exc()[-TRACE_MAX_CHARACTERS:])
+        sys.exit(1)
 
 
 def _land_on(settings: Settings, *, supervised: bool) -> None:
@@ -117,9 +159,12 @@ def _land_on(settings: Settings, *, supervised: bool) -> None:
     from drainlake.showing import showing  # noqa: PLC0415
     from transforms.lander import run  # noqa: PLC0415
 
-    stop, pins = threading.Event(), read_pins(settings)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop, pins, done = StopRequest().listen(), read_pins(settings), Counter[str]()
+    started(settings, "land")
+
+    def count(landed: Landed) -> None:
+        done.update(rounds=1, rows=sum(landed.rows.values()), files=landed.files)
+
     with open_log(settings, make=True) as log:
         watch = LandWatch(settings, log)
         with showing(settings, "land", watch.patience_seconds, watch.families, supervised=supervised) as watch.vitals:
@@ -132,8 +177,10 @@ def _land_on(settings: Settings, *, supervised: bool) -> None:
                 file_rows=settings.file_rows,
                 keep_days=settings.keep_days,
                 pins=pins,
-                stop_event=stop,
-                report=lambda sentence: click.echo(f"land: {sentence}", err=True),
+                stop_event=stop.event,
+                on_landed=count,
                 on_progress=watch.progressed,
                 on_round=watch.ended,
             )
+    sentence = f"land: stopped ({stop.why}); {done['rows']:,} rows landed in {done['rounds']:,} rounds."
+    tell("land", "stopped", sentence, why=stop.why, rows=done["rows"], rounds=done["rounds"], files=done["files"])

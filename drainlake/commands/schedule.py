@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import signal
-import threading
 import time
 import uuid
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import click
 
+from drainlake.dynos import refuse_scratch
 from drainlake.errors import Failure
 from drainlake.options import with_settings
+from drainlake.own_log import keeps_own_log, started
 from drainlake.scheduling import RUN_SECONDS_MAX, look_again_and_again, look_once, utc_now
+from drainlake.stopping import StopRequest
 from drainlake.supervisor import stop_with_parent
+from ingest.oplog import tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,6 +41,7 @@ PATIENCE_SECONDS: Final = RUN_SECONDS_MAX + 300.0  # without a sign of life; a l
 @click.option("--work", "claimant", hidden=True, help="Be the child process that does a run, for this claimant.")
 @click.pass_context
 @with_settings
+@keeps_own_log("schedule")
 def command(settings: Settings, ctx: click.Context, once: bool, is_test: bool, claimant: str | None) -> int:
     """Make reports (DRAINLAKE_REPORT_AT) and look for alarms (DRAINLAKE_CHECK_AT), until SIGTERM or Ctrl-C.
 
@@ -47,25 +53,27 @@ def command(settings: Settings, ctx: click.Context, once: bool, is_test: bool, c
         return _test(settings)
     if claimant:
         return _work(settings, claimant)
+    refuse_scratch(settings, lake=True)
     supervised = ctx.find_root().obj["supervised"]
     if supervised:
         stop_with_parent()
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = StopRequest().listen()
     arguments = ["--home", str(settings.home), "schedule", "--work", uuid.uuid4().hex]
 
     def look() -> int:
-        return look_once(arguments, stop, lambda sentence: click.echo(f"schedule: {sentence}", err=True))
+        return look_once(arguments, stop.event, partial(tell, "schedule"))
 
     if once:
         return look()
+    started(settings, "schedule")
     crons = [cron for cron in (settings.report_at, settings.check_at if settings.notify else None) if cron is not None]
-    return _watch(settings, crons, look, stop, supervised=supervised)
+    code = _watch(settings, crons, look, stop, supervised=supervised)
+    tell("schedule", "stopped", f"schedule: stopped ({stop.why or f'exit code {code}'}).", why=stop.why, code=code)
+    return code
 
 
 def _watch(
-    settings: Settings, crons: Sequence[Cron], look: Callable[[], int], stop: threading.Event, *, supervised: bool
+    settings: Settings, crons: Sequence[Cron], look: Callable[[], int], stop: StopRequest, *, supervised: bool
 ) -> int:
     """Look again and again, and show how that goes."""
     from drainlake.showing import showing  # noqa: PLC0415 - `--once` does not need it
@@ -80,7 +88,7 @@ def _watch(
 
         def wait(seconds: float) -> bool:
             vitals.heard()
-            return stop.wait(seconds)
+            return stop.event.wait(seconds)
 
         return look_again_and_again(crons, timed_look, wait, utc_now)
 
@@ -128,7 +136,7 @@ def _work(settings: Settings, claimant: str) -> int:
     maker, findings = _noting(reporting())
     done = run_schedule(settings, maker, stop.at, claimant)
     note_reports(settings, findings)
-    return tell(done)
+    return tell_of(done)
 
 
 def _noting(maker: Reporting) -> tuple[Reporting, list[list[Severity]]]:
@@ -143,16 +151,20 @@ def _noting(maker: Reporting) -> tuple[Reporting, list[list[Severity]]]:
     return replace(maker, report=report), found
 
 
-def tell(done: Done) -> int:
+def tell_of(done: Done) -> int:
     """Say what a run did, as one line each; gives the exit code."""
     from queries.delivery.messages import plain_line  # noqa: PLC0415 - it comes with what made the run
 
     for title in done.made:
-        click.echo(f"schedule: made: {plain_line(title)}", err=True)
+        tell("schedule", "report_made", f"schedule: made: {plain_line(title)}", about=title)
     last = {(each.message_id, each.destination): each.reason for each in done.tries}
     for (message, destination), reason in last.items():
-        how = f"{reason}; it is kept and tried again" if reason else "sent"
-        click.echo(f"schedule: {message} to {destination}: {how}", err=True)
+        event, how = ("send_failed", f"{reason}; it is kept and tried again") if reason else ("sent", "sent")
+        tell(
+            "schedule", event, f"schedule: {message} to {destination}: {how}",
+            level=logging.WARNING if reason else logging.INFO, about=f"{message} {destination}",
+            message_id=message, destination=destination, reason=reason or None,
+        )  # fmt: skip
     for sentence in done.failures:
-        click.echo(f"schedule: {plain_line(sentence)}", err=True)
+        tell("schedule", "run_failed", f"schedule: {plain_line(sentence)}", level=logging.ERROR, about=sentence)
     return 1 if done.failures or any(last.values()) else 0

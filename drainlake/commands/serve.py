@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import click
 
 from drainlake import __version__, listening
+from drainlake.dynos import refuse_scratch
 from drainlake.options import with_settings
+from drainlake.own_log import keeps_own_log, started
 from drainlake.supervisor import stop_with_parent
+from ingest.oplog import tell
 
 if TYPE_CHECKING:
     from drainlake.settings import Settings
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
 @click.command("serve", epilog="Example: PORT=8080 drainlake serve")
 @click.pass_context
 @with_settings
+@keeps_own_log("serve")
 def command(settings: Settings, ctx: click.Context) -> int:
     """Receive log drains over HTTP until SIGTERM or Ctrl-C.
 
@@ -26,14 +31,19 @@ def command(settings: Settings, ctx: click.Context) -> int:
     from drainlake.log import open_local_log  # noqa: PLC0415 - slow to import
     from ingest.server import serve  # noqa: PLC0415
 
+    refuse_scratch(settings, log=True)
     listening.check(settings)
     with open_local_log(settings, make=True):
         pass  # a log that cannot be used is refused here, in a sentence
     if ctx.find_root().obj["supervised"]:
         stop_with_parent()
-    if settings.tls_cert is None:
+    if settings.dyno is not None and not settings.drains:
+        said = "Nobody can deliver: on a dyno credentials come from DRAINLAKE_DRAINS alone, and it is not set."
+        tell("serve", "no_credentials", said, level=logging.WARNING)
+    if settings.tls_cert is None and settings.dyno is None:  # Heroku's router is the TLS front of a dyno
         note = "This is plain HTTP: put a TLS front before it, or set DRAINLAKE_TLS_CERT and DRAINLAKE_TLS_KEY."
-        click.echo(note, err=True)
+        tell("serve", "plain_http", note)
+    started(settings, "serve")
     return serve(receiver_options(settings))
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from drainlake import listening, posting
+from drainlake.dynos import refuse_scratch
 from drainlake.options import with_settings
+from drainlake.own_log import keeps_own_log, started
 from drainlake.route_file import read_pins
 from drainlake.supervisor import Supervisor, stop_with_parent
+from ingest.oplog import tell
 
 if TYPE_CHECKING:
     from drainlake.settings import Settings
@@ -18,11 +22,13 @@ if TYPE_CHECKING:
 @click.command("up", epilog="Example: drainlake up")
 @click.pass_context
 @with_settings
+@keeps_own_log("up")
 def command(settings: Settings, ctx: click.Context) -> int:
     """Receive, land and report in one command, until SIGTERM or Ctrl-C.
 
     It runs `drainlake serve`, `land` and `schedule` as child processes and starts one that dies again.
     """
+    refuse_scratch(settings, log=True, lake=True)
     listening.check(settings)
     # Refused here, and not by a child that is started again and again, or ends all when it has begun to receive.
     read_pins(settings)
@@ -31,9 +37,10 @@ def command(settings: Settings, ctx: click.Context) -> int:
     if ctx.find_root().obj["supervised"]:
         stop_with_parent()
     settings.home.mkdir(parents=True, exist_ok=True)
+    started(settings, "up")
     for line in greeting(settings):
-        click.echo(line, err=True)
-    supervisor = Supervisor(lambda sentence: click.echo(sentence, err=True))
+        tell("up", "greeting", line, about=line)
+    supervisor = Supervisor(partial(tell, "up"))
     for part in ("serve", "land", "schedule"):
         supervisor.add(part, ["--home", str(settings.home), part])
     return supervisor.run()

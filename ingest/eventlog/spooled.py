@@ -11,6 +11,7 @@ appended to the spool whole, though Kafka may have some of it, or get it later; 
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from contextlib import suppress
@@ -54,12 +55,12 @@ class SpooledLog:
 
     may_repeat = True
 
-    def __init__(self, spool: EmbeddedLog, shared: KafkaLog, path: Path, report: Callable[[str], None]) -> None:
-        """``path`` is the spool's file. ``report`` gets a sentence whenever Kafka goes away or comes back."""
+    def __init__(self, spool: EmbeddedLog, shared: KafkaLog, path: Path, tell: Callable[..., None]) -> None:
+        """``path`` is the spool's file. ``tell`` gets name and sentence whenever Kafka goes away or comes back."""
         self._spool = spool
         self._shared = shared
         self._path = path
-        self._report = report
+        self._tell = tell
         self._order = threading.Lock()  # a batch that goes directly must not overtake the spool
         self._is_direct = False
         self._direct_from = 0.0
@@ -125,7 +126,8 @@ class SpooledLog:
 
     def _note_trouble(self, trouble: str) -> None:
         if self._trouble is None:
-            self._report(f"{trouble}; deliveries are kept in {self._path} and forwarded when it is well.")
+            said = f"{trouble}; deliveries are kept in {self._path} and forwarded when it is well."
+            self._tell("kafka_away", said, level=logging.WARNING)
         self._trouble = trouble
 
     def _run(self) -> None:
@@ -160,5 +162,6 @@ class SpooledLog:
                 return
             self._is_direct = True
         if self._trouble is not None:
-            self._report(f"Kafka is well again; {self._forwarded} entries were forwarded in all.")
+            said = f"Kafka is well again; {self._forwarded} entries were forwarded in all."
+            self._tell("kafka_back", said, forwarded=self._forwarded)
         self._trouble = None

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from drainlake import delivery, settings
-from drainlake.commands.schedule import tell
+from drainlake.commands.schedule import tell_of
 from drainlake.delivery import Reporting
 from queries.report.model import Severity
 from tests.queries.delivery.world import finding, report
@@ -56,7 +56,7 @@ def main(now_text: str, deadly: str = "", claimant: str = "") -> int:
         if point == deadly:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    return tell(delivery.run_schedule(parsed, REPORTING, fault, claimant))
+    return tell_of(delivery.run_schedule(parsed, REPORTING, fault, claimant))
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def spooled_log(
         EmbeddedLog(path, size_max_bytes=budget_bytes),
         shared,
         path,
-        said.append if said is not None else lambda _: None,
+        lambda event, sentence, **_: said.append(sentence) if said is not None else None,
     )
     with closing(log):
         yield log
@@ -198,7 +198,7 @@ def test_a_stop_that_is_asked_for_empties_the_spool(tmp_path: Path, kafka: Acces
         put(log, "a")
     shared = KafkaLog(KafkaConnection((kafka.bootstrap,), kafka_prefix))
     path = tmp_path / "log.db"
-    log = SpooledLog(EmbeddedLog(path), shared, path, lambda _: None)
+    log = SpooledLog(EmbeddedLog(path), shared, path, lambda *_, **__: None)
     log.close()
     assert landed(tmp_path, kafka.bootstrap, kafka_prefix) == ["a"]
 

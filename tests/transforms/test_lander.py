@@ -90,12 +90,16 @@ def test_loop_reports_a_failure_and_tries_again(lake: LocalLake) -> None:
         keep_days=3,
         stop_event=stop,
         now=lambda: datetime(2026, 11, 20, 23, tzinfo=UTC),
-        report=reports.append,
+        tell=lambda event, sentence, **_: reports.append(f"{event}: {sentence}"),
         on_landed=landed,
         on_progress=lambda table, rows: bites.append((table, rows)),
         on_round=rounds.append,
     )
-    assert reports == ["landing failed (read failed as the test asked); nothing is lost, next try in 0 s."]
+    assert reports == [
+        "landing_failed: land: landing failed (read failed as the test asked); nothing is lost, next try in 0 s.",
+        "days_removed: land: removed what is older than 3 days: 2026-11-11.",
+        "landing_well: land: landing is well again, after 1 failed rounds.",
+    ]
     assert landed_ids(lake.path) == [2]
     assert [(each.is_good, each.removed) for each in rounds] == [(False, ()), (True, ("router/2026-11-11",))]
     assert sum(rows for table, rows in bites if table == "router") == 2
@@ -109,9 +113,9 @@ def test_loop_reports_notices(lake: LocalLake) -> None:
     reports: list[str] = []
     run(
         log, lake, every_seconds=0, file_rows=10, keep_days=None, stop_event=stop,
-        report=reports.append, on_landed=lambda _: stop.set(),
+        tell=lambda event, *_, **__: reports.append(event), on_landed=lambda _: stop.set(),
     )  # fmt: skip
-    assert len(reports) == 1
+    assert reports == ["notice"]
     assert landed_ids(lake.path) == [1]
 
 

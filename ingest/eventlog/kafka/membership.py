@@ -17,6 +17,7 @@ from kafka.structs import MemberState, OffsetAndMetadata
 from ingest.eventlog.contract import LogUnavailable, OwnershipLost
 from ingest.eventlog.kafka.connection import REQUEST_SECONDS
 from ingest.eventlog.kafka.joining import join_to_the_end
+from ingest.oplog import tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -171,6 +172,7 @@ class _Ownership(ConsumerRebalanceListener):  # type: ignore[misc] # kafka-pytho
         self.places: frozenset[TopicPartition] = frozenset()
         self.committed: dict[TopicPartition, int] = {}
         self._consumer = consumer
+        self._told: frozenset[TopicPartition] = frozenset()
 
     def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Somebody else's from now on."""
@@ -181,3 +183,16 @@ class _Ownership(ConsumerRebalanceListener):  # type: ignore[misc] # kafka-pytho
         """Ours from now on."""
         self._consumer.pause(*assigned)
         self.places, self.committed = frozenset(assigned), {}
+        self._tell()
+
+    def _tell(self) -> None:
+        """Say what came and went since the last join that ended; most joins change nothing."""
+        gained, lost = (_names(some) for some in (self.places - self._told, self._told - self.places))
+        self._told = self.places
+        if gained or lost:
+            sentence = f"land: owns {len(self.places)} partitions: {len(gained)} came, {len(lost)} went."
+            tell("land", "partitions_owned", sentence, owned=len(self.places), gained=gained, lost=lost)
+
+
+def _names(places: frozenset[TopicPartition]) -> list[str]:
+    return sorted(f"{place.topic} {place.partition}" for place in places)

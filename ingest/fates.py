@@ -1,0 +1,60 @@
+"""What the receiver's own log says of deliveries: that some are refused and why, and that all is well again.
+
+One event for each reason, however many deliveries it meets; the counts are in the metrics, and at the end in the log.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from typing import Final
+
+from ingest.oplog import tell
+
+# By the exception that refused: event, sentence, level.
+_SENTENCES: Final = {
+    "LogFull": (
+        "disk_budget_reached",
+        "The event log has reached its disk budget: deliveries are refused with 503 until some of it is landed.",
+        logging.ERROR,
+    ),
+    "Overloaded": (
+        "overloaded",
+        "More deliveries come than can be stored: some are refused with 503.",
+        logging.ERROR,
+    ),
+    "TimeoutError": (
+        "storing_slow",
+        "Deliveries could not be stored in time and were answered with 503: the disk or the host is too slow.",
+        logging.ERROR,
+    ),
+    "ClientDisconnect": ("sender_left", "A sender left before its delivery was whole.", logging.INFO),
+}
+
+
+class Fates:
+    """Counts what became of deliveries. Use it from one thread."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._is_full = False
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many were stored, and how many refused by reason."""
+        return dict(self._counts)
+
+    def stored(self) -> None:
+        """A delivery was stored."""
+        self._counts["stored"] += 1
+        if self._is_full:
+            self._is_full = False
+            tell("serve", "disk_budget_well", "The event log has room again: deliveries are stored.")
+
+    def refused(self, reason: str) -> None:
+        """A delivery was not stored; ``reason`` is the name of the exception, or a word of the receiver's."""
+        self._counts[f"refused_{reason}"] += 1
+        self._is_full = self._is_full or reason == "LogFull"
+        if reason in _SENTENCES:
+            event, sentence, level = _SENTENCES[reason]
+            tell("serve", event, sentence, level=level, reason=reason, refused=self._counts[f"refused_{reason}"])

@@ -1,0 +1,22 @@
+"""What the receiver's log says of deliveries that are refused, and when that is over."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from ingest.fates import Fates
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def test_a_full_disk_budget_is_told_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    """The first delivery that is stored again says so, once; counts by fate are for the end."""
+    caplog.set_level(logging.INFO, "drainlake")
+    fates = Fates()
+    for step in (fates.stored, lambda: fates.refused("LogFull"), fates.stored, fates.stored):
+        step()
+    fates.refused("loop")
+    assert [vars(record)["event"] for record in caplog.records] == ["disk_budget_reached", "disk_budget_well"]
+    assert fates.counts == {"stored": 3, "refused_LogFull": 1, "refused_loop": 1}
