@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from transforms.landing import land_once
+from transforms.privacy import KEEP_ALL
 from transforms.repeats import Repeats
 from transforms.retention import remove_old
 from transforms.route_book import RouteBook
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from ingest.eventlog.contract import EventLog
     from transforms.lake import Lake
     from transforms.landing import Landed
+    from transforms.privacy import Privacy
     from transforms.route_pins import Pins
 
 _logger = logging.getLogger(__name__)
@@ -37,6 +40,7 @@ def run(  # noqa: PLR0913 - all but two are given by name
     file_rows: int,
     keep_days: int | None,
     pins: Pins = NO_PINS,
+    privacy: Privacy = KEEP_ALL,
     stop_event: threading.Event,
     now: Callable[[], datetime] = utc_now,
     report: Callable[[str], None] = _logger.warning,
@@ -44,16 +48,18 @@ def run(  # noqa: PLR0913 - all but two are given by name
 ) -> None:
     """Land every ``every_seconds``, and at once at the start, until ``stop_event`` is set.
 
-    ``keep_days`` None keeps everything. ``pins`` is what the user says of routes.
+    ``keep_days`` None keeps everything. ``pins`` is what the user says of routes, ``privacy`` what is
+    taken out of rows.
     ``now`` gives the time in UTC. ``report`` gets one sentence for each
     notice and each failure; a failure (disk full, another lander) never ends the loop, the next round tries
     again. ``on_landed`` gets the outcome of each good landing. Ends between two bites once ``stop_event`` is
     set.
     """
     repeats, book = Repeats(log), RouteBook(pins)
+    land = partial(land_once, log, lake, file_rows=file_rows, repeats=repeats, book=book, privacy=privacy)
     while not stop_event.is_set():
         try:
-            landed = land_once(log, lake, file_rows=file_rows, stop=stop_event.is_set, repeats=repeats, book=book)
+            landed = land(stop=stop_event.is_set)
             for notice in landed.notices:
                 report(notice)
             if on_landed:

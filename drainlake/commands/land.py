@@ -40,6 +40,7 @@ def land_backlog(settings: Settings) -> Landed:
     """Land all that waits, with progress on a terminal; raises :class:`Failure` when the lake refuses."""
     from drainlake.log import open_log  # noqa: PLC0415 - polars is slow to import
     from drainlake.places import lake_at  # noqa: PLC0415
+    from drainlake.privacy import privacy_of  # noqa: PLC0415
     from drainlake.progress import progress  # noqa: PLC0415
     from transforms.lake import LakeError  # noqa: PLC0415
     from transforms.landing import land_once  # noqa: PLC0415
@@ -58,7 +59,14 @@ def land_backlog(settings: Settings) -> Landed:
 
         try:
             lake = lake_at(settings.lake)
-            landed = land_once(log, lake, file_rows=settings.file_rows, on_progress=count, book=book)
+            landed = land_once(
+                log,
+                lake,
+                file_rows=settings.file_rows,
+                on_progress=count,
+                book=book,
+                privacy=privacy_of(settings),
+            )
         except LakeError as error:
             raise Failure.told(error, "land again") from None
     for notice in landed.notices:
@@ -96,6 +104,7 @@ def _land_on(settings: Settings) -> None:
     """Land again and again. A signal ends it between two files; nothing is lost by a kill either."""
     from drainlake.log import open_log  # noqa: PLC0415 - polars is slow to import
     from drainlake.places import lake_at  # noqa: PLC0415
+    from drainlake.privacy import privacy_of  # noqa: PLC0415
     from transforms.lander import run  # noqa: PLC0415
 
     stop, pins = threading.Event(), read_pins(settings)
@@ -111,6 +120,7 @@ def _land_on(settings: Settings) -> None:
             file_rows=settings.file_rows,
             keep_days=settings.keep_days,
             pins=pins,
+            privacy=privacy_of(settings),
             stop_event=stop,
             report=lambda sentence: click.echo(f"land: {sentence}", err=True),
         )
