@@ -134,17 +134,27 @@ def _replaced(match: re.Match[str], token: Callable[[str], str]) -> str:
     if match["four"]:
         is_address = canonical(match["four"]) is not None and not _is_version(match)
         return token(match["four"]) if is_address else match[0]
-    spelling = _six(match)
+    spelling, written = _six(match), match["six"]
     if spelling is None:
-        return match[0]
-    # What was left over of the match, such as a colon that ends a clause, stands behind the hash.
-    plain = match["six"].replace("%3a", ":").replace("%3A", ":")
-    return token(spelling) + plain[len(spelling) :]
+        head = re.match(rf".*?{_COLON}", written, re.IGNORECASE)
+        end = head.end() if head else len(written)
+        return written[:end] + _in_rest(written[end:], token)
+    # What was left over of the match, such as a port or a colon that ends a clause, stands behind the hash.
+    return token(spelling) + _in_rest(_plain(written)[len(spelling) :], token)
+
+
+def _in_rest(rest: str, token: Callable[[str], str]) -> str:
+    """What stands behind in a match can hold an address of its own; each time less is left."""
+    return _IN_TEXT.sub(lambda match: _replaced(match, token), rest)
+
+
+def _plain(text: str) -> str:
+    return text.replace("%3a", ":").replace("%3A", ":")
 
 
 def _six(match: re.Match[str]) -> str | None:
     """The IPv6 address that a match begins with: a port without brackets or a word may have been taken for groups."""
-    text = match["six"].replace("%3a", ":").replace("%3A", ":")
+    text = _plain(match["six"])
     groups_min = _GROUPS_SURE if _WORD.match(match.string, match.end()) else _GROUPS_MIN
     while text.count(":") > 1:
         if canonical(text) and len([part for part in text.split(":") if part]) >= groups_min:
