@@ -1,7 +1,7 @@
 """Finds IP addresses in text, in every spelling, and hashes them under a key. Pure.
 
-The hash of an address is HMAC-SHA256 of its one canonical spelling, cut to 128 bits and written ``ip-`` and 26 letters
-and digits (base 32). So an address has the same hash wherever and however it is written, nobody can tell it without
+The hash of an address is HMAC-SHA256 of its one canonical spelling, cut to 128 bits and written ``ip-`` and 32
+hexadecimal digits. So an address has the same hash wherever and however it is written, nobody can tell it without
 the key, and whoever has the key can compute it with any tool.
 
 Canonical is dotted decimal without leading zeros for IPv4, also where it is mapped into IPv6 (``::ffff:1.2.3.4``), and
@@ -19,17 +19,17 @@ What is an address in free text cannot always be told. Chosen here:
 
 from __future__ import annotations
 
-import base64
 import hmac
 import re
+from collections.abc import Callable
 from ipaddress import AddressValueError, IPv6Address
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+Token = Callable[[str], str | None]
 
 HASH_BYTES: Final = 16
 PREFIX: Final = "ip-"
+KNOWN_MAX: Final = 50_000  # some 15 MB
 NOBODY: Final = frozenset({"127.0.0.1", "0.0.0.0", "::1", "::"})  # noqa: S104 - nothing is bound to
 _OCTET_MAX: Final = 255
 _GROUPS_MIN: Final = 2
@@ -41,68 +41,86 @@ _BEFORE_FOUR: Final = "(?:(?:0{1,4}:){5}ffff|::ffff|(?:00)?64:ff9b)"
 _COLON: Final = "(?::|%3a)"
 _GROUP: Final = f"(?:{_COLON}[0-9a-f]{{1,4}})"
 _QUAD: Final = r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}"
-# For the regular expressions of polars, which know no look-around: it lets some texts without an address through.
-SIEVE: Final = rf"(?i){_QUAD}|{_BLOCK}(?:{_GROUP}{{0,6}}{_COLON}{{2}}|{_GROUP}{{7}})|{_BEFORE_FOUR}{_COLON}"
+# For the regular expressions of polars, which know no look-around: they let some texts without an address through.
+SIX_SIEVE: Final = rf"(?i){_BLOCK}(?:{_GROUP}{{0,6}}{_COLON}{{2}}|{_GROUP}{{7}})|{_BEFORE_FOUR}{_COLON}"
+SIEVE: Final = f"{SIX_SIEVE}|{_QUAD}"
 
-# The bytes of a percent escape, or the letter of an escaped line end, are not a part of the address behind them.
-_AFTER_ESCAPE: Final = r"(?<=%[0-9a-f]{2})|(?<=\\[nrt])"
-_NOT_IN_ESCAPE: Final = r"(?!(?<=%)[0-9a-f]{2})(?<!%[0-9a-f])"
-_IN_TEXT: Final = re.compile(
-    rf"(?:(?<![0-9a-z_]){_NOT_IN_ESCAPE}|{_AFTER_ESCAPE})"
-    rf"(?P<six>(?:{_BLOCK}|{_BEFORE_FOUR})(?:{_COLON}[0-9a-f]{{0,4}}){{1,8}}(?:\.[0-9]{{1,3}}){{0,3}})"
-    rf"|(?:(?<![0-9])(?<![0-9]\.){_NOT_IN_ESCAPE}|{_AFTER_ESCAPE})(?P<four>{_QUAD})(?![0-9])(?!\.[0-9])",
+_SIX: Final = re.compile(
+    # The bytes of a percent escape, or the letter of an escaped line end, are not a part of the address behind them.
+    r"(?:(?<![0-9a-z_])(?!(?<=%)[0-9a-f]{2})(?<!%[0-9a-f])|(?<=%[0-9a-f]{2})|(?<=\\[nrt]))"
+    rf"((?:{_BLOCK}|{_BEFORE_FOUR})(?:{_COLON}[0-9a-f]{{0,4}}){{1,8}}(?:\.[0-9]{{1,3}}){{0,3}})",
     re.IGNORECASE,
 )
-_VERSION_BEFORE: Final = re.compile(r"(?:(?:^|[^A-Za-z0-9])[vV]|(?:^|[\s\"'(;,])[A-Za-z][A-Za-z0-9_-]*/)\Z")
-_VERSION_LOOK_BACK: Final = 64
+# It begins with a class of characters, which the engine looks for quickly; what stands before is looked at afterwards.
+_FOUR: Final = re.compile(rf"{_QUAD}(?![0-9])(?!\.[0-9])")
+_NUMBER_BEFORE: Final = re.compile(r"[0-9]\.?\Z")
+_ESCAPE_BEFORE: Final = re.compile(r"%[0-9a-fA-F]{0,2}\Z")
+_NEEDS_LOOK: Final = frozenset("0123456789.%abcdefABCDEFvV/")
+_PLAIN_FOUR: Final = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?!\Z)|\Z)){4}")
+_VERSION_BEFORE: Final = re.compile(
+    r"(?:(?:^|[^A-Za-z0-9])[vV]|(?:^|[\s\"'(;,])[A-Za-z](?:[A-Za-z0-9_-]*[A-Za-z0-9])?/)\Z"
+)
+_LOOK_BACK: Final = 64
 _PORT_BEHIND: Final = re.compile(r":[0-9]")
 _WORD: Final = re.compile(r"[0-9A-Za-z_]")
 _ENTRY: Final = re.compile(r"[^,\s](?:[^,]*[^,\s])?")
-_FOUR: Final = re.compile(_QUAD)
+_WHOLE_QUAD: Final = re.compile(_QUAD)
 _ALONE: Final = re.compile(rf"(\[?)({_QUAD}|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*)(?:%[^\]\s]*)?(\]?)(:[0-9]{{1,5}})?")
 
 
 class Hasher:
-    """Hashes addresses under one key; each text is worked on once. For a bounded number of rows, then thrown away."""
+    """Hashes addresses under one key, and remembers the latest :data:`KNOWN_MAX` texts."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
-        self._known: dict[str, str] = {}
+        self._known: dict[str, str | None] = {}
+        self._entries: dict[str, str] = {}
 
     def token(self, text: str) -> str:
         """The hash of an address, in any spelling, or of any other text."""
-        found = self._known.get(text)
-        if found is None:
-            found = self._known[text] = self._hash(canonical(text) or text)
-        return found
+        return self.address_token(text) or self._hash(text)
+
+    def address_token(self, text: str) -> str | None:
+        """The hash of an address, in any spelling; None if the text is none."""
+        if text not in self._known:
+            if len(self._known) >= KNOWN_MAX:
+                self._known.clear()
+            address = canonical(text)
+            self._known[text] = address and self._hash(address)
+        return self._known[text]
 
     def entries(self, text: str) -> str:
         """A list of addresses between commas, each entry hashed, also one that is no address: it can hold anything."""
         return _ENTRY.sub(lambda match: self._entry(match[0]), text)
 
-    def in_text(self, text: str) -> str:
-        """Free text, the addresses in it hashed."""
-        return _IN_TEXT.sub(lambda match: _replaced(match, self.token), text)
+    def in_text(self, text: str, *, has_six: bool = True) -> str:
+        """Free text, the addresses in it hashed. Without ``has_six`` the caller knows that :data:`SIX_SIEVE` fails."""
+        return _in_text(text, self.address_token, has_six=has_six)
 
     def _entry(self, entry: str) -> str:
-        match = _ALONE.fullmatch(entry)
-        address = canonical(match[2]) if match and bool(match[1]) == bool(match[3]) else None
-        if match is None or address is None:
-            return self.token(entry)
-        return f"{match[1]}{self.token(address)}{match[3]}{match[4] or ''}"
+        found = self._entries.get(entry)
+        if found is None:
+            match = _ALONE.fullmatch(entry)
+            address = self.address_token(match[2]) if match and bool(match[1]) == bool(match[3]) else None
+            found = f"{match[1]}{address}{match[3]}{match[4] or ''}" if match and address else self._hash(entry)
+            if len(self._entries) >= KNOWN_MAX:
+                self._entries.clear()
+            self._entries[entry] = found
+        return found
 
     def _hash(self, text: str) -> str:
         if text in NOBODY:
             return text
-        digest = hmac.digest(self._key, text.encode(), "sha256")[:HASH_BYTES]
-        return PREFIX + base64.b32encode(digest).decode().rstrip("=").lower()
+        return PREFIX + hmac.digest(self._key, text.encode(), "sha256")[:HASH_BYTES].hex()
 
 
 def canonical(text: str) -> str | None:
     """The one spelling of an address, or None if the text is none. A zone (``%eth0``) is no part of it."""
     if ":" not in text:
+        if _PLAIN_FOUR.fullmatch(text):
+            return text
         parts = text.split(".")
-        if not _FOUR.fullmatch(text) or max(map(int, parts)) > _OCTET_MAX:
+        if not _WHOLE_QUAD.fullmatch(text) or max(map(int, parts)) > _OCTET_MAX:
             return None
         return ".".join(str(int(part)) for part in parts)
     try:
@@ -116,11 +134,12 @@ def found_in(text: str) -> set[str]:
     """The canonical addresses that a free text holds."""
     found: set[str] = set()
 
-    def note(spelling: str) -> str:
-        found.add(canonical(spelling) or spelling)
-        return spelling
+    def note(spelling: str) -> str | None:
+        address = canonical(spelling)
+        found.update([address] if address else [])
+        return address and "-"
 
-    _IN_TEXT.sub(lambda match: _replaced(match, note), text)
+    _in_text(text, note, has_six=True)
     return found
 
 
@@ -130,22 +149,45 @@ def listed_in(text: str) -> set[str]:
     return {address for match in alone if match and (address := canonical(match[2]))}
 
 
-def _replaced(match: re.Match[str], token: Callable[[str], str]) -> str:
-    if match["four"]:
-        is_address = canonical(match["four"]) is not None and not _is_version(match)
-        return token(match["four"]) if is_address else match[0]
-    spelling, written = _six(match), match["six"]
-    if spelling is None:
-        head = re.match(rf".*?{_COLON}", written, re.IGNORECASE)
-        end = head.end() if head else len(written)
-        return written[:end] + _in_rest(written[end:], token)
-    # What was left over of the match, such as a port or a colon that ends a clause, stands behind the hash.
-    return token(spelling) + _in_rest(_plain(written)[len(spelling) :], token)
+def _in_text(text: str, token: Token, *, has_six: bool) -> str:
+    before = ""
+    while has_six and text != before:  # an address can begin in what one before it left over; each round takes colons
+        before, text = text, _in_rest(text, token)
+    return _FOUR.sub(lambda match: _four_replaced(match, token), text)
 
 
-def _in_rest(rest: str, token: Callable[[str], str]) -> str:
-    """What stands behind in a match can hold an address of its own; each time less is left."""
-    return _IN_TEXT.sub(lambda match: _replaced(match, token), rest)
+def _four_replaced(match: re.Match[str], token: Token) -> str:
+    written, text, start = match[0], match.string, match.start()
+    if start and text[start - 1] not in _NEEDS_LOOK:
+        return token(written) or written
+    before = text[max(0, start - _LOOK_BACK) : start]
+    escape = _ESCAPE_BEFORE.search(before[-3:])
+    if escape:  # of %2010.1.1.7 the address begins behind the %20
+        rest = written[3 - len(escape[0]) :]
+        head = written[: -len(rest)] if _WHOLE_QUAD.fullmatch(rest) else ""
+        return head + (token(written[len(head) :]) or written[len(head) :])
+    is_part = _NUMBER_BEFORE.search(before[-2:]) or _is_version(match, before)
+    return written if is_part else token(written) or written
+
+
+def _is_version(match: re.Match[str], before: str) -> bool:
+    may_be = before[-1:] in {"v", "V"} or (before[-1:] == "/" and before[-2:-1].isalnum())
+    return may_be and bool(_VERSION_BEFORE.search(before)) and not _PORT_BEHIND.match(match.string, match.end())
+
+
+def _in_rest(text: str, token: Token) -> str:
+    return _SIX.sub(lambda match: _six_replaced(match, token), text)
+
+
+def _six_replaced(match: re.Match[str], token: Token) -> str:
+    spelling, written = _six(match), match[0]
+    hashed = token(spelling) if spelling else None
+    if spelling and hashed:
+        # What was left over of the match, such as a port or a colon that ends a clause, stands behind the hash.
+        return hashed + _in_rest(_plain(written)[len(spelling) :], token)
+    head = re.match(rf".*?{_COLON}", written, re.IGNORECASE)
+    end = head.end() if head else len(written)
+    return written[:end] + _in_rest(written[end:], token)
 
 
 def _plain(text: str) -> str:
@@ -154,7 +196,7 @@ def _plain(text: str) -> str:
 
 def _six(match: re.Match[str]) -> str | None:
     """The IPv6 address that a match begins with: a port without brackets or a word may have been taken for groups."""
-    text = _plain(match["six"])
+    text = _plain(match[0])
     groups_min = _GROUPS_SURE if _WORD.match(match.string, match.end()) else _GROUPS_MIN
     while text.count(":") > 1:
         if canonical(text) and len([part for part in text.split(":") if part]) >= groups_min:
@@ -168,8 +210,3 @@ def _shorter(text: str) -> str:
     if "." in text:
         return text.partition(".")[0]
     return text[:-1] if text.endswith(":") else text.rpartition(":")[0]
-
-
-def _is_version(match: re.Match[str]) -> bool:
-    before = match.string[max(0, match.start() - _VERSION_LOOK_BACK) : match.start()]
-    return bool(_VERSION_BEFORE.search(before)) and not _PORT_BEHIND.match(match.string, match.end())

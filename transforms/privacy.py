@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from transforms.addresses import SIEVE, Hasher
+from transforms.addresses import SIEVE, SIX_SIEVE, Hasher
 from transforms.distinct import by_distinct
 from transforms.query_strings import MARK, cut_in_text, cut_path
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+PIECE_ROWS: Final = 8_192
 
 # By table: columns that are an address or a list of them, and columns in whose text there can be some. What a client or
 # the app's own code can fill counts as text.
@@ -111,7 +113,20 @@ def hashed_text(texts: pl.Series, hasher: Hasher) -> pl.Series:
     suspects = texts.str.contains(SIEVE).arg_true()
     if not suspects.len():
         return texts
-    return texts.scatter(suspects, [hasher.in_text(text) for text in texts.gather(suspects)])
+    hashed = [_hashed_piece(texts.gather(piece), hasher) for piece in _slices(suspects)]
+    return texts.scatter(suspects, pl.concat(hashed))
+
+
+def _slices(rows: pl.Series) -> Iterator[pl.Series]:
+    """In pieces: as Python's texts all of a bite's rows would take as much memory again, and more."""
+    for start in range(0, rows.len(), PIECE_ROWS):
+        yield rows[start : start + PIECE_ROWS]
+
+
+def _hashed_piece(texts: pl.Series, hasher: Hasher) -> pl.Series:
+    has_six = texts.str.contains(SIX_SIEVE)
+    hashed = [hasher.in_text(text, has_six=six) for text, six in zip(texts, has_six, strict=True)]
+    return pl.Series(hashed, dtype=pl.String)
 
 
 def _present(names: frozenset[str] | None, rows: pl.DataFrame) -> list[str]:
