@@ -25,7 +25,7 @@ PURE = (
     "ingest/columns.py", *(f"ingest/parsers/{path.name}" for path in (ROOT / "ingest/parsers").glob("*.py")),
     "transforms/php_events.py", "transforms/routes.py", "transforms/route_pins.py", "transforms/route_rules.py",
     "transforms/route_learning.py", "transforms/distinct.py", "transforms/addresses.py", "transforms/query_strings.py",
-    "transforms/privacy.py",
+    "transforms/privacy.py", "transforms/erasure.py",
     *(f"transforms/minutes/{name}.py" for name in ("counting", "coverage", "filling", "flights", "latency", "served")),
     "queries/catalog.py", "queries/documentation.py",
     "queries/report/causes.py", "queries/report/quoting.py", "queries/report/verdict.py", "queries/report/words.py",

@@ -244,7 +244,8 @@ class _Landing:
             held = self.book.name(held, anew=True)
         rows = self.book.name(shape(held, piece.drop(OFFSET)))
         offset = piece[OFFSET][-1]
-        origin = Origin(self.log.identity(file.table), offset, memory_bytes(rows), sealed=sealed, routes=routes)
+        erased = tail.origin.erased if tail and tail.origin else 0
+        origin = Origin(self.log.identity(file.table), offset, memory_bytes(rows), sealed, routes, erased)
         del held, piece
         self.lake.publish(file, rows, origin, self.fault)
         self.files += 1
