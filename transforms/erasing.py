@@ -80,6 +80,7 @@ def _count(lake: Lake, file: LakeFile, target: Target) -> int:
         if current is None:
             return 0  # retention took it
         try:
+            lake.footer(current)  # tells of a file that is not whole
             return int(are_meant(file.table, lake.read(current), target).sum())
         except (FileNotFoundError, StaleOwnerError):
             time.sleep(POLL_SECONDS)
