@@ -245,7 +245,8 @@ class _Landing:
         rows = self.book.name(shape(held, piece.drop(OFFSET)))
         offset = piece[OFFSET][-1]
         erased = tail.origin.erased if tail and tail.origin else 0
-        origin = Origin(self.log.identity(file.table), offset, memory_bytes(rows), sealed, routes, erased)
+        identity, size_bytes = self.log.identity(file.table), memory_bytes(rows)
+        origin = Origin(identity, offset, size_bytes, sealed=sealed, routes=routes, erased=erased)
         del held, piece
         self.lake.publish(file, rows, origin, self.fault)
         self.files += 1
