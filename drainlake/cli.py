@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "query": "Ask a question, or list them.",
     "sql": "Run SQL on the lake, or open a prompt.",
     "report": "Report what was wrong, worst first, with evidence.",
+    "erase": "Take a person's rows out of the lake.",
     "tail": "Follow the event log as JSON lines.",
     "status": "Show what is received, landed, behind, lost.",
     "backup": "Copy log and lake to start again from.",

@@ -2,9 +2,10 @@
 
 Layout: ``<lake>/<table>/date=YYYY-MM-DD/<partition>-<sequence>.parquet``. Every file is whole and says in
 its footer which log it was landed from and the last offset it includes. The newest file of (table, date,
-partition) is the *tail*; only the tail is ever replaced, and a *sealed* file never. Every table has a 0-row
-*sentinel* with the full schema, so that globs and views work on an empty lake. The sentinel also says from which logs
-the table has been landed completely. It goes when the table's folders go, so a lost lake cannot look like a landed one.
+partition) is the *tail*; landing replaces only the tail, and a *sealed* file never. Erasing replaces any file by one
+with fewer rows. Every table has a 0-row *sentinel* with the full schema, so that globs and views work on an empty lake.
+The sentinel also says from which logs the table has been landed completely. It goes when the table's folders go, so a
+lost lake cannot look like a landed one.
 Beside the tables lie *notes*: small files that all landers of the lake share, such as ``_routes.json``.
 
 Of each (table, partition) one lander is the owner, but an owner can be stopped for a minute, be replaced, and go on
@@ -124,6 +125,12 @@ class Lake(Protocol):
 
     def settle(self, table: str, partition: str, now: float) -> None:
         """Free what earlier versions take of files that were not rewritten of late. Only the owner may."""
+
+    def forget(self, file: LakeFile, written_by: float, now: float) -> bool:
+        """Free what is left of versions that were replaced up to a time; False while a reader may look one up.
+
+        Other than :meth:`settle` it makes sure that these bytes cannot be read any more. Only the owner may.
+        """
 
     def landed_logs(self, table: str) -> frozenset[str]:
         """The logs that a table has been landed from, as its sentinel says; none if the sentinel is gone."""

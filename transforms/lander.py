@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ingest import oplog
 from transforms.landing import land_once
+from transforms.privacy import KEEP_ALL
 from transforms.repeats import Repeats
 from transforms.retention import remove_old
 from transforms.route_book import RouteBook
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ingest.eventlog.contract import EventLog
     from transforms.lake import Lake
     from transforms.landing import Landed
+    from transforms.privacy import Privacy
     from transforms.route_pins import Pins
 
 _tell = partial(oplog.tell, "land")
@@ -55,49 +57,67 @@ def run(  # noqa: PLR0913 - all but two are given by name
     file_rows: int,
     keep_days: int | None,
     pins: Pins = NO_PINS,
+    privacy: Privacy = KEEP_ALL,
     stop_event: threading.Event,
     now: Callable[[], datetime] = utc_now,
     tell: Callable[..., None] = _tell,
-    on_landed: Callable[[Landed], None] | None = None,
     on_progress: Callable[[str, int], None] | None = None,
     on_round: Callable[[Round], None] | None = None,
 ) -> None:
     """Land every ``every_seconds``, and at once at the start, until ``stop_event`` is set.
 
-    ``keep_days`` None keeps everything. ``pins`` is what the user says of routes.
+    ``keep_days`` None keeps everything. ``pins`` is the user's word on routes, ``privacy`` what is taken out of rows.
     ``now`` gives the time in UTC. ``tell`` gets the name and the sentence of each event, and what ``ingest.oplog.tell``
-    takes by name; a failure (disk full, another lander) never ends the loop, the next round tries
-    again. ``on_landed`` gets the outcome of each good landing, ``on_progress`` the table and lines of each bite,
-    ``on_round`` each round, good or not. Ends between two bites once ``stop_event`` is set.
+    takes by name. A failure (disk full, another lander) never ends the loop, the next round tries again.
+    ``on_progress`` gets the table and lines of each bite, ``on_round`` each round, good or not. Ends between two bites
+    once ``stop_event`` is set.
     """
-    repeats, book, failures = Repeats(log), RouteBook(pins), 0
+    land = partial(
+        land_once, log, lake, file_rows=file_rows, stop=stop_event.is_set, on_progress=on_progress,
+        repeats=Repeats(log), book=RouteBook(pins), privacy=privacy,
+    )  # fmt: skip
+    retain = partial(_keep, lake, keep_days, tell) if keep_days is not None else None
+    failures = 0
     while not stop_event.is_set():
-        done, begun = Round(), time.monotonic()
-        try:
-            landed = land_once(
-                log, lake, file_rows=file_rows, stop=stop_event.is_set, on_progress=on_progress, repeats=repeats,
-                book=book,
-            )  # fmt: skip
-            done = Round(landed)
-            for notice in landed.notices:
-                tell("notice", f"land: {notice}", level=logging.WARNING, about=notice)
-            if on_landed:
-                on_landed(landed)
-            removed = _keep(lake, keep_days, now(), tell) if keep_days is not None else ()
-            done = Round(landed, tuple(removed), is_good=True)
-            if failures:
-                tell("landing_well", f"land: landing is well again, after {failures} failed rounds.", failures=failures)
-            failures = 0
-        except Exception as error:  # noqa: BLE001 - whatever goes wrong once must not end landing for good
-            failures += 1
-            said = f"land: landing failed ({reason(error)}); nothing is lost, next try in {every_seconds:g} s."
-            tell("landing_failed", said, level=logging.ERROR, failures=failures, traceback=traceback.format_exc())
+        done, error = _round(land, retain, tell, now)
+        failures = _tell_how(error, failures, every_seconds, tell)
         if on_round:
-            on_round(replace(done, seconds=time.monotonic() - begun))
+            on_round(done)
         stop_event.wait(every_seconds)
 
 
-def _keep(lake: Lake, keep_days: int, now: datetime, tell: Callable[..., None]) -> list[str]:
+def _round(
+    land: Callable[[], Landed],
+    retain: Callable[[datetime], list[str]] | None,
+    tell: Callable[..., None],
+    now: Callable[[], datetime],
+) -> tuple[Round, Exception | None]:
+    """Land and remove old days once; what came of it, and what went wrong, be it after landing."""
+    done, begun = Round(), time.monotonic()
+    failed = None
+    try:
+        done = Round(land())
+        for notice in done.landed.notices if done.landed else ():
+            tell("notice", f"land: {notice}", level=logging.WARNING, about=notice)
+        done = replace(done, removed=tuple(retain(now())) if retain else (), is_good=True)
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong once must not end landing for good
+        failed = error
+    return replace(done, seconds=time.monotonic() - begun), failed
+
+
+def _tell_how(error: Exception | None, failures: int, every_seconds: float, tell: Callable[..., None]) -> int:
+    """Say that a round failed, or that it is well again; how many failed one after the other."""
+    if error is None:
+        if failures:
+            tell("landing_well", f"land: landing is well again, after {failures} failed rounds.", failures=failures)
+        return 0
+    said = f"land: landing failed ({reason(error)}); nothing is lost, next try in {every_seconds:g} s."
+    trace = "".join(traceback.format_exception(error))
+    tell("landing_failed", said, level=logging.ERROR, failures=failures + 1, traceback=trace)
+    return failures + 1
+
+
+def _keep(lake: Lake, keep_days: int, tell: Callable[..., None], now: datetime) -> list[str]:
     """Remove the days that are too old, and say which."""
     removed = remove_old(lake, keep_days, now.astimezone(UTC).date())
     if removed:

@@ -45,6 +45,7 @@ from transforms.durable import no_fault
 from transforms.lake import SENTINEL_DATE, LakeFile, LakeLockedError, StaleOwnerError
 from transforms.parquet import SCHEMAS, Footer, Origin
 from transforms.php_events import join_continuations
+from transforms.privacy import KEEP_ALL, Privacy, masked
 from transforms.repeats import Repeats
 from transforms.route_book import RouteBook
 
@@ -101,6 +102,7 @@ def land_once(  # noqa: PLR0913 - all but two are given by name
     fault: Fault = no_fault,
     repeats: Repeats | None = None,
     book: RouteBook | None = None,
+    privacy: Privacy = KEEP_ALL,
 ) -> Landed:
     """Land the backlog of all tables; ends when it is empty or ``stop`` says so between two bites.
 
@@ -108,14 +110,14 @@ def land_once(  # noqa: PLR0913 - all but two are given by name
     ``on_progress`` is told the table and the lines landed by each bite. ``fault`` is for tests: it is called
     at the points "read", "tail read", "temporary written", "renamed", "before commit" and "committed".
     ``repeats`` is what landings of the same log before have remembered, ``book`` what they have learned of
-    routes, with the user's pins. A partition that another process lands is left
-    to it. Raises LakeError for a damaged file or a lake that cannot be reached, LogUnavailable, OSError for a full
-    disk; after any of them the next call carries on. Raises EntryError, once the other partitions are landed, for an
-    entry that cannot be decoded: nothing behind it in its partition is landed.
+    routes, with the user's pins. ``privacy`` is what is taken out of rows on their way. A partition that another
+    process lands is left to it. Raises LakeError for a damaged file or a lake that cannot be reached, LogUnavailable,
+    OSError for a full disk; after any of them the next call carries on. Raises EntryError, once the other partitions
+    are landed, for an entry that cannot be decoded: nothing behind it in its partition is landed.
     """
     if file_rows < 1:
         raise ValueError(f"file_rows is {file_rows}; it must be at least 1")
-    landing = _Landing(log, lake, file_rows, fault, repeats or Repeats(log), book or RouteBook())
+    landing = _Landing(log, lake, file_rows, fault, repeats or Repeats(log), book or RouteBook(), privacy)
     lake.prepare()
     landing.read_book()
     for table in TABLES:
@@ -140,6 +142,7 @@ class _Landing:
     fault: Fault
     repeats: Repeats
     book: RouteBook
+    privacy: Privacy
     rows: Counter[str] = field(default_factory=Counter)
     files: int = 0
     notices: list[str] = field(default_factory=list)
@@ -184,7 +187,8 @@ class _Landing:
         more = True
         while more and (bite := next_bite(self.log, table, partition, after)):
             self.fault("read")
-            new = self.book.learn(self.repeats.first_only(table, partition, after, bite), self.lake)
+            new = masked(table, self.repeats.first_only(table, partition, after, bite), self.privacy)
+            new = self.book.learn(new, self.lake)
             rows = sum(self._land_date(table, date, partition, group) for date, group in split_by_date(new))
             after, more = bite.last, bite.more
             del bite, new  # the next one must not find it still in memory
@@ -240,7 +244,9 @@ class _Landing:
             held = self.book.name(held, anew=True)
         rows = self.book.name(shape(held, piece.drop(OFFSET)))
         offset = piece[OFFSET][-1]
-        origin = Origin(self.log.identity(file.table), offset, memory_bytes(rows), sealed=sealed, routes=routes)
+        erased = tail.origin.erased if tail and tail.origin else 0
+        identity, size_bytes = self.log.identity(file.table), memory_bytes(rows)
+        origin = Origin(identity, offset, size_bytes, sealed=sealed, routes=routes, erased=erased)
         del held, piece
         self.lake.publish(file, rows, origin, self.fault)
         self.files += 1

@@ -30,7 +30,7 @@ from transforms.lake import (
     LakeLockedError,
     Totals,
 )
-from transforms.settling import settle
+from transforms.settling import forget, settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -132,6 +132,11 @@ class LocalLake:
         unsettled = self._find_unsettled(table, partition)
         settled = {file for file in unsettled if not self._path(file).exists() or settle(self._path(file), now)}
         unsettled -= settled
+
+    def forget(self, file: LakeFile, written_by: float, now: float) -> bool:
+        """Wipe what versions that were replaced up to a time left in the file."""
+        self._require_lock(_owner(file.table, file.partition))
+        return forget(self._path(file), written_by, now)
 
     def landed_logs(self, table: str) -> frozenset[str]:
         """The logs that a table has been landed from."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEMA_VERSION: Final = "1"
+ERASED_KEY: Final = "drainlake.erased"
 SCHEMAS: Final[Mapping[str, pl.Schema]] = {
     name: pl.Schema(table.arrow) for name, table in {**TABLES, **DERIVED}.items()
 }
@@ -44,7 +45,8 @@ class Origin:
     """Where a file's rows come from: the rows of its date up to ``offset`` of the log ``identity``.
 
     ``memory_bytes`` is what the rows took in memory when written: landing asks it before it opens a tail. A
-    ``sealed`` file is never written again. ``routes`` names the rules that its routes were found by.
+    ``sealed`` file gets no more rows. ``routes`` names the rules that its routes were found by. ``erased`` counts the
+    rows that were taken out of it (see ``erasing``).
     """
 
     identity: str
@@ -52,6 +54,7 @@ class Origin:
     memory_bytes: int
     sealed: bool = False
     routes: str = ""
+    erased: int = 0
 
     def metadata(self) -> dict[str, str]:
         """As key-values of a Parquet footer."""
@@ -62,6 +65,7 @@ class Origin:
             "drainlake.bytes": str(self.memory_bytes),
             **({"drainlake.sealed": "1"} if self.sealed else {}),
             **({"drainlake.routes": self.routes} if self.routes else {}),
+            **({ERASED_KEY: str(self.erased)} if self.erased else {}),
         }
 
 
@@ -84,6 +88,7 @@ class Footer:
                 int(found.get("drainlake.bytes", "0")),
                 sealed="drainlake.sealed" in found,
                 routes=found.get("drainlake.routes", ""),
+                erased=int(found.get(ERASED_KEY, "0")),
             )
         except (KeyError, ValueError):
             return None

@@ -22,11 +22,10 @@ from urllib.parse import unquote
 
 import polars as pl
 
+from transforms.distinct import by_distinct
 from transforms.route_pins import NO_PINS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from transforms.route_pins import Pins
 
 ROUTE_MAX: Final = 200
@@ -82,13 +81,13 @@ def routes(paths: pl.Series, pins: Pins = NO_PINS) -> pl.Series:
     A pin wins over any look. What is no path (does not begin with a slash) is its own route, cut to :data:`ROUTE_MAX`
     characters.
     """
-    return _by_distinct(paths, lambda distinct: distinct_routes(distinct, pins))
+    return by_distinct(paths, lambda distinct: distinct_routes(distinct, pins))
 
 
 def distinct_routes(paths: pl.Series, pins: Pins = NO_PINS) -> pl.Series:
     """As :func:`routes`, for paths that are distinct already and not NULL: a flood of them goes in small pieces."""
     encoded = _before_query(paths.str.slice(0, PATH_MAX))
-    route = _by_distinct(encoded, lambda distinct: _in_pieces(distinct, pins))
+    route = by_distinct(encoded, lambda distinct: _in_pieces(distinct, pins))
     return pl.select(pl.coalesce(route, paths).str.slice(0, ROUTE_MAX)).to_series()
 
 
@@ -100,18 +99,11 @@ def _in_pieces(encoded: pl.Series, pins: Pins) -> pl.Series:
 def _of_encoded(encoded: pl.Series, pins: Pins) -> pl.Series:
     """Routes of paths without query string; NULL for what is no path."""
     bare = _before_query(_decode(encoded))
-    route = _by_distinct(bare, lambda some: _by_distinct(_without_ids(some), _of_bare))
+    route = by_distinct(bare, lambda some: by_distinct(_without_ids(some), _of_bare))
     if pins.routes:
-        found = _by_distinct(bare, pins.find)
+        found = by_distinct(bare, pins.find)
         route = found.zip_with(found.is_not_null(), route)
     return route.set(~bare.str.starts_with("/"), None)
-
-
-def _by_distinct(texts: pl.Series, work: Callable[[pl.Series], pl.Series]) -> pl.Series:
-    """Do the work once for each distinct text; NULL stays NULL."""
-    distinct = texts.unique().drop_nulls()
-    known = pl.DataFrame({"text": distinct, "done": work(distinct)})
-    return texts.to_frame("text").join(known, on="text", how="left", maintain_order="left")["done"]
 
 
 def _without_ids(bare: pl.Series) -> pl.Series:

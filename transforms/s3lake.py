@@ -37,7 +37,7 @@ from transforms.lake import (
     Totals,
 )
 from transforms.objects import ConditionError, NoObjectError, StoreError
-from transforms.rewriting import KEPT_SECONDS
+from transforms.rewriting import KEPT_SECONDS, regions_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -162,6 +162,11 @@ class S3Lake:
                     del unsettled[file]
                 else:
                     unsettled[file] = now + KEPT_SECONDS
+
+    def forget(self, file: LakeFile, written_by: float, now: float) -> bool:
+        """Take the file's next step, until nothing is left of versions that were replaced up to a time."""
+        regions = regions_in(self.footer(file).metadata)
+        return all(region.replaced_at > written_by for region in regions) or self._is_settled(file, now)
 
     def landed_logs(self, table: str) -> frozenset[str]:
         """The logs that a table has been landed from, as its sentinel says; none if the sentinel is gone."""

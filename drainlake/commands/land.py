@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from drainlake.settings import Settings
     from transforms.lake import Lake
+    from transforms.lander import Round
     from transforms.landing import Landed
     from transforms.objects import S3Options
 
@@ -66,6 +67,7 @@ def land_backlog(settings: Settings, note: Callable[[str], None] = _echo) -> Lan
     """
     from drainlake.log import open_log  # noqa: PLC0415 - polars is slow to import
     from drainlake.places import lake_at  # noqa: PLC0415
+    from drainlake.privacy import privacy_of  # noqa: PLC0415
     from drainlake.progress import progress  # noqa: PLC0415
     from transforms.lake import LakeError  # noqa: PLC0415
     from transforms.landing import land_once  # noqa: PLC0415
@@ -84,7 +86,14 @@ def land_backlog(settings: Settings, note: Callable[[str], None] = _echo) -> Lan
 
         try:
             lake = lake_at(settings.lake)
-            landed = land_once(log, lake, file_rows=settings.file_rows, on_progress=count, book=book)
+            landed = land_once(
+                log,
+                lake,
+                file_rows=settings.file_rows,
+                on_progress=count,
+                book=book,
+                privacy=privacy_of(settings),
+            )
         except LakeError as error:
             raise Failure.told(error, "land again") from None
     for notice in landed.notices:
@@ -156,17 +165,21 @@ def _land_on(settings: Settings, *, supervised: bool) -> None:
     from drainlake.land_watch import LandWatch  # noqa: PLC0415 - polars is slow to import
     from drainlake.log import open_log  # noqa: PLC0415
     from drainlake.places import lake_at  # noqa: PLC0415
+    from drainlake.privacy import privacy_of  # noqa: PLC0415
     from drainlake.showing import showing  # noqa: PLC0415
     from transforms.lander import run  # noqa: PLC0415
 
     stop, pins, done = StopRequest().listen(), read_pins(settings), Counter[str]()
     started(settings, "land")
 
-    def count(landed: Landed) -> None:
-        done.update(rounds=1, rows=sum(landed.rows.values()), files=landed.files)
-
     with open_log(settings, make=True) as log:
         watch = LandWatch(settings, log)
+
+        def count(round_: Round) -> None:
+            watch.ended(round_)
+            if landed := round_.landed:
+                done.update(rounds=1, rows=sum(landed.rows.values()), files=landed.files)
+
         with showing(settings, "land", watch.patience_seconds, watch.families, supervised=supervised) as watch.vitals:
             lake = lake_at(settings.lake)
             _make_catalog(settings, lake)
@@ -177,10 +190,10 @@ def _land_on(settings: Settings, *, supervised: bool) -> None:
                 file_rows=settings.file_rows,
                 keep_days=settings.keep_days,
                 pins=pins,
+                privacy=privacy_of(settings),
                 stop_event=stop.event,
-                on_landed=count,
                 on_progress=watch.progressed,
-                on_round=watch.ended,
+                on_round=count,
             )
     sentence = f"land: stopped ({stop.why}); {done['rows']:,} rows landed in {done['rounds']:,} rounds."
     tell("land", "stopped", sentence, why=stop.why, rows=done["rows"], rounds=done["rounds"], files=done["files"])

@@ -19,8 +19,6 @@ from transforms.retention import remove_old
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from transforms.landing import Landed
-
 
 @pytest.fixture
 def lake(tmp_path: Path) -> LocalLake:
@@ -78,8 +76,9 @@ def test_loop_reports_a_failure_and_tries_again(lake: LocalLake) -> None:
     rounds: list[Round] = []
     bites: list[tuple[str, int]] = []
 
-    def landed(outcome: Landed) -> None:
-        if outcome.complete:
+    def ended(done: Round) -> None:
+        rounds.append(done)
+        if done.is_good:
             stop.set()
 
     run(
@@ -91,9 +90,8 @@ def test_loop_reports_a_failure_and_tries_again(lake: LocalLake) -> None:
         stop_event=stop,
         now=lambda: datetime(2026, 11, 20, 23, tzinfo=UTC),
         tell=lambda event, sentence, **_: reports.append(f"{event}: {sentence}"),
-        on_landed=landed,
         on_progress=lambda table, rows: bites.append((table, rows)),
-        on_round=rounds.append,
+        on_round=ended,
     )
     assert reports == [
         "landing_failed: land: landing failed (read failed as the test asked); nothing is lost, next try in 0 s.",
@@ -113,7 +111,7 @@ def test_loop_reports_notices(lake: LocalLake) -> None:
     reports: list[str] = []
     run(
         log, lake, every_seconds=0, file_rows=10, keep_days=None, stop_event=stop,
-        tell=lambda event, *_, **__: reports.append(event), on_landed=lambda _: stop.set(),
+        tell=lambda event, *_, **__: reports.append(event), on_round=lambda _: stop.set(),
     )  # fmt: skip
     assert reports == ["notice"]
     assert landed_ids(lake.path) == [1]

@@ -14,6 +14,7 @@ import polars as pl
 
 from transforms.minutes import served
 from transforms.minutes.flights import HOUR_US
+from transforms.parquet import ERASED_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,7 +32,8 @@ class Content:
     """What one file holds: ``rows`` in all, ``hours`` with the rows in each.
 
     ``begun`` has for an hour the requests that ended in a later one and were in flight in it: its peaks need them.
-    ``routes`` names the rules that the rows' routes were found by, and ``stamp`` is the lake's for this file.
+    ``routes`` names the rules that the rows' routes were found by, and how many rows were erased; ``stamp`` is the
+    lake's for this file.
     """
 
     stamp: str
@@ -61,6 +63,8 @@ def look(lake: Lake, file: LakeFile, stamp: str, known: Content | None) -> Conte
         return known
     footer = lake.footer(file)
     routes = footer.metadata.get("drainlake.routes", "") if file.table == "router" else ""
+    if erased := footer.metadata.get(ERASED_KEY):
+        routes += f" {erased} erased"  # so many rows are gone, and others may have come in their place
     if known is not None and (known.rows, known.routes) == (footer.rows, routes):
         return replace(known, stamp=stamp)
     is_router = file.table == "router"
@@ -98,7 +102,8 @@ def name_of(file: LakeFile) -> str:
 def fingerprint(hour: int, contents: Iterable[tuple[LakeFile, Content]]) -> str:
     """What an hour's minutes are made from; empty if that is nothing. Equal ones mean equal rows.
 
-    That holds because a file only ever gains rows, until its date is removed as a whole.
+    That holds because a file only ever gains rows, until its date is removed as a whole; what is erased from it is
+    counted.
     """
     parts = sorted(
         f"{file.date}/{name_of(file)} {content.hours.get(hour, 0)} {content.begun.get(hour, 0)} {content.routes}"

@@ -1,0 +1,162 @@
+"""``drainlake erase``: it counts, asks, erases, and says what it did not reach."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from drainlake import cli as command_line
+from ingest.eventlog.embedded import EmbeddedLog
+from ingest.eventlog.purging import purge_landed
+from tests.transforms.lines import entry
+from transforms import erasing, parquet, rewriting, settling
+from transforms.addresses import Hasher
+from transforms.landing import land_once
+from transforms.locallake import LocalLake
+from transforms.privacy import Privacy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+JANE, OTHER = "203.0.113.7", "203.0.113.8"
+KEY = "a key of the tests"
+Run = "Callable[..., tuple[int, str, str]]"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Requests of two clients, landed with addresses, then with hashes."""
+    with_log(tmp_path, Privacy())
+    with_log(tmp_path, Privacy(KEY.encode()))
+    return tmp_path
+
+
+def with_log(home: Path, privacy: Privacy) -> None:
+    """Append a request of each client, and land."""
+    log = EmbeddedLog(home / "log.db")
+    at = datetime.now(UTC) - timedelta(hours=1)
+    rows = [{"timestamp": at, "client_ip": ip, "path": f"/from/{ip}", "request_id": ip[-1]} for ip in (JANE, OTHER)]
+    log.append([entry("router", rows)])
+    land_once(log, LocalLake(home / "lake"), file_rows=100, privacy=privacy)
+    log.close()
+
+
+@pytest.fixture
+def run(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The command on that home, in a world where readers are quick."""
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("DRAINLAKE_LAND_SECONDS", "1")
+    for module in (rewriting, settling):
+        monkeypatch.setattr(module, "KEPT_SECONDS", 0.05)
+
+    def erase(*arguments: str) -> tuple[int, str, str]:
+        code = command_line.run(["--home", str(home), "erase", *arguments])
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return erase
+
+
+def clients(home: Path) -> list[str]:
+    """The client of each row in the lake."""
+    files = (home / "lake/router").glob("date=2[0-9]*/*.parquet")
+    return sorted(ip for file in files for ip in parquet.read(file)["client_ip"])
+
+
+def test_addresses_and_their_hashes_go_and_others_stay(
+    home: Path, run: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The count per table comes first, on stdout."""
+    monkeypatch.setenv("DRAINLAKE_ADDRESS_KEY", KEY)
+    code, out, err = run("--address", "::ffff:203.0.113.7", "--yes")
+    assert (code, dict(line.split() for line in out.splitlines())["router"]) == (0, "2")
+    assert clients(home) == sorted([OTHER, Hasher(KEY.encode()).token(OTHER)])
+    assert "2 rows erased." in err
+    for place in ("log.db", "reports", "backups", "Heroku"):
+        assert place in err
+
+
+def test_a_hash_can_be_erased_when_the_key_is_thrown_away(home: Path, run: Callable[..., tuple[int, str, str]]) -> None:
+    """Without the key an address finds only itself."""
+    assert run("--address", JANE, "--yes")[0] == 0
+    assert Hasher(KEY.encode()).token(JANE) in clients(home)
+    assert run("--address", Hasher(KEY.encode()).token(JANE), "--yes")[0] == 0
+    assert clients(home) == sorted([OTHER, Hasher(KEY.encode()).token(OTHER)])
+
+
+@pytest.mark.parametrize("arguments", [("--dry-run",), ()], ids=["counts only", "nobody to ask"])
+def test_nothing_is_erased_without_a_word(
+    home: Path, run: Callable[..., tuple[int, str, str]], arguments: tuple[str, ...]
+) -> None:
+    """Erasing cannot be undone."""
+    before = clients(home)
+    code, out, err = run("--address", JANE, *arguments)
+    assert "router            1" in out
+    assert (code, "--yes" in err) == ((0, False) if arguments else (1, True))
+    assert clients(home) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "Erase what?"),
+        (("--address", "jane"), "no address"),
+        (("--text", " a "), "too short"),
+        (("--text", "jane", "--since", "when"), "--since"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(
+    run: Callable[..., tuple[int, str, str]], arguments: tuple[str, ...], said: str
+) -> None:
+    """One sentence and one thing to try."""
+    code, _, err = run(*arguments)
+    assert code == 2
+    assert said in err
+    assert "Try: " in err
+
+
+def test_rows_that_have_not_landed_stop_it(
+    home: Path, run: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would land afterwards, and nobody would notice."""
+    monkeypatch.setattr("drainlake.erasing.LANDING_MAX_SECONDS", 0.1)
+    log = EmbeddedLog(home / "log.db")
+    log.append([entry("router", [{"client_ip": JANE}])])
+    log.close()
+    code, _, err = run("--address", JANE, "--yes")
+    assert (code, "drainlake land --once" in err) == (1, True)
+    assert JANE in clients(home)
+    assert "1 entries" in run("--address", JANE, "--dry-run")[2]
+
+
+def test_purging_takes_the_bytes_out_of_the_log(home: Path, run: Callable[..., tuple[int, str, str]]) -> None:
+    """Also those that SQLite deleted before and left in its file; what has not landed and later landing stay right."""
+    identity = (log := EmbeddedLog(home / "log.db")).identity("router")
+    payloads = [each.payload for each in log.read("router", "e0", -1, rows_max=9, bytes_max=1 << 20)]
+    log._connection.execute('DELETE FROM entries WHERE "offset" = (SELECT min("offset") FROM entries)')
+    assert len(payloads) == 2
+    code, _, err = run("--address", JANE, "--yes", "--purge-log")
+    assert (code, "log.db: landed" in err) == (0, False)
+    data = b"".join(path.read_bytes() for path in home.glob("log.db*"))
+    assert not any(payload[at : at + 64] in data for payload in payloads for at in range(64, len(payload) - 64, 64))
+    assert log.identity("router") == identity
+    log.append([entry("router", [{"client_ip": OTHER}])])
+    assert purge_landed(home / "log.db") == 0
+    assert land_once(log, LocalLake(home / "lake"), file_rows=100).rows["router"] == 1
+    log.close()
+
+
+def test_a_damaged_lake_is_one_sentence(home: Path, run: Callable[..., tuple[int, str, str]]) -> None:
+    """And the same command goes on once it is mended."""
+    (file,) = (home / "lake/router").glob("date=2[0-9]*/*.parquet")
+    file.write_bytes(b"PAR1")
+    code, _, err = run("--address", JANE, "--yes")
+    assert (code, "Traceback" in err, "Try: " in err) == (1, False, True)
+
+
+def test_the_ledger_of_deliveries_is_not_erased_from() -> None:
+    """It holds counts alone, and coverage is computed from it."""
+    assert "deliveries" not in erasing.ERASABLE
