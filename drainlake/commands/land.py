@@ -6,6 +6,7 @@ import logging
 import sys
 import traceback
 from collections import Counter
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -21,11 +22,13 @@ from drainlake.supervisor import stop_with_parent
 from ingest.oplog import tell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
     from pathlib import Path
 
+    from drainlake.land_watch import LandWatch
     from drainlake.settings import Settings
+    from ingest.eventlog.contract import EventLog
     from transforms.lake import Lake
     from transforms.lander import Round
     from transforms.landing import Landed
@@ -66,36 +69,9 @@ def land_backlog(settings: Settings, note: Callable[[str], None] = _echo) -> Lan
     ``note`` gets what the user should know.
     """
     from drainlake.log import open_log  # noqa: PLC0415 - polars is slow to import
-    from drainlake.places import lake_at  # noqa: PLC0415
-    from drainlake.privacy import privacy_of  # noqa: PLC0415
-    from drainlake.progress import progress  # noqa: PLC0415
-    from transforms.lake import LakeError  # noqa: PLC0415
-    from transforms.landing import land_once  # noqa: PLC0415
-    from transforms.route_book import RouteBook  # noqa: PLC0415
 
-    book, done = RouteBook(read_pins(settings)), 0
-    with (
-        open_log(settings, make=True) as log,
-        progress("rows landed", sum(lag.rows or 0 for lag in log.backlog())) as show,
-    ):
-
-        def count(table: str, rows: int) -> None:  # noqa: ARG001 - landing's signature
-            nonlocal done
-            done += rows
-            show(done)
-
-        try:
-            lake = lake_at(settings.lake)
-            landed = land_once(
-                log,
-                lake,
-                file_rows=settings.file_rows,
-                on_progress=count,
-                book=book,
-                privacy=privacy_of(settings),
-            )
-        except LakeError as error:
-            raise Failure.told(error, "land again") from None
+    with open_log(settings, make=True) as log, _lake_errors():
+        landed = _land_with_progress(settings, log)
     for notice in landed.notices:
         note(f"Note: {notice}")
     if landed.busy:
@@ -103,18 +79,43 @@ def land_backlog(settings: Settings, note: Callable[[str], None] = _echo) -> Lan
     return landed
 
 
+def _land_with_progress(settings: Settings, log: EventLog) -> Landed:
+    from drainlake.places import lake_at  # noqa: PLC0415 - polars is slow to import
+    from drainlake.privacy import privacy_of  # noqa: PLC0415
+    from drainlake.progress import progress  # noqa: PLC0415
+    from transforms.landing import land_once  # noqa: PLC0415
+    from transforms.route_book import RouteBook  # noqa: PLC0415
+
+    book, privacy, done = RouteBook(read_pins(settings)), privacy_of(settings), 0
+    with progress("rows landed", sum(lag.rows or 0 for lag in log.backlog())) as show:
+
+        def count(table: str, rows: int) -> None:  # noqa: ARG001 - landing's signature
+            nonlocal done
+            done += rows
+            show(done)
+
+        lake = lake_at(settings.lake)
+        return land_once(log, lake, file_rows=settings.file_rows, on_progress=count, book=book, privacy=privacy)
+
+
+@contextmanager
+def _lake_errors() -> Iterator[None]:
+    from transforms.lake import LakeError  # noqa: PLC0415 - polars is slow to import
+
+    try:
+        yield
+    except LakeError as error:
+        raise Failure.told(error, "land again") from None
+
+
 def _keep_days(settings: Settings) -> None:
     """Remove days that are too old: where a CronJob lands, nobody else would."""
     from drainlake.places import lake_at  # noqa: PLC0415 - polars is slow to import
-    from transforms.lake import LakeError  # noqa: PLC0415
     from transforms.retention import remove_old  # noqa: PLC0415
 
-    if settings.keep_days is None:
-        return
-    try:
-        remove_old(lake_at(settings.lake), settings.keep_days, datetime.now(UTC).date())
-    except LakeError as error:
-        raise Failure.told(error, "land again") from None
+    if settings.keep_days is not None:
+        with _lake_errors():
+            remove_old(lake_at(settings.lake), settings.keep_days, datetime.now(UTC).date())
 
 
 def summary(landed: Landed) -> str:
@@ -165,35 +166,42 @@ def _land_on(settings: Settings, *, supervised: bool) -> None:
     from drainlake.land_watch import LandWatch  # noqa: PLC0415 - polars is slow to import
     from drainlake.log import open_log  # noqa: PLC0415
     from drainlake.places import lake_at  # noqa: PLC0415
-    from drainlake.privacy import privacy_of  # noqa: PLC0415
     from drainlake.showing import showing  # noqa: PLC0415
-    from transforms.lander import run  # noqa: PLC0415
 
-    stop, pins, done = StopRequest().listen(), read_pins(settings), Counter[str]()
+    stop = StopRequest().listen()
     started(settings, "land")
-
     with open_log(settings, make=True) as log:
         watch = LandWatch(settings, log)
-
-        def count(round_: Round) -> None:
-            watch.ended(round_)
-            if landed := round_.landed:
-                done.update(rounds=1, rows=sum(landed.rows.values()), files=landed.files)
-
         with showing(settings, "land", watch.patience_seconds, watch.families, supervised=supervised) as watch.vitals:
             lake = lake_at(settings.lake)
             _make_catalog(settings, lake)
-            run(
-                log,
-                lake,
-                every_seconds=settings.land_seconds,
-                file_rows=settings.file_rows,
-                keep_days=settings.keep_days,
-                pins=pins,
-                privacy=privacy_of(settings),
-                stop_event=stop.event,
-                on_progress=watch.progressed,
-                on_round=count,
-            )
+            done = _land_until(stop, settings, log, lake, watch)
     sentence = f"land: stopped ({stop.why}); {done['rows']:,} rows landed in {done['rounds']:,} rounds."
     tell("land", "stopped", sentence, why=stop.why, rows=done["rows"], rounds=done["rounds"], files=done["files"])
+
+
+def _land_until(stop: StopRequest, settings: Settings, log: EventLog, lake: Lake, watch: LandWatch) -> Counter[str]:
+    """Land until asked to stop; good rounds, rows and files of all of them."""
+    from drainlake.privacy import privacy_of  # noqa: PLC0415 - polars is slow to import
+    from transforms.lander import run  # noqa: PLC0415
+
+    done = Counter[str]()
+
+    def ended(this: Round) -> None:
+        watch.ended(this)
+        if this.landed:
+            done.update(rounds=1, rows=sum(this.landed.rows.values()), files=this.landed.files)
+
+    run(
+        log,
+        lake,
+        every_seconds=settings.land_seconds,
+        file_rows=settings.file_rows,
+        keep_days=settings.keep_days,
+        pins=read_pins(settings),
+        privacy=privacy_of(settings),
+        stop_event=stop.event,
+        on_progress=watch.progressed,
+        on_round=ended,
+    )
+    return done
