@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from transforms.lander import Round
     from transforms.landing import Landed
     from transforms.objects import S3Options
+    from transforms.route_pins import Pins
 
 TRACE_MAX_CHARACTERS: Final = 4000  # less than a pipe holds: nobody reads before the process has ended
 
@@ -70,8 +71,9 @@ def land_backlog(settings: Settings, note: Callable[[str], None] = _echo) -> Lan
     """
     from drainlake.log import open_log  # noqa: PLC0415 - polars is slow to import
 
+    pins = read_pins(settings)
     with open_log(settings, make=True) as log, _lake_errors():
-        landed = _land_with_progress(settings, log)
+        landed = _land_with_progress(settings, log, pins)
     for notice in landed.notices:
         note(f"Note: {notice}")
     if landed.busy:
@@ -79,14 +81,14 @@ def land_backlog(settings: Settings, note: Callable[[str], None] = _echo) -> Lan
     return landed
 
 
-def _land_with_progress(settings: Settings, log: EventLog) -> Landed:
+def _land_with_progress(settings: Settings, log: EventLog, pins: Pins) -> Landed:
     from drainlake.places import lake_at  # noqa: PLC0415 - polars is slow to import
     from drainlake.privacy import privacy_of  # noqa: PLC0415
     from drainlake.progress import progress  # noqa: PLC0415
     from transforms.landing import land_once  # noqa: PLC0415
     from transforms.route_book import RouteBook  # noqa: PLC0415
 
-    book, privacy, done = RouteBook(read_pins(settings)), privacy_of(settings), 0
+    book, privacy, done = RouteBook(pins), privacy_of(settings), 0
     with progress("rows landed", sum(lag.rows or 0 for lag in log.backlog())) as show:
 
         def count(table: str, rows: int) -> None:  # noqa: ARG001 - landing's signature
@@ -168,19 +170,21 @@ def _land_on(settings: Settings, *, supervised: bool) -> None:
     from drainlake.places import lake_at  # noqa: PLC0415
     from drainlake.showing import showing  # noqa: PLC0415
 
-    stop = StopRequest().listen()
+    stop, pins = StopRequest().listen(), read_pins(settings)
     started(settings, "land")
     with open_log(settings, make=True) as log:
         watch = LandWatch(settings, log)
         with showing(settings, "land", watch.patience_seconds, watch.families, supervised=supervised) as watch.vitals:
             lake = lake_at(settings.lake)
             _make_catalog(settings, lake)
-            done = _land_until(stop, settings, log, lake, watch)
+            done = _land_until(stop, settings, log, lake, pins, watch)
     sentence = f"land: stopped ({stop.why}); {done['rows']:,} rows landed in {done['rounds']:,} rounds."
     tell("land", "stopped", sentence, why=stop.why, rows=done["rows"], rounds=done["rounds"], files=done["files"])
 
 
-def _land_until(stop: StopRequest, settings: Settings, log: EventLog, lake: Lake, watch: LandWatch) -> Counter[str]:
+def _land_until(
+    stop: StopRequest, settings: Settings, log: EventLog, lake: Lake, pins: Pins, watch: LandWatch
+) -> Counter[str]:
     """Land until asked to stop; good rounds, rows and files of all of them."""
     from drainlake.privacy import privacy_of  # noqa: PLC0415 - polars is slow to import
     from transforms.lander import run  # noqa: PLC0415
@@ -198,7 +202,7 @@ def _land_until(stop: StopRequest, settings: Settings, log: EventLog, lake: Lake
         every_seconds=settings.land_seconds,
         file_rows=settings.file_rows,
         keep_days=settings.keep_days,
-        pins=read_pins(settings),
+        pins=pins,
         privacy=privacy_of(settings),
         stop_event=stop.event,
         on_progress=watch.progressed,
