@@ -53,6 +53,41 @@ class Metrics:
             "drainlake_waiting_bytes", "Bytes of deliveries that are not stored yet.", registry=self._registry
         )
 
+        self._unauthorized = Counter(
+            "drainlake_unauthorized", "Requests with wrong or no credentials, by reason.", ["reason"],
+            registry=self._registry,
+        )  # fmt: skip
+        self._closed = Counter(
+            "drainlake_connections_closed", "Connections that drainlake closed, by reason.", ["reason"],
+            registry=self._registry,
+        )  # fmt: skip
+
+    def watch_connections(self, known: Callable[[], int], strangers: Callable[[], int]) -> None:
+        """Ask these functions for the connections held, with and without good credentials, at each reading."""
+        held = Gauge("drainlake_connections", "Connections held, by whether they have shown good credentials.",
+                     ["credentials"], registry=self._registry)  # fmt: skip
+        held.labels("good").set_function(known)
+        held.labels("none").set_function(strangers)
+
+    def watch_bodies(self, held_bytes: Callable[[], int]) -> None:
+        """Ask this function for the bytes of bodies that are arriving whenever the metrics are read."""
+        meaning = "Bytes of bodies that are arriving or being inflated."
+        Gauge("drainlake_arriving_bytes", meaning, registry=self._registry).set_function(held_bytes)
+
+    def watch_certificate(self, expires_at: Callable[[], float]) -> None:
+        """Ask this function when the certificate in use ends whenever the metrics are read."""
+        meaning = "When the TLS certificate in use expires, in seconds since 1970."
+        name = "drainlake_certificate_expiry_timestamp_seconds"
+        Gauge(name, meaning, registry=self._registry).set_function(expires_at)
+
+    def unauthorized(self, reason: str) -> None:
+        """Credentials were refused."""
+        self._unauthorized.labels(reason).inc()
+
+    def closed(self, reason: str) -> None:
+        """A connection was closed from this side."""
+        self._closed.labels(reason).inc()
+
     def watch_waiting(self, waiting_bytes: Callable[[], int]) -> None:
         """Ask this function for the bytes that wait whenever the metrics are read."""
         self._waiting.set_function(waiting_bytes)
@@ -68,13 +103,14 @@ class Metrics:
         self._lines.labels("defective").inc(counts.defects)
         self._lines.labels("repeated").inc(counts.repeated)
 
-    def answered(self, status: int, seconds: float) -> None:
-        """A delivery was answered."""
+    def answered(self, status: int, seconds: float | None) -> None:
+        """A delivery was answered; without its time if it was made to wait."""
         self._replies.labels(str(status)).inc()
-        self._reply_seconds.observe(seconds)
+        if seconds is not None:
+            self._reply_seconds.observe(seconds)
 
     def refused(self, reason: str) -> None:
-        """A delivery was answered 503."""
+        """A delivery was not stored."""
         self._refusals.labels(reason).inc()
 
     def exposition(self) -> tuple[bytes, str]:

@@ -52,4 +52,6 @@ def receiver_options(settings: Settings) -> ReceiverOptions:
         body_max_bytes=settings.body_max_bytes,
         spool_max_bytes=settings.spool_max_bytes,
         kafka=kafka_connection(settings),
+        connections_max=settings.connections_max,
+        metrics_token=settings.metrics_token.reveal() if settings.metrics_token is not None else None,
     )

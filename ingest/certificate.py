@@ -1,0 +1,137 @@
+"""The certificate that TLS is served with, and its renewal while connections go on.
+
+Whoever renews a certificate (certbot, Kubernetes) replaces two files at two moments, or the target of a link. A pair
+is therefore loaded into a context of its own, from one reading of both files, and used only when it is whole and fits;
+until then new connections get the one before. Loading into the context in use would leave it without a key whenever
+the second file is late. Connections that are open keep the certificate they began with.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import ssl
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from ingest.oplog import tell
+
+WATCH_SECONDS: Final = 5.0
+_SEQUENCE, _UTC_TIME, _GENERALIZED_TIME, _VERSION = 0x30, 0x17, 0x18, 0xA0
+_CERTIFICATE: Final = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+_State = tuple[tuple[int, int, int], ...]
+
+
+class Certificate:
+    """A certificate and key on disk. ``context`` is for the next connection; raises ``OSError`` if the pair is bad."""
+
+    def __init__(self, cert: Path, key: Path) -> None:
+        self._cert = cert
+        self._key = key
+        self._state = self._look()
+        self._failed: _State | None = None
+        self._told: _State | None = None
+        self.context, self.expires_at = _load(cert.read_bytes(), key.read_bytes())
+
+    def renew(self, *, at_once: bool = False) -> None:
+        """Take up changed files. What cannot be used is told when it stays so, or ``at_once``."""
+        try:
+            state = self._look()
+            if state == self._state and not at_once:
+                return
+            self.context, self.expires_at = _load(self._cert.read_bytes(), self._key.read_bytes())
+        except (OSError, ValueError) as error:
+            self._keep(error, at_once=at_once)
+        else:
+            self._state, self._failed, self._told = state, None, None
+            until = datetime.fromtimestamp(self.expires_at, UTC)
+            sentence = f"The certificate was loaded anew; it is valid until {until:%Y-%m-%d %H:%M} UTC."
+            tell("serve", "certificate_renewed", sentence, expires_at=until.isoformat())
+
+    def _keep(self, error: Exception, *, at_once: bool) -> None:
+        """Between the writing of the two files they do not fit: only what is still wrong at the next look is told."""
+        try:
+            state = self._look()
+        except OSError:
+            state = ()
+        if at_once or (state == self._failed and state != self._told):
+            sentence = (
+                f"The new certificate cannot be used ({_words(error)}), the one before stays in use:"
+                f" {self._cert} and {self._key} have to be a PEM certificate chain and its unencrypted key."
+            )
+            tell("serve", "certificate_refused", sentence, level=logging.WARNING)
+            self._told = state
+        self._failed = state
+
+    def _look(self) -> _State:
+        """What changes whenever one of the files, or what it links to, is written or replaced."""
+        found = [path.stat() for path in (self._cert, self._key)]
+        return tuple((each.st_mtime_ns, each.st_ino, each.st_size) for each in found)
+
+
+def _words(error: Exception) -> str:
+    return str((error.strerror if isinstance(error, OSError) else None) or error)
+
+
+def _load(cert: bytes, key: bytes) -> tuple[ssl.SSLContext, float]:
+    """A context for a pair, and when its certificate expires. Raises ``OSError``, or ``ValueError`` for no PEM."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.num_tickets = 0  # a drain keeps its connection for hours; tickets would cost each handshake
+    expires_at = _expiry(cert)
+    with tempfile.TemporaryDirectory(prefix="drainlake-") as folder:  # for this user only
+        files = (Path(folder) / "cert.pem", Path(folder) / "key.pem")
+        files[0].write_bytes(cert)
+        files[1].write_bytes(key)
+        context.load_cert_chain(*files, password="")  # or OpenSSL would ask at the terminal
+    return context, expires_at
+
+
+def _expiry(pem: bytes) -> float:
+    found = _CERTIFICATE.search(pem.decode("ascii", "replace"))
+    if found is None:
+        raise ValueError("no certificate in the file")
+    return expiry(ssl.PEM_cert_to_DER_cert(found[0]))
+
+
+def expiry(der: bytes) -> float:
+    """When a certificate expires, in seconds since 1970. Raises ``ValueError`` for what is no certificate.
+
+    RFC 5280, 4.1: the certificate's first part holds version (optional), serial number, algorithm, issuer, validity.
+    """
+    try:
+        content = _inside(_inside(der, _SEQUENCE), _SEQUENCE)
+        parts = _elements(content)
+        validity = parts[4] if parts[0][0] == _VERSION else parts[3]
+        tag, value = _elements(validity[1])[1]
+        text = value.decode("ascii")
+        if tag == _UTC_TIME:
+            text = ("20" if int(text[:2]) < 50 else "19") + text
+        elif tag != _GENERALIZED_TIME:
+            raise ValueError("its validity is no time")
+        return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC).timestamp()
+    except (IndexError, UnicodeDecodeError) as error:
+        raise ValueError("not a certificate") from error
+
+
+def _inside(der: bytes, tag: int) -> bytes:
+    found, content = _elements(der)[0]
+    if found != tag:
+        raise ValueError("not a certificate")
+    return content
+
+
+def _elements(der: bytes) -> list[tuple[int, bytes]]:
+    """Tag and content of each element of a DER sequence."""
+    found = []
+    at = 0
+    while at < len(der):
+        tag, size, start = der[at], der[at + 1], at + 2
+        if size & 0x80:
+            start += size & 0x7F
+            size = int.from_bytes(der[at + 2 : start])
+        found.append((tag, der[start : start + size]))
+        at = start + size
+    return found
