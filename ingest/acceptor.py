@@ -14,7 +14,8 @@ import logging
 import resource
 from typing import TYPE_CHECKING, Final
 
-from ingest.connections import CLOSE_SECONDS, HANDSHAKE_SECONDS, HEADER_SECONDS, Guest, neighbourhood
+from ingest import connections
+from ingest.connections import Guest, neighbourhood
 from ingest.oplog import tell
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Acceptor:
 
     def _take(self, accepted: socket.socket, address: str) -> None:
         accepted.setblocking(False)
-        guest = Guest(address, self._loop.time() + HEADER_SECONDS, "handshake", self._edge.count_closed)
+        guest = Guest(address, self._loop.time() + connections.HEADER_SECONDS, "handshake", self._edge.count_closed)
         ousted = self._edge.connections.arrive(guest)
         if ousted is guest:
             self._edge.count_closed("full")
@@ -118,8 +119,8 @@ class Acceptor:
                     lambda: connection,
                     accepted,
                     ssl=self._certificate.context,
-                    ssl_handshake_timeout=HANDSHAKE_SECONDS,
-                    ssl_shutdown_timeout=CLOSE_SECONDS,
+                    ssl_handshake_timeout=connections.HANDSHAKE_SECONDS,
+                    ssl_shutdown_timeout=connections.CLOSE_SECONDS,
                 )
         except OSError:  # ssl.SSLError is one: no TLS, too old, too slow, gone
             self._edge.count_closed("handshake")

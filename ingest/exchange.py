@@ -66,6 +66,18 @@ class Exchange(RequestResponseCycle):
         """Whether the request has ended."""
         return not self.more_body
 
+    def announce(self, count: int) -> None:
+        """The body's length is known before it comes."""
+        if self.verdict is not Verdict.GOOD:
+            return
+        if count > self._body_max_bytes:
+            self.fail(TooLarge())
+            return
+        try:
+            self.reservation.take(count)
+        except BodiesFull as full:
+            self.fail(full)
+
     def add(self, piece: bytes) -> None:
         """A piece of the body came."""
         if self.verdict is Verdict.BAD or self._failure is not None or self.response_complete:
@@ -75,7 +87,7 @@ class Exchange(RequestResponseCycle):
             self.fail(TooLarge())
             return
         try:
-            self.reservation.take(len(piece))
+            self.reservation.use(len(piece))
         except BodiesFull as full:
             self.fail(full)
         else:

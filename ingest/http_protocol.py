@@ -186,6 +186,8 @@ class Connection(HttpToolsProtocol):
         self.scope[SCOPE_KEY] = made  # type: ignore[typeddict-unknown-key]
         if self.scope["method"] == "POST":
             self._judge(made)
+            length = next((value for name, value in self.headers if name == b"content-length"), b"0")
+            made.announce(int(length))
         return made
 
     def _judge(self, made: Exchange) -> None:

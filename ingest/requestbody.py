@@ -24,7 +24,9 @@ _PLAIN: Final = frozenset({"", "identity"})
 _GZIP: Final = frozenset({"gzip", "x-gzip"})
 _AT_ONCE_BYTES: Final = 64 << 10  # about 0.2 ms
 _PIECE_BYTES: Final = 1 << 20
-_THREADS: Final = ThreadPoolExecutor(2, thread_name_prefix="inflate")
+_THREADS_MAX: Final = 2
+_THREADS: Final = ThreadPoolExecutor(_THREADS_MAX, thread_name_prefix="inflate")
+_TURNS: Final = asyncio.Semaphore(_THREADS_MAX)  # the others wait with their compressed bytes only
 
 
 class UnknownEncoding(Exception):  # noqa: N818
@@ -39,8 +41,6 @@ async def read(request: Request, size_max_bytes: int) -> bytes:
     encoding = ",".join(request.headers.getlist("content-encoding")).strip().lower()
     if encoding not in _PLAIN | _GZIP:
         raise UnknownEncoding
-    if int(request.headers.get("content-length", 0)) > size_max_bytes:
-        raise TooLarge
     body = b""
     async for piece in request.stream():
         body = piece or body  # it comes whole; the last piece is empty
@@ -59,19 +59,18 @@ async def _gunzip(octets: bytes, size_max_bytes: int, reservation: Reservation) 
 
 
 async def _inflate(octets: bytes, size_max_bytes: int, reservation: Reservation) -> bytes:
-    loop = asyncio.get_running_loop()
     members = gzip.GzipFile(fileobj=io.BytesIO(octets))
-    pieces: list[bytes] = []
-    size, wanted = 0, _AT_ONCE_BYTES
-    piece = members.read(wanted)
-    while piece:
-        reservation.take(len(piece))
-        pieces.append(piece)
-        size += len(piece)
-        if size > size_max_bytes:
-            raise TooLarge
-        if len(piece) < wanted:
-            break
-        wanted = _PIECE_BYTES
-        piece = await loop.run_in_executor(_THREADS, members.read, wanted)
+    first = members.read(_AT_ONCE_BYTES)
+    reservation.use(len(first))
+    if len(first) < _AT_ONCE_BYTES:
+        return first
+    pieces, size = [first], len(first)
+    loop = asyncio.get_running_loop()
+    async with _TURNS:
+        while piece := await loop.run_in_executor(_THREADS, members.read, _PIECE_BYTES):
+            reservation.use(len(piece))
+            pieces.append(piece)
+            size += len(piece)
+            if size > size_max_bytes:
+                raise TooLarge
     return b"".join(pieces)
