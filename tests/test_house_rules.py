@@ -22,7 +22,7 @@ PURE = (
     "ingest/frames.py", "ingest/headers.py", "ingest/text.py", "ingest/times.py", "ingest/keyvalue.py",
     "ingest/classify.py", "ingest/redaction.py", "ingest/rewriting.py", "ingest/parsing.py", "ingest/plain.py",
     "ingest/records.py",
-    "ingest/connections.py", "ingest/framing.py", "ingest/slowdown.py", "ingest/unauthorized.py", "ingest/body_memory.py",
+    *(f"ingest/{name}.py" for name in ("connections", "framing", "slowdown", "unauthorized", "body_memory")),
     "ingest/columns.py", *(f"ingest/parsers/{path.name}" for path in (ROOT / "ingest/parsers").glob("*.py")),
     "transforms/php_events.py", "transforms/routes.py", "transforms/route_pins.py", "transforms/route_rules.py",
     "transforms/route_learning.py",
