@@ -8,15 +8,20 @@ the second file is late. Connections that are open keep the certificate they beg
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import re
 import ssl
 import tempfile
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ingest.oplog import tell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 WATCH_SECONDS: Final = 5.0
 _SEQUENCE, _UTC_TIME, _GENERALIZED_TIME, _VERSION = 0x30, 0x17, 0x18, 0xA0
@@ -81,12 +86,24 @@ def _load(cert: bytes, key: bytes) -> tuple[ssl.SSLContext, float]:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.num_tickets = 0  # a drain keeps its connection for hours; tickets would cost each handshake
     expires_at = _expiry(cert)
-    with tempfile.TemporaryDirectory(prefix="drainlake-") as folder:  # for this user only
-        files = (Path(folder) / "cert.pem", Path(folder) / "key.pem")
-        files[0].write_bytes(cert)
-        files[1].write_bytes(key)
-        context.load_cert_chain(*files, password="")  # or OpenSSL would ask at the terminal
+    with _as_file(cert) as cert_file, _as_file(key) as key_file:
+        context.load_cert_chain(cert_file, key_file, password="")  # or OpenSSL would ask at the terminal
     return context, expires_at
+
+
+@contextlib.contextmanager
+def _as_file(content: bytes) -> Iterator[str]:
+    """A name under which OpenSSL finds these bytes: in memory where the system can, so that no key is on the disk."""
+    if hasattr(os, "memfd_create"):
+        with os.fdopen(os.memfd_create("drainlake"), "wb") as file:
+            file.write(content)
+            file.flush()
+            yield f"/proc/self/fd/{file.fileno()}"
+    else:
+        with tempfile.NamedTemporaryFile() as file:  # only this user may read it
+            file.write(content)
+            file.flush()
+            yield file.name
 
 
 def _expiry(pem: bytes) -> float:

@@ -3,10 +3,10 @@
 A connection is a *stranger* until a request on it has shown good credentials; then it is *known* for the rest of its
 life. Strangers get seconds, known ones the three minutes that Logplex keeps an idle connection.
 
-Past the limit the oldest stranger of the address with the most strangers goes. So one address that opens connections
-as fast as it can displaces its own, not the handshake of a drain that comes from elsewhere. A known connection is
-never displaced by a stranger. A part of the places stays for strangers, as every drain begins as one: when known
-connections would take it, the known one that has been idle the longest goes.
+Past the limit of all, or that of strangers, the oldest stranger of the address with the most of them goes. So one
+address that opens connections as fast as it can displaces its own, not the handshake of a drain that comes from
+elsewhere. A known connection is never displaced by a stranger. A part of the places stays for strangers, as every
+drain begins as one: when known connections would take it, the known one that has been idle the longest goes.
 
 Pure: time is an argument, and ``Guest.end`` is called by whoever asked.
 """
@@ -27,6 +27,7 @@ IDLE_KNOWN_SECONDS: Final = 180.0  # above Logplex' idle close of at most 159 s:
 IDLE_STRANGER_SECONDS: Final = 10.0
 CLOSE_SECONDS: Final = 5.0  # for the last bytes to leave, and for TLS to say goodbye
 STRANGERS_SHARE: Final = 0.1  # of the places, kept for those that have yet to show credentials
+STRANGERS_MAX: Final = 256  # one with TLS can make this process hold 200 KB, nearly all of it buffers for reading
 
 
 @dataclass(slots=True, eq=False)
@@ -80,7 +81,7 @@ class Connections:
     def arrive(self, guest: Guest) -> Guest | None:
         """Take in a stranger; the guest that has to be ended for it, which is itself when only known ones are here."""
         ousted = None
-        if len(self._guests) >= self._count_max:
+        if len(self._guests) >= self._count_max or self._strangers.count >= STRANGERS_MAX:
             ousted = self._strangers.first_to_go() or guest
             self.leave(ousted)
         if ousted is not guest:

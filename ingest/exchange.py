@@ -53,7 +53,7 @@ class Exchange(RequestResponseCycle):
         self._body_max_bytes = body_max_bytes
         self._pieces: list[bytes] = []
         self._size = 0
-        self._failure: Exception | None = None
+        self._failure: type[Exception] | None = None  # an instance would hold this object by its traceback
         self._is_handed_out = False
 
     @property
@@ -71,12 +71,12 @@ class Exchange(RequestResponseCycle):
         if self.verdict is not Verdict.GOOD:
             return
         if count > self._body_max_bytes:
-            self.fail(TooLarge())
+            self.fail(TooLarge)
             return
         try:
             self.reservation.take(count)
-        except BodiesFull as full:
-            self.fail(full)
+        except BodiesFull:
+            self.fail(BodiesFull)
 
     def add(self, piece: bytes) -> None:
         """A piece of the body came."""
@@ -84,12 +84,12 @@ class Exchange(RequestResponseCycle):
             return
         self._size += len(piece)
         if self._size > self._body_max_bytes:
-            self.fail(TooLarge())
+            self.fail(TooLarge)
             return
         try:
             self.reservation.use(len(piece))
-        except BodiesFull as full:
-            self.fail(full)
+        except BodiesFull:
+            self.fail(BodiesFull)
         else:
             self._pieces.append(piece)
 
@@ -98,25 +98,35 @@ class Exchange(RequestResponseCycle):
         self.more_body = False
         self.message_event.set()
 
-    def fail(self, failure: Exception) -> None:
+    def fail(self, failure: type[Exception]) -> None:
         """There will be no body; whoever waits for it gets this."""
         if self._failure is None:
             self._failure = failure
-            self._pieces.clear()
-            self.reservation.release()
+            self._let_go()
         self.message_event.set()
+
+    def refuse(self) -> None:
+        """The credentials are worth nothing: what came of the body goes, and no more is read."""
+        self.verdict = Verdict.BAD
+        self._let_go()
+        self.connection.deafen()
+
+    def _let_go(self) -> None:
+        self._pieces.clear()
+        self.reservation.release()
 
     async def run_asgi(self, app: Any) -> None:
         """Answer the request."""
         try:
             await super().run_asgi(app)
         finally:
-            self._pieces.clear()
-            self.reservation.release()
+            self._let_go()
+            # Else the two would hold each other until the garbage collector comes.
+            self.scope.pop(SCOPE_KEY, None)  # type: ignore[typeddict-item]
 
     async def receive(self) -> ASGIReceiveEvent:
         """The whole body, once; then the end of the connection. Raises what :meth:`fail` was given."""
-        if self.waiting_for_100_continue and not self.transport.is_closing():
+        if self.waiting_for_100_continue and self._failure is None and not self.transport.is_closing():
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self.waiting_for_100_continue = False
         self.flow.resume_reading()

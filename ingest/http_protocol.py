@@ -56,6 +56,16 @@ class _Refused(Exception):  # noqa: N818
         self.reason = reason
 
 
+def _is_gone(reason: str) -> None:
+    """What is left to do for a connection that is closed already."""
+
+
+def _reason(error: httptools.HttpParserError) -> str:
+    """Why the parser stopped. A function, as a variable in the caller would close a circle by the traceback."""
+    cause = error.__context__
+    return cause.reason if isinstance(cause, _Refused) else "malformed"
+
+
 class Connection(HttpToolsProtocol):
     """One connection."""
 
@@ -86,7 +96,11 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self.edge.connections.leave(self.guest)
+        # Nothing may hold this object in a circle: with TLS it holds some 200 KB of buffers, of which Python's garbage
+        # collector, which counts objects, knows nothing.
+        self.guest.end = _is_gone
         super().connection_lost(exc)
+        self.cycle = None
 
     def eof_received(self) -> None:
         """The peer has sent all it will; the transport closes by itself."""
@@ -104,8 +118,7 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserUpgrade:
             self._refuse("upgrade")
         except httptools.HttpParserError as error:
-            cause = error.__context__
-            self._refuse(cause.reason if isinstance(cause, _Refused) else "malformed")
+            self._refuse(_reason(error))
         else:
             if self._fed_bytes > framing.HEADER_MAX_BYTES:
                 self._refuse("header_size")
@@ -256,7 +269,7 @@ class Connection(HttpToolsProtocol):
         if self.cycle is None or self.cycle.response_complete:
             self._refuse_late(framing.status(reason))
         elif not self.cycle.is_whole:
-            self.cycle.fail(MalformedBody())
+            self.cycle.fail(MalformedBody)
 
     def _refuse_late(self, status: int) -> None:
         now = self.loop.time()

@@ -71,7 +71,7 @@ class Receiver:
         *,
         body_max_bytes: int,
         metrics_token: str | None = None,
-        delayed_max: int = 500,
+        delayed_max: int,
     ) -> None:
         self._log = log
         self._doorkeeper = doorkeeper
@@ -172,7 +172,7 @@ class Receiver:
     async def _unauthorised(self, on: Exchange, reason: str, challenge: dict[str, str]) -> Response:
         """401, late. When too many wait already, the connection is closed without a word."""
         self.metrics.unauthorized(reason)
-        on.connection.deafen()
+        on.refuse()
         delay = self.slowdown.enter(on.connection.guest.address, time.monotonic())
         if delay is None:
             on.connection.expel("unauthorized")

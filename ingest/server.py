@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 LEAVE_SECONDS: Final = 5.0  # what load balancers take to notice, and Kubernetes to pass it on
 STOP_SECONDS: Final = 20  # Heroku and Kubernetes kill 30 s after SIGTERM
 SWEEP_SECONDS: Final = 0.5
+DELAYED_MAX: Final = 200  # refusals that wait at a time
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 _KEEP_FREED_BYTES: Final = 64 << 20
 
@@ -87,7 +88,8 @@ class _Server(uvicorn.Server):
         """Begin to accept."""
         del sockets
         await self.lifespan.startup()
-        self.should_exit = self.should_exit or self.lifespan.should_exit
+        if self.lifespan.should_exit:
+            sys.exit(1)
         self.servers = []
         self.acceptor.start()
         self.started = True
@@ -142,7 +144,7 @@ async def _run(
         doorkeeper,
         body_max_bytes=options.body_max_bytes,
         metrics_token=options.metrics_token,
-        delayed_max=max(1, connections_max // 2),
+        delayed_max=min(connections_max // 2, DELAYED_MAX),
     )
     edge = _edge(receiver, doorkeeper, Connections(connections_max), options.body_max_bytes)
     server = _Server(_config(receiver), edge, listener, certificate)
@@ -158,7 +160,7 @@ async def _run(
     scheme = "https" if certificate else "http"
     host, port = listener.getsockname()[:2]
     tasks.append(_announce(server, f"receiving on {scheme}://{host}:{port}/logs"))
-    async with _in_background(tasks):
+    async with _in_background(tasks, server):
         await server.serve()
 
 
@@ -196,9 +198,20 @@ def _connections_max(wanted: int) -> int:
 
 
 @contextlib.asynccontextmanager
-async def _in_background(work: list[Coroutine[None, None, None]]) -> AsyncIterator[None]:
-    """Run these meanwhile; what is unfinished at the end is cancelled, what failed is raised."""
+async def _in_background(work: list[Coroutine[None, None, None]], server: _Server) -> AsyncIterator[None]:
+    """Run these meanwhile; what is unfinished at the end is cancelled.
+
+    If one fails the server stops and the failure is raised: without the sweep, say, no limit in time would hold.
+    """
+
+    def on_end(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            server.acceptor.stop()
+            server.should_exit = True
+
     tasks = [asyncio.create_task(each) for each in work]
+    for task in tasks:
+        task.add_done_callback(on_end)
     try:
         yield
     finally:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ingest import slowdown
 from ingest.body_memory import SMALL_MAX_BYTES, BodiesFull, BodyMemory, Reservation
-from ingest.connections import Connections, Guest, neighbourhood
+from ingest.connections import STRANGERS_MAX, Connections, Guest, neighbourhood
 from ingest.slowdown import Slowdown
 from ingest.unauthorized import TELL_EVERY_SECONDS, Unauthorized
 
@@ -36,6 +36,14 @@ def test_an_address_with_many_strangers_displaces_its_own() -> None:
     ousted = [held.arrive(each) for each in flood]
     assert drain not in ousted
     assert held.strangers == 10
+
+
+def test_strangers_are_bounded_apart() -> None:
+    """Each can make the receiver hold buffers: places for many drains are not places for as many strangers."""
+    held = Connections(100_000)
+    for number in range(STRANGERS_MAX + 50):
+        held.arrive(guest(str(number)))
+    assert held.strangers == STRANGERS_MAX
 
 
 def test_a_known_connection_is_never_displaced_by_a_stranger() -> None:
