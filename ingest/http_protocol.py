@@ -275,7 +275,7 @@ class Connection(HttpToolsProtocol):
         now = self.loop.time()
         delay = self.edge.slowdown.enter(self.guest.address, now)
         if delay is None:
-            self.transport.abort()
+            self.loop.call_soon(self.transport.abort)  # not while uvloop's TLS is still reading: it would go on
             return
         self.guest.expect(now + delay + connections.CLOSE_SECONDS, "close_time")
         self.loop.call_later(delay, self._answer_refusal, status)

@@ -51,6 +51,7 @@ _REPLY_MARGIN_SECONDS: Final = 0.3  # for the answer itself to be written in tim
 _HEADER_MAX_CHARACTERS: Final = 200
 _CHALLENGE: Final = {"WWW-Authenticate": 'Basic realm="drainlake"'}
 _METRICS_CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="drainlake"'}
+EXPOSED_TIMES: Final = 10  # a second: writing the metrics takes milliseconds, and without a token anyone may ask
 WATCHED_TIMES: Final = 3  # that often within that time: more than a start that waits for the receiver does
 WATCHED_SECONDS: Final = 120.0
 _REFUSALS: Final[dict[type[Exception], int]] = {
@@ -85,6 +86,8 @@ class Receiver:
         self._stopping = False
         self._refusing = False
         self._ready_asked_at: deque[float] = deque(maxlen=WATCHED_TIMES)
+        self._exposed_at: deque[float] = deque(maxlen=EXPOSED_TIMES)
+        self._exposition = (b"", "")
         self._commit: GroupCommit
         self.app = Starlette(
             routes=[
@@ -199,7 +202,11 @@ class Receiver:
             if not hmac.compare_digest(given, self._metrics_digest):
                 return await self._unauthorised(exchange(request), "metrics", _METRICS_CHALLENGE)
             exchange(request).connection.admit()
-        text, content_type = self.metrics.exposition()
+        now = time.monotonic()
+        if len(self._exposed_at) < EXPOSED_TIMES or now - self._exposed_at[0] > 1.0:
+            self._exposed_at.append(now)
+            self._exposition = self.metrics.exposition()
+        text, content_type = self._exposition
         return Response(text, media_type=content_type)
 
 

@@ -116,6 +116,7 @@ async def main(port: int, seconds: float, clients: int, first_address: int, *, i
     """Attack for some seconds; print what was done as JSON."""
     tls = ssl._create_unverified_context() if is_tls else None
     done: Counter[str] = Counter()
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # being thrown out is what they are here for
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
             for number in range(clients):
