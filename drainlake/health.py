@@ -253,7 +253,7 @@ def _disks(settings: Settings) -> list[Disk]:
 
 
 def _certificate(settings: Settings) -> datetime | str | None:
-    from ingest.certificate import valid_until  # noqa: PLC0415 - not for --help
+    from ingest.expiry import valid_until  # noqa: PLC0415 - not for --help
 
     if settings.tls_cert is None:
         return None

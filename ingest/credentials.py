@@ -6,14 +6,20 @@ splits the URL at ``:`` and may not undo percent-encoding, carries it unharmed.
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import binascii
 import hashlib
 import hmac
+import logging
 import secrets
+import sqlite3
 import time
 from contextlib import closing
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ingest.eventlog.embedded import connect
+from ingest.oplog import tell
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -22,6 +28,7 @@ if TYPE_CHECKING:
 SECRET_BYTES: Final = 32
 REFRESH_SECONDS: Final = 10.0  # a retired secret opens the door no longer than this
 UNKNOWN_REFRESH_SECONDS: Final = 1.0  # how often an unknown secret may make the receiver look for new ones
+_NOBODYS: Final = bytes(32)  # compared for an app that does not exist, which takes the same time as one that does
 
 
 def digest(secret: str) -> bytes:
@@ -74,33 +81,76 @@ class CredentialStore:
             return found
 
 
+class Claim(NamedTuple):
+    """Who a request says it comes from, and the hash of the secret it shows."""
+
+    app: str
+    given: bytes
+
+
+def claim(authorization: bytes) -> Claim | None:
+    """What a header of Basic authentication claims; None if it is none."""
+    scheme, _, encoded = authorization.partition(b" ")
+    if scheme.lower() != b"basic":
+        return None
+    try:
+        app, colon, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return Claim(app, digest(secret)) if colon else None
+
+
 class Doorkeeper:
-    """Says whether a user name and a secret open the door. Secrets that ``attach`` adds later are found."""
+    """Says whether a claim opens the door. Secrets that ``attach`` adds later are found, retired ones forgotten.
+
+    :meth:`admits` looks only at what is in memory. Reading the hashes anew takes the disk, so it is done in a thread,
+    and not more often than once a second however many strangers knock. Use it from one event loop.
+    """
 
     def __init__(self, store: CredentialStore, drains: Mapping[str, Sequence[str]]) -> None:
         self._store = store
         self._configured = {app: [digest(secret) for secret in known] for app, known in drains.items()}
-        self._stored: dict[str, list[bytes]] = {}
+        self._stored = store.digests()
         self._read_at = float("-inf")
+        self._reading: asyncio.Future[None] | None = None
 
-    def admits(self, app: str, secret: str) -> bool:
-        """Whether the secret is one of the app's."""
-        given = digest(secret)
-        self._refresh(REFRESH_SECONDS)
-        if self._known(app, given):
-            return True
-        return self._refresh(UNKNOWN_REFRESH_SECONDS) and self._known(app, given)
-
-    def _refresh(self, age_max_seconds: float) -> bool:
-        """Read the hashes again if what is known is older than that; whether they were read."""
-        now = time.monotonic()
-        if now - self._read_at < age_max_seconds:
-            return False
-        self._read_at = now
-        self._stored = self._store.digests()
-        return True
-
-    def _known(self, app: str, given: bytes) -> bool:
+    def admits(self, claimed: Claim) -> bool:
+        """Whether the secret is one of the app's, as far as is known."""
         # Every hash is compared, in constant time: neither the number nor the place of a match shows outside.
-        kept = [*self._configured.get(app, ()), *self._stored.get(app, ())]
-        return sum([hmac.compare_digest(given, each) for each in kept]) > 0
+        kept = [*self._configured.get(claimed.app, ()), *self._stored.get(claimed.app, ())] or [_NOBODYS]
+        return sum([hmac.compare_digest(claimed.given, each) for each in kept]) > 0
+
+    def knows(self, app: str) -> bool:
+        """Whether there is such an app."""
+        return app in self._configured or app in self._stored
+
+    def may_learn(self) -> bool:
+        """Whether :meth:`learn` could find out more."""
+        return self._reading is not None or time.monotonic() - self._read_at >= UNKNOWN_REFRESH_SECONDS
+
+    async def learn(self) -> None:
+        """Read the hashes anew; all who ask meanwhile wait for the same reading. Raises ``sqlite3.Error``."""
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(self._read())
+        await asyncio.shield(self._reading)
+
+    async def keep_learning(self) -> None:
+        """Read the hashes every few seconds, until cancelled; while that fails the door opens as it did before."""
+        failing = False
+        while True:
+            await asyncio.sleep(REFRESH_SECONDS / 2)
+            try:
+                await self.learn()
+                failing = False
+            except sqlite3.Error as error:
+                if not failing:
+                    sentence = f"The credentials cannot be read ({error}); those known before stay valid."
+                    tell("serve", "credentials_unreadable", sentence, level=logging.WARNING)
+                failing = True
+
+    async def _read(self) -> None:
+        try:
+            self._stored = await asyncio.to_thread(self._store.digests)
+        finally:
+            self._read_at = time.monotonic()
+            self._reading = None

@@ -6,7 +6,7 @@ A scrape reads files and SQLite, so it runs in a thread; counting is done on the
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -32,6 +32,11 @@ if TYPE_CHECKING:
     from ingest.eventlog.spooled import SpoolState
     from ingest.surroundings import Place
 
+# Names of exceptions, or words of the receiver's own.
+REASONS: Final = (
+    "TimeoutError", "LogFull", "Overloaded", "BodiesFull", "ClientDisconnect", "TooLarge", "UnknownEncoding",
+    "MalformedBody", "stopping", "loop",
+)  # fmt: skip
 _REPLY_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 
 
@@ -71,10 +76,45 @@ class Metrics:
         )
         for fate in ("received", "parsed", "defective", "repeated"):
             self._lines.labels(fate)  # from nought on: `increase` does not see what a counter begins with
-        for status in ("204", "401", "413", "415", "503"):
+        for status in ("204", "400", "401", "403", "413", "415", "503"):
             self._replies.labels(status)
-        for reason in ("TimeoutError", "LogFull", "Overloaded", "ClientDisconnect"):
+        for reason in REASONS:
             self._refusals.labels(reason)
+
+        self._unauthorized = Counter(
+            "drainlake_unauthorized", "Requests with wrong or no credentials, by reason.", ["reason"],
+            registry=self._registry,
+        )  # fmt: skip
+        self._closed = Counter(
+            "drainlake_connections_closed", "Connections that drainlake closed, by reason.", ["reason"],
+            registry=self._registry,
+        )  # fmt: skip
+
+    def watch_connections(self, known: Callable[[], int], strangers: Callable[[], int]) -> None:
+        """Ask these functions for the connections held, with and without good credentials, at each reading."""
+        held = Gauge("drainlake_connections", "Connections held, by whether they have shown good credentials.",
+                     ["credentials"], registry=self._registry)  # fmt: skip
+        held.labels("good").set_function(known)
+        held.labels("none").set_function(strangers)
+
+    def watch_bodies(self, held_bytes: Callable[[], int]) -> None:
+        """Ask this function for the bytes of bodies that are arriving whenever the metrics are read."""
+        meaning = "Bytes of bodies that are arriving or being inflated."
+        Gauge("drainlake_arriving_bytes", meaning, registry=self._registry).set_function(held_bytes)
+
+    def watch_certificate(self, expires_at: Callable[[], float]) -> None:
+        """Ask this function when the certificate in use ends whenever the metrics are read."""
+        meaning = "When the TLS certificate in use expires, in seconds since 1970."
+        name = "drainlake_certificate_expiry_timestamp_seconds"
+        Gauge(name, meaning, registry=self._registry).set_function(expires_at)
+
+    def unauthorized(self, reason: str) -> None:
+        """Credentials were refused."""
+        self._unauthorized.labels(reason).inc()
+
+    def closed(self, reason: str) -> None:
+        """A connection was closed from this side."""
+        self._closed.labels(reason).inc()
 
     def watch_waiting(self, waiting_bytes: Callable[[], int]) -> None:
         """Ask this function for the bytes that wait whenever the metrics are read."""
@@ -93,15 +133,16 @@ class Metrics:
         self._stored_bytes.inc(counts.octets)
         self._apps.stored(counts.by_app, time.time())
 
-    def answered(self, status: int, seconds: float) -> None:
-        """A delivery was answered."""
+    def answered(self, status: int, seconds: float | None) -> None:
+        """A delivery was answered; without its time if it was made to wait."""
         self._replies.labels(str(status)).inc()
-        self._reply_seconds.observe(seconds)
+        if seconds is not None:
+            self._reply_seconds.observe(seconds)
         if status == 204:
             self._acknowledged.inc()
 
     def refused(self, reason: str) -> None:
-        """A delivery was not stored, for another reason than its credentials, size or encoding."""
+        """A delivery was not stored, for another reason than its credentials."""
         self._refusals.labels(reason).inc()
 
     def exposition(self) -> tuple[bytes, str]:

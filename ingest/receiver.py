@@ -1,5 +1,8 @@
 """The receiver: ``POST /logs`` in, durable entries out. Thin: authenticate, read, hand over, answer.
 
+The connection has looked at the credentials before this is called (``http_protocol``); here they are answered for.
+A refusal of credentials is answered late and closes the connection, and the body is never read.
+
 What Heroku does on each answer decides the answers. 204 only when the delivery is durable. A 4xx drops the
 delivery for good, so content never gets one; 401, 413, 415 and, for the receiver's own drain, 403 remain. A 5xx is
 tried twice more at once and then dropped, so 503 is for a stopping process, a full disk and a delivery that could not
@@ -10,10 +13,13 @@ Heroku gives up after 5 s; no answer is later than ``REPLY_MAX_SECONDS``.
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import contextlib
+import hashlib
+import hmac
+import logging
+import sqlite3
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
@@ -23,13 +29,17 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from ingest import requestbody
+from ingest.body_memory import BodiesFull
 from ingest.deliveries import LASTING_PREFIX, Delivery
 from ingest.eventlog.contract import LogFull
 from ingest.eventlog.spooled import SpooledLog
+from ingest.exchange import Exchange, MalformedBody, TooLarge, Verdict, exchange
 from ingest.fates import Fates
 from ingest.groupcommit import GroupCommit, Overloaded
 from ingest.loops import OwnDrains, request_id_of
-from ingest.metrics import Metrics
+from ingest.oplog import tell
+from ingest.slowdown import Slowdown
+from ingest.unauthorized import Unauthorized
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -38,28 +48,53 @@ if TYPE_CHECKING:
 
     from ingest.credentials import Doorkeeper
     from ingest.eventlog.contract import Appender
+    from ingest.metrics import Metrics
 
 REPLY_MAX_SECONDS: Final = 4.0
 _REPLY_MARGIN_SECONDS: Final = 0.3  # for the answer itself to be written in time on a busy host
 _HEADER_MAX_CHARACTERS: Final = 200
 _CHALLENGE: Final = {"WWW-Authenticate": 'Basic realm="drainlake"'}
+_METRICS_CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="drainlake"'}
+EXPOSED_TIMES: Final = 10  # a second: writing the metrics takes milliseconds, and without a token anyone may ask
+WATCHED_TIMES: Final = 3  # that often within that time: more than a start that waits for the receiver does
+WATCHED_SECONDS: Final = 120.0
+_REFUSALS: Final[dict[type[Exception], int]] = {
+    TooLarge: 413,
+    requestbody.UnknownEncoding: 415,
+    MalformedBody: 400,
+    **dict.fromkeys((TimeoutError, LogFull, Overloaded, BodiesFull, ClientDisconnect), 503),
+}
 
 
 class Receiver:
     """The ASGI application and what it holds on to while it runs."""
 
     def __init__(
-        self, log: Appender, doorkeeper: Doorkeeper, *, body_max_bytes: int, metrics: Metrics | None = None
+        self,
+        log: Appender,
+        doorkeeper: Doorkeeper,
+        *,
+        body_max_bytes: int,
+        delayed_max: int,
+        metrics: Metrics,
+        metrics_token: str | None = None,
     ) -> None:
         self._log = log
         self._doorkeeper = doorkeeper
         self._body_max_bytes = body_max_bytes
-        self._metrics = metrics or Metrics()
+        self._metrics_digest = None if metrics_token is None else _digest(metrics_token.encode())
+        self.slowdown = Slowdown(delayed_max)
+        self.metrics = metrics
         if isinstance(log, SpooledLog):
-            self._metrics.watch_spool(log.state)
+            self.metrics.watch_spool(log.state)
+        self._unauthorized = Unauthorized()
         self._stopping = False
         self._own_drains = OwnDrains()
         self.fates = Fates()
+        self._refusing = False
+        self._ready_asked_at: deque[float] = deque(maxlen=WATCHED_TIMES)
+        self._exposed_at: deque[float] = deque(maxlen=EXPOSED_TIMES)
+        self._exposition = (b"", "")
         self._commit: GroupCommit
         self.app = Starlette(
             routes=[
@@ -71,59 +106,99 @@ class Receiver:
             lifespan=self._lifespan,
         )
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether something asks again and again if this is ready, as load balancers do."""
+        asked = self._ready_asked_at
+        return len(asked) == WATCHED_TIMES and time.monotonic() - asked[0] < WATCHED_SECONDS
+
     def stop(self) -> None:
-        """From now on refuse: readiness first, then new deliveries."""
+        """From now on say that this is not ready; deliveries are still taken."""
         self._stopping = True
+
+    def refuse(self) -> None:
+        """From now on take no deliveries."""
+        self._stopping = self._refusing = True
+
+    def tell_what_is_due(self, now: float) -> None:
+        """Say in drainlake's own log what gathered since the last time."""
+        if notice := self._unauthorized.due(now):
+            tell("serve", "unauthorized", notice.sentence, level=logging.WARNING, about="", **notice.fields)
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
-        self._commit = GroupCommit(self._log, self._metrics.stored, self._own_drains)
-        self._metrics.watch_waiting(lambda: self._commit.waiting_bytes)
+        self._commit = GroupCommit(self._log, self.metrics.stored, self._own_drains)
+        self.metrics.watch_waiting(lambda: self._commit.waiting_bytes)
+        learning = asyncio.create_task(self._doorkeeper.keep_learning())
         yield
+        learning.cancel()
         await self._commit.close()
 
     async def _logs(self, request: Request) -> Response:
         started = time.monotonic()
-        response = await self._answer(request)
-        self._metrics.answered(response.status_code, time.monotonic() - started)
+        response = await self._answer(request, exchange(request))
+        seconds = time.monotonic() - started
+        self.metrics.answered(response.status_code, seconds if response.status_code != 401 else None)
         return response
 
-    async def _answer(self, request: Request) -> Response:
-        app = self._authenticated(request)
-        if app is None:
-            return Response(status_code=401, headers=_CHALLENGE)
-        if self._stopping:
-            return Response(status_code=503)
-        if self._own_drains.know(app, request.headers.get("logplex-drain-token")):
-            self._metrics.refused("loop")
-            self.fates.refused("loop")
-            return Response(status_code=403)
+    async def _answer(self, request: Request, on: Exchange) -> Response:
         deadline = asyncio.get_running_loop().time() + REPLY_MAX_SECONDS - _REPLY_MARGIN_SECONDS
         try:
             async with asyncio.timeout_at(deadline):
+                if not await self._admits(on):
+                    return await self._unauthorised(on, self._reason(on), _CHALLENGE)
+                if self._refusing:
+                    return self._refused("stopping", 503)
+                if self._own_drains.know(on.app_name, request.headers.get("logplex-drain-token")):
+                    return self._refused("loop", 403)
                 body = await requestbody.read(request, self._body_max_bytes)
-                await self._commit.store(_delivery(request, app, body))
-        except requestbody.TooLarge:
-            return Response(status_code=413)
-        except requestbody.UnknownEncoding:
-            return Response(status_code=415)
-        except (TimeoutError, LogFull, Overloaded, ClientDisconnect) as refusal:
-            self._metrics.refused(type(refusal).__name__)
-            self.fates.refused(type(refusal).__name__)
-            return Response(status_code=503)
+                on.reservation.release()  # from here on group commit counts it
+                await self._commit.store(_delivery(request, on.app_name, body))
+        except tuple(_REFUSALS) as refusal:
+            kind = next(kind for kind in _REFUSALS if isinstance(refusal, kind))
+            return self._refused(kind.__name__, _REFUSALS[kind])
         self.fates.stored()
         return Response(status_code=204)
 
-    def _authenticated(self, request: Request) -> str | None:
-        """The app whose credentials the request carries."""
-        scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "basic":
-            return None
-        try:
-            app, colon, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
-            return None
-        return app if colon and self._doorkeeper.admits(app, secret) else None
+    def _refused(self, reason: str, status: int) -> Response:
+        self.metrics.refused(reason)
+        self.fates.refused(reason)
+        return Response(status_code=status)
+
+    async def _admits(self, on: Exchange) -> bool:
+        if on.verdict is Verdict.UNKNOWN and on.claim is not None:
+            with contextlib.suppress(sqlite3.Error):  # what was known before is all there is
+                await self._doorkeeper.learn()
+            if self._doorkeeper.admits(on.claim):
+                on.verdict = Verdict.GOOD
+                on.connection.admit()
+        return on.verdict is Verdict.GOOD
+
+    def _reason(self, on: Exchange) -> str:
+        """Why credentials were refused, for the counter and for drainlake's own log."""
+        if on.claim is None:
+            reason, app = "no_credentials", None
+        elif self._doorkeeper.knows(on.claim.app):
+            reason, app = "wrong_secret", on.claim.app
+        else:
+            reason, app = "unknown_app", None
+        self._unauthorized.note(reason, app)
+        self.tell_what_is_due(time.monotonic())
+        return reason
+
+    async def _unauthorised(self, on: Exchange, reason: str, challenge: dict[str, str]) -> Response:
+        """401, late. When too many wait already, the connection is closed without a word."""
+        self.metrics.unauthorized(reason)
+        on.refuse()
+        delay = self.slowdown.enter(on.connection.guest.address, time.monotonic())
+        if delay is None:
+            on.connection.expel("unauthorized")
+        else:
+            try:
+                await asyncio.sleep(delay)
+            finally:
+                self.slowdown.leave()
+        return Response(status_code=401, headers=challenge)
 
     async def _healthz(self, _request: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -131,11 +206,27 @@ class Receiver:
     async def _readyz(self, _request: Request) -> Response:
         if self._stopping:
             return PlainTextResponse("stopping\n", status_code=503)
+        self._ready_asked_at.append(time.monotonic())
         return PlainTextResponse("ready\n")
 
-    async def _expose(self, _request: Request) -> Response:
-        text, content_type = await run_in_threadpool(self._metrics.exposition)  # it reads files
+    async def _expose(self, request: Request) -> Response:
+        if self._metrics_digest is not None:
+            scheme, _, token = request.headers.get("authorization", "").partition(" ")
+            given = _digest(token.encode()) if scheme.lower() == "bearer" else b""
+            if not hmac.compare_digest(given, self._metrics_digest):
+                return await self._unauthorised(exchange(request), "metrics", _METRICS_CHALLENGE)
+            exchange(request).connection.admit()
+        now = time.monotonic()
+        if len(self._exposed_at) < EXPOSED_TIMES or now - self._exposed_at[0] > 1.0:
+            self._exposed_at.append(now)
+            self._exposition = await run_in_threadpool(self.metrics.exposition)  # it reads files
+        text, content_type = self._exposition
         return Response(text, media_type=content_type)
+
+
+def _digest(token: bytes) -> bytes:
+    """Compared in place of the token, so that its length does not show either."""
+    return hashlib.sha256(token).digest()
 
 
 def _delivery(request: Request, app: str, body: bytes) -> Delivery:

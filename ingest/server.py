@@ -1,8 +1,15 @@
-"""Runs the receiver: uvicorn around the application, with the stop that Heroku expects.
+"""Runs the receiver: uvicorn around the application, with the edge before it and the stop that Heroku expects.
 
-On SIGTERM or SIGINT: ``/readyz`` turns false and new deliveries are refused, the listening socket closes, requests
-in flight finish, what waits is stored, the process exits with 0. Sudden death needs no other path than the next
-start: nothing that was acknowledged lives in memory only.
+The stop, on SIGTERM or SIGINT: ``/readyz`` turns false at once, and answers say ``Connection: close``. Then
+
+* if something asks ``/readyz`` again and again (a load balancer, Kubernetes), the receiver goes on taking deliveries
+  for ``LEAVE_SECONDS``: until all have noticed, connections still come, and refusing them would cost Heroku's tries;
+* else the listening socket closes at once. Logplex that cannot connect keeps up to 1,024 messages and uses up no try,
+  and on a dyno the router has stopped sending already: waiting would only lengthen the restart.
+
+Then requests in flight finish (new ones get 503), what waits is stored, the process exits with 0. A second signal
+skips the waiting. Sudden death needs no other path than the next start: nothing that was acknowledged lives in memory
+only.
 """
 
 from __future__ import annotations
@@ -10,32 +17,41 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import functools
+import logging
 import signal
 import socket
 import sys
+import time
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 import uvloop
 
+from ingest.acceptor import Acceptor, raise_descriptor_limit
+from ingest.certificate import WATCH_SECONDS, Certificate
+from ingest.connections import Connections
 from ingest.credentials import CredentialStore, Doorkeeper
 from ingest.eventlog.embedded import EmbeddedLog
+from ingest.http_protocol import Connection, Edge
 from ingest.metrics import Metrics
 from ingest.oplog import tell
 from ingest.receiver import Receiver
 from ingest.surroundings import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
     from pathlib import Path
 
+    from ingest.connections import Guest
     from ingest.eventlog.kafka.connection import KafkaConnection
     from ingest.eventlog.spooled import SpooledLog
 
-KEEP_ALIVE_SECONDS: Final = 180  # above Logplex' idle close of at most 159 s: it closes, not we, so no race
-STOP_SECONDS: Final = 20  # Heroku kills 30 s after SIGTERM
+LEAVE_SECONDS: Final = 5.0  # what load balancers take to notice, and Kubernetes to pass it on
+STOP_SECONDS: Final = 20  # Heroku and Kubernetes kill 30 s after SIGTERM
+SWEEP_SECONDS: Final = 0.5
+DELAYED_MAX: Final = 200  # refusals that wait at a time
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 _KEEP_FREED_BYTES: Final = 64 << 20
 
@@ -58,14 +74,42 @@ class ReceiverOptions:
     kafka: KafkaConnection | None = None
     figures_folder: Path | None = None
     version: str = ""
+    connections_max: int = 1000
+    metrics_token: str | None = None
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handling: it would end the process by the signal, not with exit code 0."""
+    """uvicorn without its signal handling, which would end the process by the signal, and with our accepting."""
+
+    def __init__(
+        self, config: uvicorn.Config, edge: Edge, listener: socket.socket, certificate: Certificate | None
+    ) -> None:
+        super().__init__(config)
+        self._edge = edge
+        self.acceptor = Acceptor(listener, edge, certificate, self._connection)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept."""
+        del sockets
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            sys.exit(1)
+        self.servers = []
+        self.acceptor.start()
+        self.started = True
+
+    def _connection(self, guest: Guest) -> Connection:
+        return Connection(
+            edge=self._edge,
+            guest=guest,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
 
 
 def serve(options: ReceiverOptions) -> int:
@@ -73,16 +117,16 @@ def serve(options: ReceiverOptions) -> int:
     keep_freed_memory()
     leave_pandas_out()
     listener = _listen(options)
+    certificate = None
+    if options.tls_cert is not None and options.tls_key is not None:
+        certificate = Certificate(options.tls_cert, options.tls_key)
     log = _log(options)
-    doorkeeper = Doorkeeper(CredentialStore(options.log_path), options.drains)
-    receiver = Receiver(log, doorkeeper, body_max_bytes=options.body_max_bytes, metrics=Metrics(_place(options)))
     try:
-        uvloop.run(_run(receiver, options, listener))
+        counts = uvloop.run(_run(log, options, listener, certificate))
     finally:
         log.close()
-        counts = receiver.fates.counts
-        said = ", ".join(f"{count:,} {fate.replace('_', ' for ')}" for fate, count in sorted(counts.items()))
-        tell("serve", "stopped", f"Stopped; deliveries: {said or 'none'}.", deliveries=counts)
+    said = ", ".join(f"{count:,} {fate.replace('_', ' for ')}" for fate, count in sorted(counts.items()))
+    tell("serve", "stopped", f"Stopped; deliveries: {said or 'none'}.", deliveries=counts)
     return 0
 
 
@@ -94,7 +138,6 @@ def _place(options: ReceiverOptions) -> Place:
         folder=options.figures_folder,
         version=options.version,
         drains=tuple(options.drains),
-        tls_cert=options.tls_cert,
     )
 
 
@@ -105,39 +148,145 @@ def _log(options: ReceiverOptions) -> EmbeddedLog | SpooledLog:
     from ingest.eventlog.kafka.log import KafkaLog  # noqa: PLC0415 - 30 MB that the embedded log does without
     from ingest.eventlog.spooled import DIRECT_SECONDS, SpooledLog  # noqa: PLC0415
 
-    return SpooledLog(local, KafkaLog(options.kafka, DIRECT_SECONDS), options.log_path, partial(tell, "serve"))
-
-
-async def _run(receiver: Receiver, options: ReceiverOptions, listener: socket.socket) -> None:
-    server = _Server(
-        uvicorn.Config(
-            receiver.app,
-            http="httptools",
-            ws="none",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            ssl_certfile=options.tls_cert,
-            ssl_keyfile=options.tls_key,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=STOP_SECONDS,
-        )
+    return SpooledLog(
+        local, KafkaLog(options.kafka, DIRECT_SECONDS), options.log_path, functools.partial(tell, "serve")
     )
+
+
+async def _run(
+    log: EmbeddedLog | SpooledLog, options: ReceiverOptions, listener: socket.socket, certificate: Certificate | None
+) -> dict[str, int]:
+    """Receive until a signal; gives what became of the deliveries."""
+    doorkeeper = Doorkeeper(CredentialStore(options.log_path), options.drains)
+    connections_max = _connections_max(options.connections_max)
+    receiver = Receiver(
+        log,
+        doorkeeper,
+        body_max_bytes=options.body_max_bytes,
+        metrics=Metrics(_place(options)),
+        metrics_token=options.metrics_token,
+        delayed_max=min(connections_max // 2, DELAYED_MAX),
+    )
+    edge = _edge(receiver, doorkeeper, Connections(connections_max), options.body_max_bytes)
+    server = _Server(_config(receiver), edge, listener, certificate)
     loop = asyncio.get_running_loop()
-
-    def stop(number: signal.Signals) -> None:
-        tell("serve", "stopping", f"{number.name}: stopping; what was received is stored first.", why=number.name)
-        receiver.stop()
-        server.should_exit = True
-
+    loop.set_exception_handler(functools.partial(_on_error, edge))
+    stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop, number)
-    scheme = "https" if options.tls_cert else "http"
+        loop.add_signal_handler(number, _on_stop, number, server, stopping)
+    tasks = [_stop(server, receiver, edge, stopping), _sweep(edge, receiver)]
+    if certificate is not None:
+        receiver.metrics.watch_certificate(lambda: certificate.expires_at)
+        loop.add_signal_handler(signal.SIGHUP, lambda: certificate.renew(at_once=True))
+        tasks.append(_watch(certificate))
+    scheme = "https" if certificate else "http"
     host, port = listener.getsockname()[:2]
-    announcement = asyncio.create_task(_announce(server, f"{scheme}://{host}:{port}/logs"))
-    await server.serve(sockets=[listener])
-    await announcement
+    tasks.append(_announce(server, f"{scheme}://{host}:{port}/logs"))
+    async with _in_background(tasks, server):
+        await server.serve()
+    return receiver.fates.counts
+
+
+def _config(receiver: Receiver) -> uvicorn.Config:
+    return uvicorn.Config(
+        receiver.app,
+        http=Connection,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+
+
+def _edge(receiver: Receiver, doorkeeper: Doorkeeper, connections: Connections, body_max_bytes: int) -> Edge:
+    metrics = receiver.metrics
+    edge = Edge(connections, receiver.slowdown, doorkeeper, body_max_bytes, metrics.closed)
+    metrics.watch_connections(lambda: connections.known, lambda: connections.strangers)
+    metrics.watch_bodies(lambda: edge.bodies.held_bytes)
+    return edge
+
+
+def _connections_max(wanted: int) -> int:
+    possible = raise_descriptor_limit()
+    if possible < wanted:
+        sentence = (
+            f"Only {possible} connections are held at a time instead of {wanted}, as the system lets this process open"
+            " few files: raise the limit of open files (ulimit -n)."
+        )
+        tell("serve", "few_descriptors", sentence, level=logging.WARNING)
+    return min(wanted, possible)
+
+
+@contextlib.asynccontextmanager
+async def _in_background(work: list[Coroutine[None, None, None]], server: _Server) -> AsyncIterator[None]:
+    """Run these meanwhile; what is unfinished at the end is cancelled.
+
+    If one fails the server stops and the failure is raised: without the sweep, say, no limit in time would hold.
+    """
+
+    def on_end(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            server.acceptor.stop()
+            server.should_exit = True
+
+    tasks = [asyncio.create_task(each) for each in work]
+    for task in tasks:
+        task.add_done_callback(on_end)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        for found in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(found, Exception):
+                raise found
+
+
+def _on_error(edge: Edge, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Count what goes wrong inside a connection: written out, it would let strangers fill drainlake's own log."""
+    if "transport" in context or "protocol" in context:
+        edge.count_closed("transport")
+    else:
+        loop.default_exception_handler(context)
+
+
+def _on_stop(number: signal.Signals, server: _Server, stopping: asyncio.Event) -> None:
+    tell("serve", "stopping", f"{number.name}: stopping; what was received is stored first.", why=number.name)
+    if stopping.is_set():
+        server.acceptor.stop()
+        server.should_exit = True
+    stopping.set()
+
+
+async def _stop(server: _Server, receiver: Receiver, edge: Edge, stopping: asyncio.Event) -> None:
+    """The order of a stop, once it is asked for."""
+    await stopping.wait()
+    receiver.stop()
+    edge.is_stopping = True
+    if receiver.is_watched:
+        await asyncio.sleep(LEAVE_SECONDS)
+    server.acceptor.stop()
+    receiver.refuse()
+    server.should_exit = True
+
+
+async def _sweep(edge: Edge, receiver: Receiver) -> None:
+    """Close connections whose time is up. One look at all of them costs less than a timer for each request."""
+    loop = asyncio.get_running_loop()
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        for guest in edge.connections.overdue(loop.time()):
+            guest.end(guest.late)
+        receiver.tell_what_is_due(time.monotonic())
+
+
+async def _watch(certificate: Certificate) -> None:
+    while True:
+        await asyncio.sleep(WATCH_SECONDS)
+        certificate.renew()
 
 
 async def _announce(server: uvicorn.Server, address: str) -> None:

@@ -14,7 +14,6 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ingest.certificate import valid_until
 from ingest.eventlog.standing import read_standing
 from ingest.exposition import family, single
 from ingest.figure_files import read_folder
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from ingest.eventlog.standing import LogStanding, Waiting
 
 KEEP_SECONDS: Final = 1.0  # scrapes within this share an answer: who scrapes in a loop costs no more
-SOURCES: Final = ("log", "disk", "certificate", "file_broken", "file_too_many", "series_twice")
+SOURCES: Final = ("log", "disk", "file_broken", "file_too_many", "series_twice")
 LAG_NAMES: Final = frozenset(
     {
         "drainlake_landing_lag_seconds",
@@ -50,7 +49,6 @@ class Place:
     folder: Path | None = None
     version: str = ""
     drains: tuple[str, ...] = ()
-    tls_cert: Path | None = None
 
 
 class Surroundings:
@@ -81,7 +79,6 @@ class Surroundings:
         yield from process_figures("serve", self._place.version)
         yield from self._log()
         yield from self._disk()
-        yield from self._certificate()
         yield from self._files()
         meaning = "What was left out of scrapes because it could not be read, by source."
         yield family(
@@ -111,17 +108,6 @@ class Surroundings:
             return
         yield single("gauge", "drainlake_disk_free_bytes", "Free bytes of the disk with the event log.", usage.free)
         yield single("gauge", "drainlake_disk_size_bytes", "Size of the disk with the event log.", usage.total)
-
-    def _certificate(self) -> Iterator[Metric]:
-        if self._place.tls_cert is None:
-            return
-        try:
-            expiry = valid_until(self._place.tls_cert.read_text("utf-8")).timestamp()
-        except (OSError, ValueError):
-            self.count_error("certificate")
-            return
-        meaning = "When the certificate in the file DRAINLAKE_TLS_CERT expires."
-        yield single("gauge", "drainlake_certificate_expiry_timestamp_seconds", meaning, expiry)
 
     def _files(self) -> Iterator[Metric]:
         if self._place.folder is None:

@@ -64,4 +64,6 @@ def receiver_options(settings: Settings) -> ReceiverOptions:
         kafka=kafka_connection(settings),
         figures_folder=settings.metrics_folder,
         version=__version__,
+        connections_max=settings.connections_max,
+        metrics_token=settings.metrics_token.reveal() if settings.metrics_token is not None else None,
     )

@@ -15,9 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ingest.app_figures import OTHER, AppFigures
 from ingest.batch import Counts
-from ingest.certificate import valid_until
 from ingest.eventlog.contract import NewEntry
 from ingest.eventlog.embedded import EmbeddedLog
+from ingest.expiry import valid_until
 from ingest.exposition import family, merge, render, single
 from ingest.figure_files import FILE_BYTES_MAX, FILES_MAX
 from ingest.metrics import Metrics

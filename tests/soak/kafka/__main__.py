@@ -25,18 +25,18 @@ from ingest.eventlog.kafka.connection import KafkaConnection
 from ingest.eventlog.kafka.log import KafkaLog
 from tests.kafka.fixtures import cluster
 from tests.kafka.properties import free_place
-from tests.soak import checks
-from tests.soak.drains import Drain
-from tests.soak.faults import Stage, sending
-from tests.soak.processes import Process, Receiver, killed_at_end
-from tests.soak.schedule import KINDS, plan
+from tests.soak.kafka import checks
+from tests.soak.kafka.drains import Drain
+from tests.soak.kafka.faults import Stage, sending
+from tests.soak.kafka.processes import Process, Receiver, killed_at_end
+from tests.soak.kafka.schedule import KINDS, plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tests.kafka.broker import Cluster
-    from tests.soak.drains import Delivery
-    from tests.soak.schedule import Fault
+    from tests.soak.kafka.drains import Delivery
+    from tests.soak.kafka.schedule import Fault
 
 APPS = ("ant", "bee", "cat", "dog", "emu", "fox")
 DRAINS = 8  # two apps have two: each has its own Frame-Ids, and they share partitions

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.soak.checks import Found, differences
-from tests.soak.drains import Delivery, Notice, Try
-from tests.soak.kafka import soak
-from tests.soak.schedule import KINDS, plan
+from tests.soak.kafka.__main__ import soak
+from tests.soak.kafka.checks import Found, differences
+from tests.soak.kafka.drains import Delivery, Notice, Try
+from tests.soak.kafka.schedule import KINDS, plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from tests.soak.drains import Delivery, Try
+    from tests.soak.kafka.drains import Delivery, Try
 
 REPLY_MAX_SECONDS = 4.0
 SHOWN_MAX = 10

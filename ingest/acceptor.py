@@ -1,0 +1,146 @@
+"""Accepts connections: a few at a time, within the limit on their number, with a bounded TLS handshake.
+
+uvicorn would leave this to the event loop, which accepts all that wait at once, gives a handshake a minute, and knows
+no limit. A TLS handshake takes about a millisecond of the event loop: so few begin per turn of it, and the deliveries
+that arrive on open connections have their turn in between, however many strangers knock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import resource
+from typing import TYPE_CHECKING, Final
+
+from ingest import connections
+from ingest.connections import Guest, neighbourhood
+from ingest.oplog import tell
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from ingest.certificate import Certificate
+    from ingest.http_protocol import Connection, Edge
+
+BACKLOG: Final = 2048
+ACCEPTS_AT_ONCE: Final = 4
+PAUSE_SECONDS: Final = 0.1  # when the system has no more room
+DESCRIPTORS_RESERVED: Final = 128  # for the log, Kafka and the process itself
+_NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+def raise_descriptor_limit() -> int:
+    """Let this process open as many files as the system allows; how many connections that is enough for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(ValueError, OSError):  # some systems allow less than they say
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(10, soft - DESCRIPTORS_RESERVED) if soft != resource.RLIM_INFINITY else 1 << 20
+
+
+class Acceptor:
+    """Turns what knocks at a listening socket into connections."""
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        edge: Edge,
+        certificate: Certificate | None,
+        make: Callable[[Guest], Connection],
+    ) -> None:
+        self._listener = listener
+        self._edge = edge
+        self._certificate = certificate
+        self._make = make
+        self._loop = asyncio.get_running_loop()
+        self._connecting: set[asyncio.Task[None]] = set()
+        self._is_open = False
+        self._is_out_of_room = False
+
+    def start(self) -> None:
+        """Listen."""
+        self._listener.setblocking(False)
+        self._listener.listen(BACKLOG)
+        self._is_open = True
+        self._loop.add_reader(self._listener, self._accept)
+
+    def stop(self) -> None:
+        """Close the listening socket; more than once does no harm."""
+        if self._is_open:
+            self._is_open = False
+            self._loop.remove_reader(self._listener)
+            self._listener.close()
+            for task in self._connecting:
+                task.cancel()
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPTS_AT_ONCE):
+            try:
+                accepted, address = self._listener.accept()
+            except (BlockingIOError, ConnectionAbortedError, InterruptedError):
+                return
+            except OSError as error:
+                self._wait_for_room(error)
+                return
+            self._is_out_of_room = False
+            self._take(accepted, neighbourhood(str(address[0])))
+
+    def _take(self, accepted: socket.socket, address: str) -> None:
+        accepted.setblocking(False)
+        guest = Guest(address, self._loop.time() + connections.HEADER_SECONDS, "handshake", self._edge.count_closed)
+        ousted = self._edge.connections.arrive(guest)
+        if ousted is guest:
+            self._edge.count_closed("full")
+            accepted.close()
+            return
+        if ousted is not None:
+            ousted.end("crowded")
+        task = self._loop.create_task(self._connect(accepted, guest))
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+        guest.end = lambda reason: self._hang_up(task, reason)
+
+    def _hang_up(self, task: asyncio.Task[None], reason: str) -> None:
+        self._edge.count_closed(reason)
+        task.cancel()
+
+    async def _connect(self, accepted: socket.socket, guest: Guest) -> None:
+        """Shake hands; afterwards the protocol looks after the connection."""
+        connection = self._make(guest)
+        try:
+            if self._certificate is None:
+                await self._loop.connect_accepted_socket(lambda: connection, accepted)
+            else:
+                await self._loop.connect_accepted_socket(
+                    lambda: connection,
+                    accepted,
+                    ssl=self._certificate.context,
+                    ssl_handshake_timeout=connections.HANDSHAKE_SECONDS,
+                    ssl_shutdown_timeout=connections.CLOSE_SECONDS,
+                )
+        except OSError:  # ssl.SSLError is one: no TLS, too old, too slow, gone
+            self._edge.count_closed("handshake")
+        finally:
+            if not connection.is_up:
+                self._edge.connections.leave(guest)
+
+    def _wait_for_room(self, error: OSError) -> None:
+        """No descriptors or no memory: let a stranger go, and try again a moment later instead of spinning."""
+        if error.errno not in _NO_ROOM:
+            raise error
+        if not self._is_out_of_room:
+            self._is_out_of_room = True
+            sentence = f"No connection can be accepted: {error.strerror}. Raise the limit of open files (ulimit -n)."
+            tell("serve", "out_of_descriptors", sentence, level=logging.ERROR)
+        if (ousted := self._edge.connections.give_up_one()) is not None:
+            ousted.end("descriptors")
+        self._loop.remove_reader(self._listener)
+        self._loop.call_later(PAUSE_SECONDS, self._resume)
+
+    def _resume(self) -> None:
+        if self._is_open:
+            self._loop.add_reader(self._listener, self._accept)
