@@ -24,7 +24,7 @@ from ingest.exposition import merge, render
 from ingest.surroundings import Surroundings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from prometheus_client import Metric
 
@@ -32,6 +32,14 @@ if TYPE_CHECKING:
     from ingest.eventlog.spooled import SpoolState
     from ingest.surroundings import Place
 
+FATES: Final = ("received", "parsed", "defective", "repeated")
+STATUSES: Final = ("204", "400", "401", "403", "413", "415", "503")
+UNAUTHORIZED: Final = ("no_credentials", "wrong_secret", "unknown_app", "metrics")
+CLOSED: Final = (
+    "full", "crowded", "descriptors", "handshake", "header_time", "header_size", "request_time", "idle", "answered",
+    "close_time", "malformed", "pipelined", "upgrade", "version", "method", "target", "header", "transfer_encoding", "body",
+    "unauthorized", "transport",
+)  # fmt: skip
 # Names of exceptions, or words of the receiver's own.
 REASONS: Final = (
     "TimeoutError", "LogFull", "Overloaded", "BodiesFull", "ClientDisconnect", "TooLarge", "UnknownEncoding",
@@ -48,47 +56,32 @@ class Metrics:
         self._apps = AppFigures()
         self._surroundings = Surroundings(place, self._apps) if place is not None else None
         self._registry = CollectorRegistry()
-        self._lines = Counter(
-            "drainlake_lines", "Lines of stored deliveries, by fate.", ["fate"], registry=self._registry
+        self._lines = self._counter("lines", "Lines of stored deliveries, by fate.", "fate", FATES)
+        self._replies = self._counter(
+            "deliveries", "Deliveries, by the status they were answered with.", "status", STATUSES
         )
-        self._replies = Counter(
-            "drainlake_deliveries", "Deliveries, by the status they were answered with.", ["status"],
-            registry=self._registry,
-        )  # fmt: skip
-        self._refusals = Counter(
-            "drainlake_refusals",
-            "Deliveries that were not stored, by reason.",
-            ["reason"],
-            registry=self._registry,
-        )
+        self._refusals = self._counter("refusals", "Deliveries that were not stored, by reason.", "reason", REASONS)
+        self._acknowledged = self._counter("acknowledged", "Deliveries that were answered 204: they are durable.")
+        self._stored_bytes = self._counter("stored_bytes", "Bytes of stored deliveries, decompressed.")
+        wrong = "Requests with wrong or no credentials, by reason."
+        self._unauthorized = self._counter("unauthorized", wrong, "reason", UNAUTHORIZED)
+        closed = "Connections that drainlake closed, by reason."
+        self._closed = self._counter("connections_closed", closed, "reason", CLOSED)
+        timed = "Time from the request's header to the answer."
         self._reply_seconds = Histogram(
-            "drainlake_reply_seconds", "Time from the request's header to the answer.", buckets=_REPLY_SECONDS,
-            registry=self._registry,
-        )  # fmt: skip
-        self._waiting = Gauge(
-            "drainlake_waiting_bytes", "Bytes of deliveries that are not stored yet.", registry=self._registry
+            "drainlake_reply_seconds", timed, buckets=_REPLY_SECONDS, registry=self._registry
         )
-        self._acknowledged = Counter(
-            "drainlake_acknowledged", "Deliveries that were answered 204: they are durable.", registry=self._registry
-        )
-        self._stored_bytes = Counter(
-            "drainlake_stored_bytes", "Bytes of stored deliveries, decompressed.", registry=self._registry
-        )
-        for fate in ("received", "parsed", "defective", "repeated"):
-            self._lines.labels(fate)  # from nought on: `increase` does not see what a counter begins with
-        for status in ("204", "400", "401", "403", "413", "415", "503"):
-            self._replies.labels(status)
-        for reason in REASONS:
-            self._refusals.labels(reason)
 
-        self._unauthorized = Counter(
-            "drainlake_unauthorized", "Requests with wrong or no credentials, by reason.", ["reason"],
-            registry=self._registry,
-        )  # fmt: skip
-        self._closed = Counter(
-            "drainlake_connections_closed", "Connections that drainlake closed, by reason.", ["reason"],
-            registry=self._registry,
-        )  # fmt: skip
+    def _counter(self, name: str, meaning: str, label: str = "", values: Sequence[str] = ()) -> Counter:
+        """A counter whose series begin at nought: `increase` does not see what a series begins with."""
+        labels = [label] if label else []
+        counter = Counter(f"drainlake_{name}", meaning, labels, registry=self._registry)
+        for value in values:
+            counter.labels(value)
+        return counter
+
+    def _watch(self, name: str, meaning: str, value: Callable[[], float]) -> None:
+        Gauge(f"drainlake_{name}", meaning, registry=self._registry).set_function(value)
 
     def watch_connections(self, known: Callable[[], int], strangers: Callable[[], int]) -> None:
         """Ask these functions for the connections held, with and without good credentials, at each reading."""
@@ -99,14 +92,12 @@ class Metrics:
 
     def watch_bodies(self, held_bytes: Callable[[], int]) -> None:
         """Ask this function for the bytes of bodies that are arriving whenever the metrics are read."""
-        meaning = "Bytes of bodies that are arriving or being inflated."
-        Gauge("drainlake_arriving_bytes", meaning, registry=self._registry).set_function(held_bytes)
+        self._watch("arriving_bytes", "Bytes of bodies that are arriving or being inflated.", held_bytes)
 
     def watch_certificate(self, expires_at: Callable[[], float]) -> None:
         """Ask this function when the certificate in use ends whenever the metrics are read."""
         meaning = "When the TLS certificate in use expires, in seconds since 1970."
-        name = "drainlake_certificate_expiry_timestamp_seconds"
-        Gauge(name, meaning, registry=self._registry).set_function(expires_at)
+        self._watch("certificate_expiry_timestamp_seconds", meaning, expires_at)
 
     def unauthorized(self, reason: str) -> None:
         """Credentials were refused."""
@@ -118,7 +109,7 @@ class Metrics:
 
     def watch_waiting(self, waiting_bytes: Callable[[], int]) -> None:
         """Ask this function for the bytes that wait whenever the metrics are read."""
-        self._waiting.set_function(waiting_bytes)
+        self._watch("waiting_bytes", "Bytes of deliveries that are not stored yet.", waiting_bytes)
 
     def watch_spool(self, state: Callable[[], SpoolState]) -> None:
         """Ask this function how the spool before Kafka is whenever the metrics are read."""
