@@ -37,8 +37,8 @@ STATUSES: Final = ("204", "400", "401", "403", "413", "415", "503")
 UNAUTHORIZED: Final = ("no_credentials", "wrong_secret", "unknown_app", "metrics")
 CLOSED: Final = (
     "full", "crowded", "descriptors", "handshake", "header_time", "header_size", "request_time", "idle", "answered",
-    "close_time", "malformed", "pipelined", "upgrade", "version", "method", "target", "header", "transfer_encoding", "body",
-    "unauthorized", "transport",
+    "close_time", "malformed", "pipelined", "upgrade", "version", "method", "target", "header", "transfer_encoding",
+    "body", "unauthorized", "transport",
 )  # fmt: skip
 # Names of exceptions, or words of the receiver's own.
 REASONS: Final = (
