@@ -10,14 +10,13 @@ What was acknowledged after the log was taken, and not landed before its file wa
 
 from __future__ import annotations
 
-import fcntl
-import os
 import sqlite3
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from drainlake.errors import Failure, WrongUse
 from drainlake.places import S3Place
+from ingest.sole import sole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -98,14 +97,8 @@ def _refuse(settings: Settings, target: Path) -> None:
 
 @contextmanager
 def _sole_backup(target: Path) -> Iterator[None]:
-    """Hold the folder's lock; it ends with the process, however that ends."""
     target.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(target / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise Failure(f"Another backup to {target} is running.", "wait for its end") from None
-    else:
+    with sole(target / _LOCK) as is_ours:
+        if not is_ours:
+            raise Failure(f"Another backup to {target} is running.", "wait for its end")
         yield
-    finally:
-        os.close(descriptor)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
 import time
 from contextlib import closing, contextmanager
@@ -16,6 +14,7 @@ from drainlake.log import log_errors
 from drainlake.platform_api import DrainRefused, PlatformApi
 from drainlake.values import Secret
 from ingest.credentials import UNKNOWN_REFRESH_SECONDS, CredentialStore, digest
+from ingest.sole import sole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -102,20 +101,12 @@ def open_keeping(settings: Settings, receiver: str | None = None) -> Iterator[Ke
 
 @contextmanager
 def sole_changer(settings: Settings) -> Iterator[None]:
-    """Hold off other processes of this host that change drains: one would retire the secret that another just made.
-
-    The lock ends with its process, so a killed one blocks nobody.
-    """
+    """Hold off other processes of this host that change drains: one would retire the secret that another just made."""
     settings.home.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(settings.home / "drains.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise Failure("Another drainlake changes drains on this host.", "again when it has ended") from None
+    with sole(settings.home / "drains.lock") as is_ours:
+        if not is_ours:
+            raise Failure("Another drainlake changes drains on this host.", "again when it has ended")
         yield
-    finally:
-        os.close(descriptor)
 
 
 def _digest_of(secret: Secret) -> bytes:

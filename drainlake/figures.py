@@ -11,11 +11,9 @@ Nothing here may stop the work that it tells of: a file that cannot be written i
 
 from __future__ import annotations
 
-import fcntl
-import os
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from drainlake import __version__
@@ -23,6 +21,7 @@ from drainlake.rounds import Rounds, round_figures
 from ingest.exposition import merge, render, single
 from ingest.figure_files import ENDING, FILE_BYTES_MAX, FILES_MAX, read_file
 from ingest.process_figures import process_figures
+from ingest.sole import sole
 from transforms.durable import make_folder, publish_bytes, sweep
 
 if TYPE_CHECKING:
@@ -59,28 +58,15 @@ def _lock(folder: Path, process: str) -> Iterator[Path | None]:
         return
     for number in range(1, FILES_MAX):
         name = process if number == 1 else f"{process}-{number}"
-        with _locked(folder / f".{name}.lock") as is_ours:
+        with ExitStack() as held:
+            try:
+                is_ours = held.enter_context(sole(folder / f".{name}.lock"))
+            except OSError:
+                is_ours = False
             if is_ours:
                 yield folder / f"{name}{ENDING}"
                 return
     yield None
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[bool]:
-    try:
-        descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
-    except OSError:
-        yield False
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        yield False
-    else:
-        yield True
-    finally:
-        os.close(descriptor)
 
 
 def write(path: Path, families: Iterable[Metric]) -> None:

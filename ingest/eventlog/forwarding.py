@@ -6,14 +6,13 @@ portion again; every entry says since when it was on its way, so that landing fi
 
 from __future__ import annotations
 
-import fcntl
-import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from ingest.eventlog.contract import NewEntry
 from ingest.eventlog.embedded import PARTITION
 from ingest.schema import TABLES
+from ingest.sole import sole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,12 +43,5 @@ def _forward_table(spool: EmbeddedLog, shared: KafkaLog, table: str) -> int:
 @contextmanager
 def sole_forwarder(log_path: Path) -> Iterator[bool]:
     """Whether this process is the one that empties the spool now; two would write everything twice, out of order."""
-    descriptor = os.open(log_path.with_name(f"{log_path.name}.forwarding"), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        yield False
-    else:
-        yield True
-    finally:
-        os.close(descriptor)
+    with sole(log_path.with_name(f"{log_path.name}.forwarding")) as is_ours:
+        yield is_ours
