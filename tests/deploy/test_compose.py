@@ -87,6 +87,18 @@ def test_a_secret_that_is_not_set_is_refused(services: dict[str, Any]) -> None:
     assert wanted == offered
 
 
+def test_the_front_passes_on_what_the_one_of_the_vm_does(services: dict[str, Any]) -> None:
+    """Figures stay inside, and deliveries wait for a new receiver: the tests of the VM's Caddyfile hold both."""
+    mounted = {volume["target"]: volume["source"] for volume in services["front"]["volumes"]}
+    assert mounted["/etc/caddy/Caddyfile"].endswith("/Caddyfile")
+    ours, theirs = ((DEPLOY / part / "Caddyfile").read_text("utf-8").splitlines()[1:] for part in ("docker", "vm"))
+    names = {"logs.example.com {": "{$DRAINLAKE_DOMAIN} {", "127.0.0.1:8080": "receiver:8080"}
+    text = "\n".join(theirs)
+    for old, new in names.items():
+        text = text.replace(old, new)
+    assert ours == text.splitlines()
+
+
 class Topology:
     """The services as processes: their commands and environments, with Kafka and the store where they really are."""
 
