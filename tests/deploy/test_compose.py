@@ -71,7 +71,7 @@ def test_our_services_are_set_as_drainlake_understands(services: dict[str, Any],
     texts = {key: str(value) for key, value in service["environment"].items()}
     assert settings.hints(texts) == []
     assert settings.parse(texts).kafka is not None
-    assert re.fullmatch(r"4\ds", service["stop_grace_period"]), "longer than the 30 s that stopping may take"
+    assert re.fullmatch(r"4\ds", service["stop_grace_period"]), "longer than the 35 s that stopping may take"
     assert [volume["target"] for volume in service["volumes"]] == ["/data"]
     if name != "receiver":
         assert service["healthcheck"]["test"][-1] == texts["DRAINLAKE_METRICS_PORT"]
