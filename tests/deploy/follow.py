@@ -60,6 +60,8 @@ sleep 60
 drainlake status
 journalctl --no-pager -o cat -u 'drainlake-*' | tail -40
 du -sh /opt/drainlake
+install -d -o drainlake -g drainlake -m 0700 /mnt/backup/drainlake
+env -i PATH=/usr/bin:/bin /usr/local/bin/drainlake backup /mnt/backup/drainlake
 """
 # The last part of the page, with certificates that sign themselves in the place of certbot's.
 BY_ITSELF = """
