@@ -6,7 +6,7 @@ import logging
 import sys
 import traceback
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -147,7 +147,9 @@ def _make_catalog(settings: Settings, lake: Lake) -> None:
     process.join()
     if process.exitcode:  # landing does without, and so does every question
         said = f"land: {settings.catalog.name} could not be made."
-        trace = told.recv() if told.poll() else ""
+        trace = ""
+        with suppress(EOFError):  # one that was killed, by the kernel for want of memory say, has told nothing
+            trace = told.recv()
         tell("land", "catalog_failed", said, level=logging.WARNING, code=process.exitcode, traceback=trace)
     told.close()
 

@@ -1,7 +1,8 @@
 """Follows `deploy/vm/README.md` to the letter on a new Debian that is booted for it, with real units under systemd.
 
-``python -m tests.deploy.follow [--suite bookworm] [--keep]``, as root, with debootstrap and systemd-nspawn. It takes
-some minutes, shares the network of this machine (ports 80, 443 and 8080 must be free) and removes what it made.
+``python -m tests.deploy.follow [--suite bookworm] [--port 8080] [--keep]``, as root, with debootstrap and
+systemd-nspawn. It takes some minutes, shares the network of this machine (ports 80, 443 and 8080 must be free) and
+removes what it made.
 
 At the end it restarts the receiver three times while deliveries come, and gives it a new certificate while it serves
 HTTPS by itself: every delivery must have been taken.
@@ -59,6 +60,8 @@ sleep 60
 drainlake status
 journalctl --no-pager -o cat -u 'drainlake-*' | tail -40
 du -sh /opt/drainlake
+install -d -o drainlake -g drainlake -m 0700 /mnt/backup/drainlake
+env -i PATH=/usr/bin:/bin /usr/local/bin/drainlake backup /mnt/backup/drainlake
 """
 # The last part of the page, with certificates that sign themselves in the place of certbot's.
 BY_ITSELF = """
@@ -97,7 +100,7 @@ def main() -> int:
     root = Path(tempfile.mkdtemp(prefix="drainlake-vm-"))
     try:
         _make_root(root, options.suite)
-        _put_source(root, options.locks)
+        _put_source(root, options.locks, options.port)
         _write_script(root)
         _boot(root)
         log = (root / "follow.log").read_text("utf-8", "replace")
@@ -111,6 +114,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--suite", default="bookworm", help="Debian to follow the page on")
+    parser.add_argument("--port", default="8080", help="port of the receiver, where 8080 is another's on this machine")
     parser.add_argument("--keep", action="store_true", help="leave the machine's folder behind")
     parser.add_argument("--locks", type=Path, default=DEPLOY, help="where requirements.lock and docker/build.lock are")
     return parser.parse_args()
@@ -126,7 +130,7 @@ def _make_root(root: Path, suite: str) -> None:
     subprocess.run(["chroot", str(root), "update-ca-certificates"], check=True)
 
 
-def _put_source(root: Path, locks: Path) -> None:
+def _put_source(root: Path, locks: Path, port: str) -> None:
     source = root / SOURCE
     source.mkdir(parents=True)
     archive = subprocess.run(["git", "-C", str(ROOT), "archive", "HEAD"], check=True, capture_output=True).stdout
@@ -134,6 +138,8 @@ def _put_source(root: Path, locks: Path) -> None:
     for name in ("requirements.lock", "docker/build.lock"):
         (source / "deploy" / name).parent.mkdir(exist_ok=True)
         shutil.copy(locks / name, source / "deploy" / name)
+    for path in (source / "deploy/vm/Caddyfile", source / "deploy/vm/drainlake.env"):
+        path.write_text(path.read_text().replace("8080", port))
     caddyfile = source / "deploy/vm/Caddyfile"
     caddyfile.write_text(caddyfile.read_text().replace("{\n\tservers", "{\n\tlocal_certs\n\tservers", 1))
 

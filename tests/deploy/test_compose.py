@@ -71,7 +71,7 @@ def test_our_services_are_set_as_drainlake_understands(services: dict[str, Any],
     texts = {key: str(value) for key, value in service["environment"].items()}
     assert settings.hints(texts) == []
     assert settings.parse(texts).kafka is not None
-    assert re.fullmatch(r"4\ds", service["stop_grace_period"]), "longer than the 30 s that stopping may take"
+    assert re.fullmatch(r"4\ds", service["stop_grace_period"]), "longer than the 35 s that stopping may take"
     assert [volume["target"] for volume in service["volumes"]] == ["/data"]
     if name != "receiver":
         assert service["healthcheck"]["test"][-1] == texts["DRAINLAKE_METRICS_PORT"]
@@ -85,6 +85,18 @@ def test_a_secret_that_is_not_set_is_refused(services: dict[str, Any]) -> None:
     wanted = set(re.findall(r"\$\{(\w+)", text))
     offered = set(re.findall(r"^#?(\w+)=", (DEPLOY / "docker/env.example").read_text("utf-8"), re.MULTILINE))
     assert wanted == offered
+
+
+def test_the_front_passes_on_what_the_one_of_the_vm_does(services: dict[str, Any]) -> None:
+    """Figures stay inside, and deliveries wait for a new receiver: the tests of the VM's Caddyfile hold both."""
+    mounted = {volume["target"]: volume["source"] for volume in services["front"]["volumes"]}
+    assert mounted["/etc/caddy/Caddyfile"].endswith("/Caddyfile")
+    ours, theirs = ((DEPLOY / part / "Caddyfile").read_text("utf-8").splitlines()[1:] for part in ("docker", "vm"))
+    names = {"logs.example.com {": "{$DRAINLAKE_DOMAIN} {", "127.0.0.1:8080": "receiver:8080"}
+    text = "\n".join(theirs)
+    for old, new in names.items():
+        text = text.replace(old, new)
+    assert ours == text.splitlines()
 
 
 class Topology:

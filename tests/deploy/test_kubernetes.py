@@ -13,8 +13,9 @@ import pytest
 from drainlake import settings
 from drainlake.cli import COMMANDS
 from drainlake.scheduling import RUN_SECONDS_MAX
-from drainlake.supervisor import STOP_SECONDS
 from drainlake.values import size_bytes
+from ingest.eventlog.spooled import CLOSE_SECONDS
+from ingest.server import LEAVE_SECONDS, STOP_SECONDS
 from tests.deploy.tools import BUILD_TIMEOUT_SECONDS, DEPLOY, kustomized
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def test_a_pod_runs_what_drainlake_has(documents: list[dict[str, Any]], pods: di
     limits = container["resources"]["limits"]
     assert size_bytes(f"{limits['memory']}B") < MEMORY_MAX_BYTES
     stop = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
-    assert pods[name]["terminationGracePeriodSeconds"] > stop + STOP_SECONDS
+    assert pods[name]["terminationGracePeriodSeconds"] > stop + LEAVE_SECONDS + STOP_SECONDS + CLOSE_SECONDS
 
 
 def test_only_who_needs_a_secret_has_it(documents: list[dict[str, Any]], pods: dict[str, Any]) -> None:

@@ -16,8 +16,11 @@ from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
+from prometheus_client import ProcessCollector
 
 from drainlake import settings
+from ingest.eventlog.spooled import CLOSE_SECONDS
+from ingest.server import LEAVE_SECONDS, STOP_SECONDS
 from tests.deploy.pages import DEPLOY, ROOT
 from tests.drainlake.receivers import free_port
 from tests.ingest.running import numbered, post, receiver
@@ -87,9 +90,17 @@ def test_a_stop_has_more_time_than_it_takes_and_a_wrong_setting_stays_down() -> 
     unit = configparser.RawConfigParser(strict=False)
     unit.optionxform = str  # type: ignore[assignment,method-assign]
     unit.read(UNITS / "drainlake-.service.d/10-hardening.conf")
-    assert int(unit["Service"]["TimeoutStopSec"]) > 30
+    assert int(unit["Service"]["TimeoutStopSec"]) > LEAVE_SECONDS + STOP_SECONDS + CLOSE_SECONDS
     assert unit["Service"]["RestartPreventExitStatus"] == "2"
     assert unit["Unit"]["StartLimitIntervalSec"] == "0"
+
+
+def test_the_services_can_read_what_their_figures_are_made_of() -> None:
+    """Without /proc/stat there are none of memory, starts and open files, and three alarms are blind."""
+    shared = (UNITS / "drainlake-.service.d/10-hardening.conf").read_text("utf-8")
+    assert not re.search(r"^ProcSubset=pid", shared, re.MULTILINE)
+    assert list(ProcessCollector(registry=None).collect())
+    assert not list(ProcessCollector(registry=None, proc="/nowhere").collect())
 
 
 def test_the_settings_are_read_alike_by_systemd_and_the_shell(tmp_path: Path) -> None:

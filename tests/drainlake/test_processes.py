@@ -180,6 +180,25 @@ def test_a_part_alone_ends_on_sigterm_with_0(cli: Cli, name: str) -> None:
     assert "Traceback" not in errors
 
 
+def test_the_lander_goes_on_when_the_making_of_the_catalog_is_killed(cli: Cli) -> None:
+    """As the kernel does for want of memory; landing does without ``lake.duckdb``, and so does every question."""
+    lander = cli.start("land", DRAINLAKE_LAND_SECONDS="0.2")
+    try:
+
+        def maker() -> psutil.Process | None:
+            found = psutil.Process(lander.pid).children()
+            return next((each for each in found if "spawn_main" in " ".join(each.cmdline())), None)
+
+        _until(maker, "the process that makes the catalog").kill()
+        figures = cli.folder / "drainlake-data/metrics/land.prom"
+        _until(lambda: re.search(r"^drainlake_rounds_total.* [1-9]", figures.read_text(), re.MULTILINE), "it lands")
+    finally:
+        lander.terminate()
+        said = lander.communicate(timeout=60)[1]
+    assert "lake.duckdb could not be made" in said
+    assert lander.returncode == 0
+
+
 def test_credentials_can_be_rotated(cli: Cli) -> None:
     """Two secrets are valid together; after --retire-older only the newest is, and no new one is made."""
     (cli.folder / "saved.log").write_text(SAVED)

@@ -218,7 +218,7 @@ def test_every_alert_has_its_section_in_the_runbook() -> None:
 
 def test_each_counter_of_a_limit_is_explained(families: dict[str, Metric]) -> None:
     """The labels that say why something was left out or refused."""
-    for name in ("drainlake_refusals", "drainlake_scrape_errors"):
+    for name in ("drainlake_refusals", "drainlake_scrape_errors", "drainlake_connections_closed"):
         for sample in families[name].samples:
             if sample.name.endswith("_total"):
                 (value,) = sample.labels.values()
