@@ -175,9 +175,9 @@ async def _run(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_stop, number, server, stopping)
     tasks = [_stop(server, receiver, edge, stopping), _sweep(edge, receiver)]
+    loop.add_signal_handler(signal.SIGHUP, _on_renewal, certificate)
     if certificate is not None:
         receiver.metrics.watch_certificate(lambda: certificate.expires_at)
-        loop.add_signal_handler(signal.SIGHUP, lambda: certificate.renew(at_once=True))
         tasks.append(_watch(certificate))
     scheme = "https" if certificate else "http"
     host, port = listener.getsockname()[:2]
@@ -259,6 +259,12 @@ def _on_stop(number: signal.Signals, server: _Server, stopping: asyncio.Event) -
         server.acceptor.stop()
         server.should_exit = True
     stopping.set()
+
+
+def _on_renewal(certificate: Certificate | None) -> None:
+    """Take up a renewed certificate; without one there is nothing to do, and nothing to end for either."""
+    if certificate is not None:
+        certificate.renew(at_once=True)
 
 
 async def _stop(server: _Server, receiver: Receiver, edge: Edge, stopping: asyncio.Event) -> None:
