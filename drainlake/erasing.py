@@ -17,7 +17,7 @@ from drainlake.minutes import keep_minutes
 from drainlake.places import lake_at
 from ingest.eventlog.purging import PurgeRefused, purge_landed
 from transforms import erasing
-from transforms.addresses import PREFIX, Hasher
+from transforms.addresses import NOBODY, PREFIX, Hasher
 from transforms.erasure import Target, address_of
 from transforms.lake import LakeError
 from transforms.minutes.days import TABLE as MINUTES
@@ -49,7 +49,7 @@ def target_of(
         address = address_of(text)
         if address is not None:
             plain.add(address)
-            if settings.address_key:
+            if settings.address_key and address not in NOBODY:  # these stay as they are, and as texts lie in others
                 wanted.add(Hasher(settings.address_key.reveal().encode()).token(address))
         elif _HASH.fullmatch(text):
             wanted.add(text)

@@ -79,6 +79,21 @@ def test_addresses_and_their_hashes_go_and_others_stay(
         assert place in err
 
 
+@pytest.mark.parametrize("address", ["0.0.0.0", "127.0.0.1", "::1"])
+def test_an_address_of_no_one_is_no_text_to_erase_by(
+    run: Callable[..., tuple[int, str, str]], home: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """It has no hash: looked for as a text, 0.0.0.0 would be found in each `Chrome/120.0.0.0`."""
+    monkeypatch.setenv("DRAINLAKE_ADDRESS_KEY", KEY)
+    log = EmbeddedLog(home / "log.db")
+    row = {"timestamp": datetime.now(UTC), "client_ip": "10.0.0.0", "user_agent": "Chrome/120.0.0.0 127.0.0.11"}
+    log.append([entry("router", [row])])
+    land_once(log, LocalLake(home / "lake"), file_rows=100)
+    log.close()
+    code, out, _ = run("--address", address, "--dry-run")
+    assert (code, dict(line.split() for line in out.splitlines())["router"]) == (0, "0")
+
+
 def test_a_hash_can_be_erased_when_the_key_is_thrown_away(home: Path, run: Callable[..., tuple[int, str, str]]) -> None:
     """Without the key an address finds only itself."""
     assert run("--address", JANE, "--yes")[0] == 0
