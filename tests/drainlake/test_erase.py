@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import polars as pl
 import pytest
 
 from drainlake import cli as command_line
@@ -13,8 +14,10 @@ from ingest.eventlog.purging import purge_landed
 from tests.transforms.lines import entry
 from transforms import erasing, parquet, rewriting, settling
 from transforms.addresses import Hasher
+from transforms.erasure import Target
 from transforms.landing import land_once
 from transforms.locallake import LocalLake
+from transforms.minutes.keeping import keep
 from transforms.privacy import Privacy
 
 if TYPE_CHECKING:
@@ -38,7 +41,8 @@ def with_log(home: Path, privacy: Privacy) -> None:
     """Append a request of each client, and land."""
     log = EmbeddedLog(home / "log.db")
     at = datetime.now(UTC) - timedelta(hours=1)
-    rows = [{"timestamp": at, "client_ip": ip, "path": f"/from/{ip}", "request_id": ip[-1]} for ip in (JANE, OTHER)]
+    request = {"timestamp": at, "source": "heroku", "status": 200, "connect_ms": 0, "service_ms": 9}
+    rows = [{**request, "client_ip": ip, "path": f"/from/{ip}", "request_id": ip[-1]} for ip in (JANE, OTHER)]
     log.append([entry("router", rows)])
     land_once(log, LocalLake(home / "lake"), file_rows=100, privacy=privacy)
     log.close()
@@ -131,6 +135,24 @@ def test_what_cannot_be_meant_is_refused(
     assert code == 2
     assert said in err
     assert "Try: " in err
+
+
+def test_minutes_are_made_anew_also_when_a_run_before_was_killed_behind_the_rows(
+    home: Path, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    """The next run finds no rows any more, and the minutes still count them."""
+    lake, target = LocalLake(home / "lake"), Target(frozenset({JANE}))
+
+    def requests() -> int:
+        days = [lake.read(file) for file in lake.listing("minutes")]
+        return sum(day.filter(pl.col("per") == "app")["requests"].sum() for day in days)
+
+    keep(lake, datetime.now(UTC))
+    before = requests()
+    erasing.erase(lake, [each.file for each in erasing.find(lake, target)], target)
+    assert (before, requests()) == (4, 4)
+    assert run("--address", JANE, "--yes")[0] == 0
+    assert requests() == 3
 
 
 def test_rows_that_have_not_landed_stop_it(
