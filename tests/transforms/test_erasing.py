@@ -67,6 +67,26 @@ def test_rows_are_found_by_what_their_texts_hold(table: str, column: str, text: 
     assert are_meant(table, pl.DataFrame([row], schema=SCHEMAS[table]), TARGET).to_list() == [is_meant]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "written", "is_meant"),
+    [
+        ("Jürgen Groß", "JÜRGEN GROß", True),
+        ("Jürgen", "/x?n=J%C3%9CRGEN", True),
+        ("jane+x@example.com", "/x?m=jane+x%40example.com", True),
+        ("Pat O'Brien", "/x?n=pat%20o'brien", True),
+        ("Pat O'Brien", "/x?n=Pat+O%27Brien", True),
+        ("a.b|c(", "a.b|c(", True),
+        ("a.b|c(", "axb|c(", False),
+    ],
+)
+def test_a_text_is_found_in_any_case_and_however_much_of_it_is_encoded(
+    wanted: str, written: str, is_meant: bool
+) -> None:
+    """Browsers, libraries and the app each leave other characters as they are; letters beyond ASCII have cases, too."""
+    rows = pl.DataFrame([{"timestamp": NOON, "app": "shop", "message": written}], schema=SCHEMAS["lines"])
+    assert are_meant("lines", rows, Target(texts=frozenset({wanted}))).to_list() == [is_meant]
+
+
 @pytest.mark.parametrize("written", [OTHER, "2001:DB8:0::1", "[2001:db8::1]:443"])
 def test_an_ipv6_address_is_found_in_every_spelling(written: str) -> None:
     """Whatever the router or the app made of it."""
