@@ -1,8 +1,8 @@
 """Which rows of the lake hold an address, a request id or a text that is to be erased. Pure.
 
 An address is looked for in every spelling (see ``addresses``); a text, such as the hash of one, without regard to case,
-each of its characters as it is or percent-encoded: which ones are, each client decides for itself. A row is found when one of its text columns holds what is looked
-for.
+each of its characters as it is or percent-encoded: which ones are, each client decides for itself. A row is found when
+one of its text columns holds what is looked for.
 """
 
 from __future__ import annotations
