@@ -100,7 +100,7 @@ def erase(lake: Lake, files: Sequence[LakeFile], target: Target, fault: Fault = 
                 with owned(lake, file):
                     erased[file.table] += _rewrite(lake, file, target, fault)
                 break
-            except StaleOwnerError:  # a lander on S3 was quicker
+            except (FileNotFoundError, StaleOwnerError):  # retention, or a lander on S3, was quicker
                 if not left:
                     raise
                 time.sleep(POLL_SECONDS)
@@ -129,9 +129,20 @@ def erased_before(lake: Lake, tables: Sequence[str] = ERASABLE) -> Iterator[Lake
     """The files that rows were erased from by now, and whose bytes of before may still be there."""
     for table in tables:
         for file in lake.listing(table):
-            metadata = lake.footer(file).metadata
+            metadata = _metadata(lake, file)
             if ERASED_KEY in metadata and rewriting.regions_in(metadata):
                 yield replace(file, version=None)
+
+
+def _metadata(lake: Lake, file: LakeFile) -> Mapping[str, str]:
+    """What a file's footer says now, whatever a lander made of it since it was listed; nothing when it is gone."""
+    current: LakeFile | None = file
+    for _ in range(STALE_TRIES):
+        try:
+            return lake.footer(current).metadata if current else {}
+        except (FileNotFoundError, StaleOwnerError):
+            current = _current(lake, file)
+    raise LakeError(f"{lake.place}: {file.table} of {file.date} is written all the time; erase again.")
 
 
 def forget(lake: Lake, files: Sequence[LakeFile], fault: Fault = no_fault) -> list[LakeFile]:
@@ -152,7 +163,7 @@ def _is_forgotten(lake: Lake, file: LakeFile, written_by: float) -> bool:
         with lake.own(file.table, file.partition):
             current = _current(lake, file)
             return current is None or lake.forget(current, written_by, time.time())
-    except (LakeLockedError, StaleOwnerError):
+    except (LakeLockedError, StaleOwnerError, FileNotFoundError):
         return False
 
 

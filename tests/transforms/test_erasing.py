@@ -218,6 +218,25 @@ def test_bytes_of_erased_rows_leave_the_files(open_lake: Callable[[], Lake], mon
     assert ids_in(open_lake()) == [1, 3, 5]
 
 
+def test_what_is_left_is_found_while_others_write_and_remove(
+    open_lake: Callable[[], Lake], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the listing and a look at a footer a lander wrote on one file, and retention took another."""
+    log, lake = MemoryLog(), open_lake()
+    fill(log, lake)
+    assert erase(lake) == 6
+    lake = open_lake()  # as another process, which has looked at no footer yet
+    listed = lake.listing("router")
+    open_lake().remove_date("router", "2026-11-21")
+    log.append([entry("router", clients([5]))])
+    assert land_once(log, open_lake(), file_rows=4).files == 1
+    monkeypatch.setattr(lake, "listing", lambda table: listed if table == "router" else {})
+    assert sorted((file.date, file.sequence) for file in erasing.erased_before(lake)) == [
+        ("2026-11-20", 1),
+        ("2026-11-20", 2),
+    ]
+
+
 def test_bytes_are_overwritten_where_the_disk_knows_no_holes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else they would stay for good there."""
 
