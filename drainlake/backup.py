@@ -104,7 +104,7 @@ def _refuse(settings: Settings, target: Path) -> None:
 @contextmanager
 def _sole_backup(target: Path) -> Iterator[None]:
     """Hold the folder's lock; it ends with the process, however that ends."""
-    target.mkdir(parents=True, exist_ok=True)
+    target.mkdir(mode=0o700, parents=True, exist_ok=True)  # as the home should be: it holds every line, too
     descriptor = os.open(target / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -140,6 +140,21 @@ def test_home_goes_on_from_a_backup(tmp_path: Path) -> None:
     assert not set(lost) & set(landed_ids(tmp_path / "again/lake"))
 
 
+def test_backup_is_as_closed_as_a_home_should_be(tmp_path: Path) -> None:
+    """The mode of the home's folder keeps others out, and its files, made as the umask says, would be open in another.
+
+    A folder that is there keeps the mode that the operator gave it.
+    """
+    world = World(tmp_path)
+    world.append(0)
+    world.land()
+    world.back_up()
+    assert world.target.stat().st_mode & 0o777 == 0o700
+    world.target.chmod(0o750)
+    world.back_up()
+    assert world.target.stat().st_mode & 0o777 == 0o750
+
+
 def test_backup_writes_what_changed_and_follows_what_was_removed(tmp_path: Path) -> None:
     """A second backup copies the new files alone, and a day that retention removed leaves the copy, too."""
     world = World(tmp_path)
