@@ -253,9 +253,13 @@ def _read(answer: urllib3.BaseHTTPResponse) -> bytes:
 
 def _parsed(answer: _Answer) -> object:
     try:
-        return json.loads(answer.body)
+        parsed = json.loads(answer.body)
+        json.dumps(
+            parsed, ensure_ascii=False
+        ).encode()  # escapes can spell halves of characters, which nothing can print
     except (ValueError, RecursionError):  # brackets can be nested deeper than Python counts
         raise _odd() from None
+    return parsed
 
 
 def _field(item: object, name: str) -> Any:
