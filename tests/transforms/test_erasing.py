@@ -237,6 +237,19 @@ def test_what_is_left_is_found_while_others_write_and_remove(
     ]
 
 
+def test_rows_of_the_day_of_the_sentinels_are_erased_too(open_lake: Callable[[], Lake]) -> None:
+    """A clock that was never set, or a line that claims that day: no listing shows its files."""
+    log, lake = MemoryLog(), open_lake()
+    log.append(
+        [entry("router", [{**row, "timestamp": NOON.replace(year=1970, month=1, day=1)} for row in clients([0, 1])])]
+    )
+    land_once(log, lake, file_rows=4)
+    assert erase(lake) == 1
+    (file,) = lake.files("router", "1970-01-01", "e0")
+    assert lake.read(file)["request_id"].to_list() == ["1"]
+    assert [each.date for each in erasing.erased_before(lake)] == ["1970-01-01"]
+
+
 def test_bytes_are_overwritten_where_the_disk_knows_no_holes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else they would stay for good there."""
 
