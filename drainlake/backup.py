@@ -36,8 +36,10 @@ def back_up(settings: Settings, target: Path, fault: Fault = lambda _: None) -> 
     from transforms.backup import Copied  # noqa: PLC0415
     from transforms.lake import LakeError  # noqa: PLC0415
 
+    target = target.resolve()
     _refuse(settings, target)
     with _sole_backup(target):
+        durable.sweep(target / _SCRATCH)  # first: what a killed backup left can be as large as the log
         copied = Copied()
 
         def copy_rest() -> None:
@@ -62,7 +64,9 @@ def _taken_before(log: Path, copy_rest: Callable[[], None]) -> Callable[[Path], 
             with closing(sqlite3.connect(f"{log.as_uri()}?mode=ro", uri=True)) as connection:
                 connection.execute("VACUUM INTO ?", (str(temporary),))  # one moment, without the pages of deleted rows
         except sqlite3.Error as error:
-            raise Failure(f"The event log {log} cannot be read: {error}.", "drainlake status") from None
+            raise Failure(
+                f"The event log {log} cannot be copied: {error}.", "the disk of the backup; drainlake status"
+            ) from None
         copy_rest()
 
     return write
@@ -83,7 +87,8 @@ def _copy_files(settings: Settings, target: Path, fault: Fault) -> Copied:
 
 def _refuse(settings: Settings, target: Path) -> None:
     lakes = () if isinstance(settings.lake, S3Place) else (settings.lake,)
-    for place in (settings.home, settings.log.parent, *lakes):
+    # Resolved: a link to a folder of the home is one, too.
+    for place in (each.resolve() for each in (settings.home, settings.log.parent, *lakes)):
         if target == place or place.is_relative_to(target) or target.is_relative_to(place):
             raise WrongUse(f"{target} and {place} lie in one another.", "a folder elsewhere, best on another disk")
     if (target / "log.db-wal").exists():
@@ -97,7 +102,7 @@ def _refuse(settings: Settings, target: Path) -> None:
 
 @contextmanager
 def _sole_backup(target: Path) -> Iterator[None]:
-    target.mkdir(parents=True, exist_ok=True)
+    target.mkdir(mode=0o700, parents=True, exist_ok=True)  # as the home should be: it holds every line, too
     with sole(target / _LOCK) as is_ours:
         if not is_ours:
             raise Failure(f"Another backup to {target} is running.", "wait for its end")

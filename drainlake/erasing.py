@@ -7,6 +7,7 @@ import sqlite3
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from datetime import date as Date  # noqa: N812 - beside variables named `date`
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -17,7 +18,7 @@ from drainlake.minutes import keep_minutes
 from drainlake.places import lake_at
 from ingest.eventlog.purging import PurgeRefused, purge_landed
 from transforms import erasing
-from transforms.addresses import PREFIX, Hasher
+from transforms.addresses import NOBODY, PREFIX, Hasher
 from transforms.erasure import Target, address_of
 from transforms.lake import LakeError
 from transforms.minutes.days import TABLE as MINUTES
@@ -49,7 +50,7 @@ def target_of(
         address = address_of(text)
         if address is not None:
             plain.add(address)
-            if settings.address_key:
+            if settings.address_key and address not in NOBODY:  # these stay as they are, and as texts lie in others
                 wanted.add(Hasher(settings.address_key.reveal().encode()).token(address))
         elif _HASH.fullmatch(text):
             wanted.add(text)
@@ -102,17 +103,24 @@ def erase(settings: Settings, found: Sequence[erasing.Found], target: Target) ->
     lake = lake_at(settings.lake)
     with _lake_errors():
         erased = erasing.erase(lake, [each.file for each in found], target)
-        if found and (sentence := keep_minutes(settings, datetime.now(UTC))):
+        unforgotten = list(erasing.erased_before(lake))
+        # A run that was killed behind the rows has left the minutes to this one, which finds no rows any more.
+        dates = {each.file.date for each in found} | {file.date for file in unforgotten}
+        if dates and (sentence := keep_minutes(settings, datetime.now(UTC))):
             click.echo(f"Note: {sentence} They still count the erased rows.", err=True)
-        dates = {each.file.date for each in found}
-        minutes = [file for file in lake.listing(MINUTES) if file.date in dates]
-        unforgotten = [*erasing.erased_before(lake), *minutes]
+        unforgotten += [file for file in lake.listing(MINUTES) if file.date in _with_neighbours(dates)]
         if unforgotten:
             click.echo("Waiting until nobody can still be reading the old files …", err=True)
         left = erasing.forget(lake, unforgotten)
     click.echo(f"{sum(erased.values()):,} rows erased.", err=True)
     if left:
         raise Failure(f"{len(left)} files are written all the time and still hold old bytes.", _AGAIN)
+
+
+def _with_neighbours(dates: Iterable[str]) -> set[str]:
+    """With the days before and after: minutes hang on these as well."""
+    days = [Date.fromisoformat(date).toordinal() for date in dates]
+    return {Date.fromordinal(day + step).isoformat() for day in days for step in (-1, 0, 1)}
 
 
 def purge_log(settings: Settings) -> None:

@@ -39,6 +39,7 @@ TRIES_MAX: Final = 4
 PAUSE_MAX_SECONDS: Final = 30.0
 _ACCEPT: Final = "application/vnd.heroku+json; version=3"
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+_ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
 _USERINFO: Final = re.compile(r"//[^/\s]*@")
 _MESSAGE_MAX_CHARACTERS: Final = 200
 _TOKEN: Final = "export HEROKU_API_KEY=$(heroku auth:token)"  # noqa: S105 - a command
@@ -253,9 +254,13 @@ def _read(answer: urllib3.BaseHTTPResponse) -> bytes:
 
 def _parsed(answer: _Answer) -> object:
     try:
-        return json.loads(answer.body)
+        parsed = json.loads(answer.body)
+        json.dumps(
+            parsed, ensure_ascii=False
+        ).encode()  # escapes can spell halves of characters, which nothing can print
     except (ValueError, RecursionError):  # brackets can be nested deeper than Python counts
         raise _odd() from None
+    return parsed
 
 
 def _field(item: object, name: str) -> Any:
@@ -269,10 +274,11 @@ def _drain(item: object) -> Drain:
         made = datetime.fromisoformat(str(_field(item, "created_at")))
     except ValueError:
         raise _odd() from None
-    if made.tzinfo is None:
+    name = str(_field(item, "id"))
+    if made.tzinfo is None or not _ID.fullmatch(name):  # it becomes a part of a path
         raise _odd()
     return Drain(
-        str(_field(item, "id")),
+        name,
         clean_line(str(_field(item, "token"))),
         Secret(str(_field(item, "url"))),
         made,

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from drainlake import dynos, places, timing
+from drainlake import dynos, places, timing, values
 from drainlake.errors import WrongUse
 from drainlake.kafka_url import KafkaUrl
 from drainlake.places import S3Place
@@ -87,7 +86,6 @@ class Settings:
         return self.home / "metrics"
 
 
-_CREDENTIALS: Final = re.compile(r"//[^/@]*@")
 NAMES: Final = tuple(setting.name for setting in TABLE)
 
 
@@ -122,7 +120,7 @@ def _value(setting: Setting, text: str) -> Any:
     try:
         return setting.parse(text)
     except ValueError as error:
-        said = setting.name if setting.is_secret else f"{setting.name}={_CREDENTIALS.sub('//…@', text)}"
+        said = setting.name if setting.is_secret else f"{setting.name}={values.without_credentials(text)}"
         raise WrongUse(f"{said}: {error}.", setting.remedy or f"unset {setting.name}") from None
 
 

@@ -21,6 +21,7 @@ _NUMBER_END: Final = 1e15  # beyond it a float is no longer exact to one
 KEY_MIN_CHARACTERS: Final = 16
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(I?)(B?)")
 _SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
+_CREDENTIALS: Final = re.compile(r"(?:(?<=//)|^(?!.*//)).*@", re.DOTALL)
 _SPAN_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -136,6 +137,11 @@ def http_url(text: str) -> str:
     if not fits or "@" in parts.netloc or parts.query or parts.fragment or set(text) & set("\"'`$\\ "):
         raise ValueError("must be http(s)://host[:port] without user and query")
     return text.rstrip("/")
+
+
+def without_credentials(text: str) -> str:
+    """A URL to quote in an error, also one that is none: what can be user and password is hidden."""
+    return _CREDENTIALS.sub("…@", text)
 
 
 def receiver_url(text: str) -> str:

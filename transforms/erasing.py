@@ -20,12 +20,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from ingest.eventlog.embedded import PARTITION as EMBEDDED
 from ingest.schema import DELIVERIES, TABLES
 from transforms import rewriting
 from transforms.bites import memory_bytes
 from transforms.durable import no_fault
 from transforms.erasure import are_meant
-from transforms.lake import LakeError, LakeLockedError, StaleOwnerError
+from transforms.lake import SENTINEL_DATE, LakeError, LakeLockedError, StaleOwnerError
 from transforms.parquet import ERASED_KEY
 
 if TYPE_CHECKING:
@@ -67,11 +68,19 @@ class _Foreign:
 def find(lake: Lake, target: Target) -> Iterator[Found]:
     """The files with rows that are meant. Needs no owner, so a file can change meanwhile."""
     for table in ERASABLE:
-        for file in sorted(lake.listing(table), key=lambda file: (file.date, file.name)):
+        for file in sorted(_files(lake, table), key=lambda file: (file.date, file.name)):
             if target.may_have(file.date):
                 rows = _count(lake, file, target)
                 if rows:
                     yield Found(replace(file, version=None), rows)
+
+
+def _files(lake: Lake, table: str) -> Iterator[LakeFile]:
+    """All files of a table, also of the sentinel's date, which no listing has: lines can claim to be of it."""
+    listed = list(lake.listing(table))
+    yield from listed
+    for partition in sorted({EMBEDDED, *(file.partition for file in listed)}):
+        yield from lake.files(table, SENTINEL_DATE, partition)
 
 
 def _count(lake: Lake, file: LakeFile, target: Target) -> int:
@@ -100,7 +109,7 @@ def erase(lake: Lake, files: Sequence[LakeFile], target: Target, fault: Fault = 
                 with owned(lake, file):
                     erased[file.table] += _rewrite(lake, file, target, fault)
                 break
-            except StaleOwnerError:  # a lander on S3 was quicker
+            except (FileNotFoundError, StaleOwnerError):  # retention, or a lander on S3, was quicker
                 if not left:
                     raise
                 time.sleep(POLL_SECONDS)
@@ -128,10 +137,21 @@ def _rewrite(lake: Lake, file: LakeFile, target: Target, fault: Fault) -> int:
 def erased_before(lake: Lake, tables: Sequence[str] = ERASABLE) -> Iterator[LakeFile]:
     """The files that rows were erased from by now, and whose bytes of before may still be there."""
     for table in tables:
-        for file in lake.listing(table):
-            metadata = lake.footer(file).metadata
+        for file in _files(lake, table):
+            metadata = _metadata(lake, file)
             if ERASED_KEY in metadata and rewriting.regions_in(metadata):
                 yield replace(file, version=None)
+
+
+def _metadata(lake: Lake, file: LakeFile) -> Mapping[str, str]:
+    """What a file's footer says now, whatever a lander made of it since it was listed; nothing when it is gone."""
+    current: LakeFile | None = file
+    for _ in range(STALE_TRIES):
+        try:
+            return lake.footer(current).metadata if current else {}
+        except (FileNotFoundError, StaleOwnerError):
+            current = _current(lake, file)
+    raise LakeError(f"{lake.place}: {file.table} of {file.date} is written all the time; erase again.")
 
 
 def forget(lake: Lake, files: Sequence[LakeFile], fault: Fault = no_fault) -> list[LakeFile]:
@@ -152,7 +172,7 @@ def _is_forgotten(lake: Lake, file: LakeFile, written_by: float) -> bool:
         with lake.own(file.table, file.partition):
             current = _current(lake, file)
             return current is None or lake.forget(current, written_by, time.time())
-    except (LakeLockedError, StaleOwnerError):
+    except (LakeLockedError, StaleOwnerError, FileNotFoundError):
         return False
 
 

@@ -1,8 +1,8 @@
 """Which rows of the lake hold an address, a request id or a text that is to be erased. Pure.
 
-An address is looked for in every spelling (see ``addresses``); a text, such as the hash of one, without regard to the
-case of ASCII letters, as it is and percent-encoded. A row is found when one of its text columns holds what is looked
-for.
+An address is looked for in every spelling (see ``addresses``); a text, such as the hash of one, without regard to case,
+each of its characters as it is or percent-encoded: which ones are, each client decides for itself. A row is found when
+one of its text columns holds what is looked for.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import re
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote, quote_plus
 
 import polars as pl
 
@@ -71,10 +70,16 @@ def _is_in_scope(rows: pl.DataFrame, target: Target) -> pl.Series:
 
 
 def _holds_text(texts: pl.Series, wanted: frozenset[str]) -> pl.Series:
-    spelled = sorted({each for text in wanted for each in (text, quote(text, safe=""), quote_plus(text))})
-    frame = texts.to_frame("text")
-    holds = pl.col("text").str.contains_any(spelled, ascii_case_insensitive=True)
-    return frame.select(holds.fill_null(value=False)).to_series()
+    pattern = "(?i)" + "|".join("".join(map(_spelled, text)) for text in sorted(wanted))
+    return texts.str.contains(pattern).fill_null(value=False)
+
+
+def _spelled(character: str) -> str:
+    """A regular expression for a character in any case, as it is or percent-encoded; a blank also as a plus."""
+    cases = {character, character.lower(), character.upper()}
+    encoded = ("".join(f"%{octet:02x}" for octet in case.encode(errors="surrogatepass")) for case in sorted(cases))
+    plain = sorted(pl.escape_regex(case) for case in cases)
+    return f"(?:{'|'.join([*plain, *encoded, *([r'[+]'] if character == ' ' else [])])})"
 
 
 def _holds_address(

@@ -82,5 +82,6 @@ def split_url(url: str) -> tuple[str, str, str]:
     try:
         parts = urlsplit(values.receiver_url(url))
     except ValueError:
-        raise WrongUse(f"--url {url} is no address of a receiver.", "--url https://logs.example.com") from None
+        said = values.without_credentials(url)
+        raise WrongUse(f"--url {said} is no address of a receiver.", "--url https://logs.example.com") from None
     return parts.scheme, parts.netloc, parts.path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 import signal
 import subprocess
@@ -139,6 +140,21 @@ def test_home_goes_on_from_a_backup(tmp_path: Path) -> None:
     assert not set(lost) & set(landed_ids(tmp_path / "again/lake"))
 
 
+def test_backup_is_as_closed_as_a_home_should_be(tmp_path: Path) -> None:
+    """The mode of the home's folder keeps others out, and its files, made as the umask says, would be open in another.
+
+    A folder that is there keeps the mode that the operator gave it.
+    """
+    world = World(tmp_path)
+    world.append(0)
+    world.land()
+    world.back_up()
+    assert world.target.stat().st_mode & 0o777 == 0o700
+    world.target.chmod(0o750)
+    world.back_up()
+    assert world.target.stat().st_mode & 0o777 == 0o750
+
+
 def test_backup_writes_what_changed_and_follows_what_was_removed(tmp_path: Path) -> None:
     """A second backup copies the new files alone, and a day that retention removed leaves the copy, too."""
     world = World(tmp_path)
@@ -172,6 +188,39 @@ def test_backup_into_the_home_is_refused(tmp_path: Path, place: str) -> None:
     world = World(tmp_path)
     with pytest.raises(WrongUse, match="lie in one another"):
         back_up(world.settings, (tmp_path / place).resolve())
+
+
+@pytest.mark.parametrize("linked", ["home/copy", "away"])
+def test_links_do_not_hide_where_a_backup_goes(tmp_path: Path, linked: str) -> None:
+    """Neither a target that is a link into the home, nor a lake that is one into the target."""
+    world = World(tmp_path)
+    world.append(0)
+    world.land()
+    (tmp_path / linked).mkdir()
+    world.target.symlink_to(tmp_path / linked)
+    if linked == "away":
+        (world.settings.home / "lake").rename(tmp_path / "away/lake")
+        (world.settings.home / "lake").symlink_to(tmp_path / "away/lake")
+    with pytest.raises(WrongUse, match="lie in one another"):
+        world.back_up()
+
+
+def test_disk_that_is_full_is_told_and_what_a_killed_backup_left_goes_first(tmp_path: Path) -> None:
+    """It can be as large as the log, and the copy of before stays."""
+    world = World(tmp_path)
+    world.append(0)
+    world.land()
+    world.back_up()
+    (world.target / ".tmp/left.tmp").write_bytes(b"x")
+    limit, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(Failure, match="cannot be copied"):
+            world.back_up()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    assert not (world.target / ".tmp/left.tmp").exists()
+    assert world.restored("again") == [0, 1, 2]
 
 
 def test_killed_command_leaves_a_good_backup_and_the_next_sweeps(cli: Cli, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import polars as pl
 import pytest
 
 from drainlake import cli as command_line
@@ -13,8 +14,10 @@ from ingest.eventlog.purging import purge_landed
 from tests.transforms.lines import entry
 from transforms import erasing, parquet, rewriting, settling
 from transforms.addresses import Hasher
+from transforms.erasure import Target
 from transforms.landing import land_once
 from transforms.locallake import LocalLake
+from transforms.minutes.keeping import keep
 from transforms.privacy import Privacy
 
 if TYPE_CHECKING:
@@ -38,7 +41,8 @@ def with_log(home: Path, privacy: Privacy) -> None:
     """Append a request of each client, and land."""
     log = EmbeddedLog(home / "log.db")
     at = datetime.now(UTC) - timedelta(hours=1)
-    rows = [{"timestamp": at, "client_ip": ip, "path": f"/from/{ip}", "request_id": ip[-1]} for ip in (JANE, OTHER)]
+    request = {"timestamp": at, "source": "heroku", "status": 200, "connect_ms": 0, "service_ms": 9}
+    rows = [{**request, "client_ip": ip, "path": f"/from/{ip}", "request_id": ip[-1]} for ip in (JANE, OTHER)]
     log.append([entry("router", rows)])
     land_once(log, LocalLake(home / "lake"), file_rows=100, privacy=privacy)
     log.close()
@@ -79,6 +83,21 @@ def test_addresses_and_their_hashes_go_and_others_stay(
         assert place in err
 
 
+@pytest.mark.parametrize("address", ["0.0.0.0", "127.0.0.1", "::1"])
+def test_an_address_of_no_one_is_no_text_to_erase_by(
+    run: Callable[..., tuple[int, str, str]], home: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """It has no hash: looked for as a text, 0.0.0.0 would be found in each `Chrome/120.0.0.0`."""
+    monkeypatch.setenv("DRAINLAKE_ADDRESS_KEY", KEY)
+    log = EmbeddedLog(home / "log.db")
+    row = {"timestamp": datetime.now(UTC), "client_ip": "10.0.0.0", "user_agent": "Chrome/120.0.0.0 127.0.0.11"}
+    log.append([entry("router", [row])])
+    land_once(log, LocalLake(home / "lake"), file_rows=100)
+    log.close()
+    code, out, _ = run("--address", address, "--dry-run")
+    assert (code, dict(line.split() for line in out.splitlines())["router"]) == (0, "0")
+
+
 def test_a_hash_can_be_erased_when_the_key_is_thrown_away(home: Path, run: Callable[..., tuple[int, str, str]]) -> None:
     """Without the key an address finds only itself."""
     assert run("--address", JANE, "--yes")[0] == 0
@@ -116,6 +135,24 @@ def test_what_cannot_be_meant_is_refused(
     assert code == 2
     assert said in err
     assert "Try: " in err
+
+
+def test_minutes_are_made_anew_also_when_a_run_before_was_killed_behind_the_rows(
+    home: Path, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    """The next run finds no rows any more, and the minutes still count them."""
+    lake, target = LocalLake(home / "lake"), Target(frozenset({JANE}))
+
+    def requests() -> int:
+        days = [lake.read(file) for file in lake.listing("minutes")]
+        return sum(day.filter(pl.col("per") == "app")["requests"].sum() for day in days)
+
+    keep(lake, datetime.now(UTC))
+    before = requests()
+    erasing.erase(lake, [each.file for each in erasing.find(lake, target)], target)
+    assert (before, requests()) == (4, 4)
+    assert run("--address", JANE, "--yes")[0] == 0
+    assert requests() == 3
 
 
 def test_rows_that_have_not_landed_stop_it(

@@ -130,8 +130,9 @@ def test_a_plain_no_differs_from_not_knowing(api: PlatformApi, heroku: HerokuApi
 @pytest.mark.parametrize(
     "body",
     [b"", b"<html>", b"{}", b"[1]", b'[{"id": "x"}]', b'[{"id":"x","token":"d.x","url":"u","created_at":"soon"}]',
+     b'[{"id":"x","token":"d.x","url":"https://a:\\ud800@h","created_at":"2026-11-20T12:00:00Z"}]',
      b"[" * 100_000, b'"' + b"x" * platform_api.ANSWER_MAX_BYTES + b'"'],
-    ids=["nothing", "html", "object", "number", "fields", "time", "deep", "endless"],
+    ids=["nothing", "html", "object", "number", "fields", "time", "half a character", "deep", "endless"],
 )  # fmt: skip
 def test_answers_outside_of_the_schema_are_refused(api: PlatformApi, heroku: HerokuApi, body: bytes) -> None:
     """Whatever a wrong server says ends in a sentence."""

@@ -67,6 +67,26 @@ def test_rows_are_found_by_what_their_texts_hold(table: str, column: str, text: 
     assert are_meant(table, pl.DataFrame([row], schema=SCHEMAS[table]), TARGET).to_list() == [is_meant]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "written", "is_meant"),
+    [
+        ("Jürgen Groß", "JÜRGEN GROß", True),
+        ("Jürgen", "/x?n=J%C3%9CRGEN", True),
+        ("jane+x@example.com", "/x?m=jane+x%40example.com", True),
+        ("Pat O'Brien", "/x?n=pat%20o'brien", True),
+        ("Pat O'Brien", "/x?n=Pat+O%27Brien", True),
+        ("a.b|c(", "a.b|c(", True),
+        ("a.b|c(", "axb|c(", False),
+    ],
+)
+def test_a_text_is_found_in_any_case_and_however_much_of_it_is_encoded(
+    wanted: str, written: str, is_meant: bool
+) -> None:
+    """Browsers, libraries and the app each leave other characters as they are; letters beyond ASCII have cases, too."""
+    rows = pl.DataFrame([{"timestamp": NOON, "app": "shop", "message": written}], schema=SCHEMAS["lines"])
+    assert are_meant("lines", rows, Target(texts=frozenset({wanted}))).to_list() == [is_meant]
+
+
 @pytest.mark.parametrize("written", [OTHER, "2001:DB8:0::1", "[2001:db8::1]:443"])
 def test_an_ipv6_address_is_found_in_every_spelling(written: str) -> None:
     """Whatever the router or the app made of it."""
@@ -196,6 +216,38 @@ def test_bytes_of_erased_rows_leave_the_files(open_lake: Callable[[], Lake], mon
     assert not any(old[:64] in content(open_lake(), file) for old, file in zip(before, files, strict=True))
     assert not any(old[-64:] in content(open_lake(), file) for old, file in zip(before, files, strict=True))
     assert ids_in(open_lake()) == [1, 3, 5]
+
+
+def test_what_is_left_is_found_while_others_write_and_remove(
+    open_lake: Callable[[], Lake], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the listing and a look at a footer a lander wrote on one file, and retention took another."""
+    log, lake = MemoryLog(), open_lake()
+    fill(log, lake)
+    assert erase(lake) == 6
+    lake = open_lake()  # as another process, which has looked at no footer yet
+    listed = lake.listing("router")
+    open_lake().remove_date("router", "2026-11-21")
+    log.append([entry("router", clients([5]))])
+    assert land_once(log, open_lake(), file_rows=4).files == 1
+    monkeypatch.setattr(lake, "listing", lambda table: listed if table == "router" else {})
+    assert sorted((file.date, file.sequence) for file in erasing.erased_before(lake)) == [
+        ("2026-11-20", 1),
+        ("2026-11-20", 2),
+    ]
+
+
+def test_rows_of_the_day_of_the_sentinels_are_erased_too(open_lake: Callable[[], Lake]) -> None:
+    """A clock that was never set, or a line that claims that day: no listing shows its files."""
+    log, lake = MemoryLog(), open_lake()
+    log.append(
+        [entry("router", [{**row, "timestamp": NOON.replace(year=1970, month=1, day=1)} for row in clients([0, 1])])]
+    )
+    land_once(log, lake, file_rows=4)
+    assert erase(lake) == 1
+    (file,) = lake.files("router", "1970-01-01", "e0")
+    assert lake.read(file)["request_id"].to_list() == ["1"]
+    assert [each.date for each in erasing.erased_before(lake)] == ["1970-01-01"]
 
 
 def test_bytes_are_overwritten_where_the_disk_knows_no_holes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
