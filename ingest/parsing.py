@@ -181,8 +181,9 @@ def _records(text: Text, apps: Sequence[str], found: Frames, header: Headers) ->
     text, process = rewriting.repaired(text, header.process.take(readable))
     part, time_us = found.body[readable], header.timestamp_us[readable]
     records = Records(text, apps, part, time_us, process, header.message.take(readable))
-    sender = classify.senders(records, header.source.take(readable))
-    commands = (sender.dyno_manager | sender.api) & text.starts_with(records.message.start, COMMAND.encode())
+    source = header.source.take(readable)
+    sender = classify.senders(records, source)
+    commands = (text.equals(source, b"heroku") | sender.api) & text.starts_with(records.message.start, COMMAND.encode())
     text, message = rewriting.storable(text, records.message, commands)
     return replace(records, text=text, message=message), sender
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import contextlib
 import time
 from typing import TYPE_CHECKING, Final
@@ -107,7 +106,7 @@ class Receiver:
             return None
         try:
             app, colon, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # no base64, no ASCII, or no UTF-8
             return None
         return app if colon and self._doorkeeper.admits(app, secret) else None
 

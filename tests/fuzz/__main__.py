@@ -91,7 +91,7 @@ def _run(name: str, seconds: float, findings: Path, *, keep: bool) -> Outcome:
             logs.append(_child(name, inputs, left))
             found += _finding(name, logs[-1], findings, len(found))
         new = [path.read_bytes() for path in set(inputs.iterdir()) - before]
-        if keep:
+        if keep and TARGETS[name].merges:
             corpus.save(name, minimising.smallest(name, corpus.load(name), [*begun, *new]))
         return Outcome(name, *_figures(logs), len(new), found)
 

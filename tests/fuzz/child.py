@@ -11,19 +11,22 @@ from random import Random
 
 import atheris
 
-INSTRUMENTED = [
-    "ingest.frames", "ingest.headers", "ingest.parsing", "ingest.plain", "ingest.redaction", "ingest.keyvalue", "ingest.text",
-    "ingest.times", "ingest.classify", "ingest.rewriting", "ingest.records", "ingest.parsers", "ingest.saved_logs",
-    "ingest.requestbody", "ingest.receiver", "ingest.credentials", "ingest.eventlog.entry", "transforms.bites",
-    "drainlake.values", "drainlake.kafka_url", "drainlake.objectives", "queries.delivery.cron", "cronsim",
-    "tests.ingest.reference", "tests.fuzz.survivors",
+PACKAGES = ["ingest", "transforms", "drainlake", "queries", "cronsim", "tests"]
+# Left out: modules that compare whole arrays, since an instrumented comparison never frees its answer (20 MB for each
+# input of `long_lines`), and our own, whose branches are nobody's.
+PLAIN = [
+    *(f"ingest.{name}" for name in ("batch", "classify", "columns", "frames", "headers", "keyvalue", "parsing", "plain",
+      "records", "rewriting", "schema", "text", "times")),
+    *(f"ingest.parsers.{name}" for name in ("access", "access_file", "elb", "php", "request", "router")),
+    *(f"tests.fuzz.{name}" for name in ("deliveries", "entries", "fields", "files", "inputs", "mutating", "requests",
+      "settings_texts", "slowness", "targets")),
 ]  # fmt: skip
 
 
 def main() -> None:
     """Fuzz until libFuzzer's limits end it or something is found."""
     name, *options = sys.argv[1:]
-    with atheris.instrument_imports(include=INSTRUMENTED):
+    with atheris.instrument_imports(include=PACKAGES, exclude=PLAIN):
         from tests.fuzz.targets import TARGETS
     target = TARGETS[name]
 

@@ -37,9 +37,7 @@ def body(data: bytes) -> None:
 def messages(kind: str, data: bytes) -> None:
     """Messages in whole frames of one kind's senders."""
     senders = SENDERS[kind]
-    octets = [
-        framed(head(*senders[number % len(senders)]) + message) for number, message in enumerate(parts(data))
-    ]
+    octets = [framed(head(*senders[number % len(senders)]) + message) for number, message in enumerate(parts(data))]
     agree([("shop", b"".join(octets))])
 
 
@@ -52,10 +50,10 @@ def agree(deliveries: list[tuple[str, bytes]]) -> None:
         assert len(parsed.places[name]) == table.num_rows
     for name, expected in wanted.items():
         found = rows(parsed.tables[name]) if name in parsed.tables else []
-        if name == "lines":  # frames in order, then defects in order
-            expected = sorted(expected, key=lambda row: row["defect"] is not None)
-        assert len(found) == len(expected), name
-        for row, want in zip(map(_comparable, found), map(_comparable, expected), strict=True):
+        # Lines: frames in order, then defects in order.
+        ordered = sorted(expected, key=lambda row: row.get("defect") is not None)
+        assert len(found) == len(ordered), name
+        for row, want in zip(map(_comparable, found), map(_comparable, ordered), strict=True):
             assert row == want, f"{name}: {[(key, row[key], want[key]) for key in row if row[key] != want[key]]}"
     lines = sum(len(framing.split(octets)) for _, octets in deliveries)
     assert int(parsed.tally.lines.sum()) == lines

@@ -24,7 +24,7 @@ def elb(data: bytes) -> None:
     read = [(line, elb_line.parse(redact(printable(line)))) for line in lines]
     wanted = [row for _, row in read if row is not None]
     found = tables.get("router", [])
-    assert [row for row in found] == [dict.fromkeys(found[0]) | {"app": "shop"} | row for row in wanted]
+    assert found == [dict.fromkeys(found[0]) | {"app": "shop"} | row for row in wanted]
     _assert_kept([line for line, row in read if row is None], tables)
 
 
@@ -68,25 +68,20 @@ def _assert_kept(lines: list[bytes], tables: dict[str, list[dict[str, Any]]]) ->
 def saved(data: bytes) -> None:
     """Each line of saved logs is one frame or stands in the body as it is; the body is a delivery like any other."""
     octets = reframed(data)
-    lines = [line for line in data.removeprefix(b"\xef\xbb\xbf").splitlines(keepends=True)]
     place = 0
-    for line in b"".join(lines).split(b"\n"):
+    for line in data.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
         if not line.strip():
             continue
-        count, blank, _ = octets[place:].partition(b" ")
-        if blank and count.isdigit() and _is_frame_of(octets, place, int(count), line):
-            place += len(count) + 1 + int(count)
-        else:
-            kept = line + b"\n" * (octets[place + len(line) : place + len(line) + 1] == b"\n")
-            assert octets[place:].startswith(kept)
-            place += len(kept)
+        if octets.startswith(line, place):  # a frame begins with its count, and no line with a head does
+            place += len(line)
+            place += octets[place : place + 1] == b"\n"
+            continue
+        count = int(octets[place:].partition(b" ")[0])
+        start = place + len(b"%d " % count)
+        place = start + count
+        message = octets[start:place].partition(b" - ")[2]
+        # The command line client colours the fields of Heroku's own lines; those colours are left out.
+        assert line.removesuffix(b"\r").endswith(message) or b"\x1b" in line
     assert place == len(octets)
     parsed = parse([Body("shop", octets)], RECEIVED_AT_US)
     assert int(parsed.tally.lines.sum()) == len(framing.split(octets))
-
-
-def _is_frame_of(octets: bytes, place: int, count: int, line: bytes) -> bool:
-    """Whether a frame here ends with what the line ends with: Heroku's own lines may lose colours."""
-    end = place + len(b"%d " % count) + count
-    message = octets[place:end].partition(b" - ")[2]
-    return octets[place:end].startswith(b"%d <" % count) and (line.removesuffix(b"\r").endswith(message) or b"\x1b" in line)

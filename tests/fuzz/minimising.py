@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 SEEDS_MAX: Final = 60
 SEED_MAX_BYTES: Final = 2048
 _ROOT: Final = Path(__file__).parents[2]
-_TRACED: Final = tuple(str(_ROOT / part) for part in ("ingest", "transforms", "drainlake", "queries", "tests/ingest/reference"))
+_TRACED: Final = tuple(
+    str(_ROOT / part) for part in ("ingest", "transforms", "drainlake", "queries", "tests/ingest/reference")
+)
 
 Arc = tuple[str, int, int]
 

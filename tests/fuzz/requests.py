@@ -42,7 +42,7 @@ def _receive(octets: bytes) -> Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
 def inflated(data: bytes) -> None:
-    """A gzip body is what Python's own gzip makes of it, comes as it was when it is none, and stays within the limit."""
+    """A gzip body is what Python's own gzip makes of it, or comes as it was; it stays within the limit."""
     scope = {"type": "http", "headers": [(b"content-encoding", b"gzip")]}
     try:
         found = _loop().run_until_complete(requestbody.read(Request(scope, _receive(data)), BODY_MAX_BYTES))

@@ -29,7 +29,8 @@ STAMPS: Final = (
 SETTINGS: Final = (
     b"16MiB", b"10 GB", b"24h", b"2026-11-23T10:00", b"shop:secret,blog:secret", b"https://logs.example.org:443/logs",
     b"kafka+ssl://u:p@a:9096,[::1]:9097?mechanism=SCRAM-SHA-512", b"kafka://a,b:1", b"*/5 * * * *", b"0 7 * * MON#1",
-    b"30 2 L MAR,OCT *", b"shop: 99.9% available, 95% under 800ms; *: 99.5% available", b"shop /a: 99% under 1.5s", b"1e3",
+    b"30 2 L MAR,OCT *", b"shop: 99.9% available, 95% under 800ms; *: 99.5% available", b"shop /a: 99% under 1.5s",
+    b"1e3",
 )  # fmt: skip
 AUTHORIZATIONS: Final = tuple(
     b"Basic " + base64.b64encode(plain) for plain in (b"shop:a-secret-of-the-shop", b"shop:wrong", b":", b"shop")
@@ -44,12 +45,16 @@ SLOW: Final = (
 
 @dataclass(frozen=True)
 class Target:
-    """``check`` raises where something is wrong; ``starts`` are inputs to begin with, beside the corpus."""
+    """``check`` raises where something is wrong; ``starts`` are inputs to begin with, beside the corpus.
+
+    ``merges`` is false where an input takes so long that of the corpus only findings are kept.
+    """
 
     check: Callable[[bytes], None]
     mutate: Mutator
     starts: Callable[[], list[bytes]]
     size_max_bytes: int = 4096
+    merges: bool = True
 
 
 @cache
@@ -143,8 +148,14 @@ def _table() -> dict[str, Target]:
         "authorization": Target(requests.authorized, mutating.credentials, lambda: [*AUTHORIZATIONS], 512),
         "settings": _lines(settings_texts.setting, [*SETTINGS], b"\n", 256),
         "entry": Target(entries.entry, mutating.entries, _entries, 16_384),
-        "long_lines": Target(slowness.long_lines, mutating.lists(_messages()[::4]), lambda: slow, 1024),
-        "many_lines": _lines(slowness.many_lines, _messages()[::4], SEPARATOR, 2048),
+        "long_lines": Target(slowness.long_lines, mutating.lists(_messages()[::4]), lambda: slow, 1024, merges=False),
+        "many_lines": Target(
+            slowness.many_lines,
+            mutating.lists(_messages()[::4]),
+            lambda: _several(_messages()[::16]),
+            2048,
+            merges=False,
+        ),
     }
 
 
