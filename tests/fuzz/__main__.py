@@ -110,7 +110,7 @@ def _child(name: str, inputs: Path, seconds: int) -> Log:
             f"-max_total_time={seconds}", f"-timeout={INPUT_MAX_SECONDS}", f"-rss_limit_mb={MEMORY_MAX_MB}",
             f"-artifact_prefix={folder}/", "-print_final_stats=1", "-reduce_inputs=0",
         ]  # fmt: skip
-        command = [sys.executable, "-m", "tests.fuzz.child", name, str(inputs), *options]
+        command = [sys.executable, "-m", "tests.fuzz.child", name, str(inputs), f"{folder}/culprit", *options]
         try:
             ended = subprocess.run(
                 command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, preexec_fn=_bounded,

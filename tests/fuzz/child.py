@@ -1,4 +1,4 @@
-"""One target under atheris, in a process of its own: ``python -m tests.fuzz.child NAME FOLDER [libFuzzer's options]``.
+"""One target under atheris, in a process of its own: ``python -m tests.fuzz.child NAME INPUTS CULPRIT [libFuzzer's options]``.
 
 The readers, and the reference parsers beside them, are instrumented: the columnar parsers do their work inside NumPy
 and Arrow, where no branch is seen, so it is the reference's branches that lead the fuzzer on.
@@ -7,6 +7,7 @@ and Arrow, where no branch is seen, so it is the reference's branches that lead 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from random import Random
 
 import atheris
@@ -25,7 +26,7 @@ PLAIN = [
 
 def main() -> None:
     """Fuzz until libFuzzer's limits end it or something is found."""
-    name, *options = sys.argv[1:]
+    name, inputs, culprit, *options = sys.argv[1:]
     with atheris.instrument_imports(include=PACKAGES, exclude=PLAIN):
         from tests.fuzz.targets import TARGETS
     target = TARGETS[name]
@@ -36,7 +37,16 @@ def main() -> None:
 
         return target.mutate(bytes(data), Random(seed), spare)[:size_max_bytes]
 
-    atheris.Setup([sys.argv[0], *options, f"-max_len={target.size_max_bytes}"], target.check, custom_mutator=mutated)
+    def checked(data: bytes) -> None:
+        try:
+            target.check(data)
+        except BaseException:
+            # libFuzzer writes it too, but not always.
+            Path(culprit).write_bytes(data)
+            raise
+
+    options.append(f"-max_len={target.size_max_bytes}")
+    atheris.Setup([sys.argv[0], inputs, *options], checked, custom_mutator=mutated)
     atheris.Fuzz()
 
 

@@ -28,7 +28,8 @@ def _parameters(text: str) -> Iterator[str]:
         if text[end : end + 1] == "=" and _is_secret(text[place + 1 : end].lower()):
             stop = _until(text, end + 1, '&;# "')
             value = text[end + 1 : stop]
-            yield value.rstrip("\\") if text[stop : stop + 1] == '"' else value
+            # Backslashes before a quote stay; a column may end right before that quote.
+            yield value.rstrip("\\") if text[stop : stop + 1] in {'"', ""} else value
 
 
 def _is_secret(name: str) -> bool:
