@@ -180,11 +180,12 @@ def _records(text: Text, apps: Sequence[str], found: Frames, header: Headers) ->
     readable = header.readable
     text, process = _processes(text, header.process.take(readable))
     part, time_us = found.body[readable], header.timestamp_us[readable]
-    records = Records(text, apps, part, time_us, process, header.message.take(readable))
+    text, message = rewriting.repaired(text, header.message.take(readable))  # telling senders apart reads messages
+    records = Records(text, apps, part, time_us, process, message)
     source = header.source.take(readable)
     sender = classify.senders(records, source)
     commands = (text.equals(source, b"heroku") | sender.api) & text.starts_with(records.message.start, COMMAND.encode())
-    text, message = rewriting.storable(text, records.message, commands)
+    text, message = rewriting.redacted(text, records.message, commands)
     return replace(records, text=text, message=message), sender
 
 

@@ -25,7 +25,7 @@ def storable(text: Text, spans: Spans, commands: Mask) -> tuple[Text, Spans]:
     ``commands`` are the lines in which Heroku itself says which command it starts.
     """
     text, spans = repaired(text, spans)
-    return _redacted(text, spans, commands)
+    return redacted(text, spans, commands)
 
 
 def printable(octets: bytes) -> str:
@@ -57,7 +57,8 @@ def _is_utf8(octets: bytes) -> bool:
     return True
 
 
-def _redacted(text: Text, spans: Spans, commands: Mask) -> tuple[Text, Spans]:
+def redacted(text: Text, spans: Spans, commands: Mask) -> tuple[Text, Spans]:
+    """The text and the spans, all valid UTF-8, with every span free of secrets; ``commands`` as for `storable`."""
     rows = np.flatnonzero(redaction.suspects(text, spans, commands))
     found, messages = [], []
     for row in rows.tolist():

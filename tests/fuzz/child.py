@@ -1,4 +1,4 @@
-"""One target under atheris, in a process of its own: ``python -m tests.fuzz.child NAME INPUTS CULPRIT [libFuzzer's options]``.
+"""One target under atheris, in a process of its own: ``python -m tests.fuzz.child NAME INPUTS CULPRIT [OPTION …]``.
 
 The readers, and the reference parsers beside them, are instrumented: the columnar parsers do their work inside NumPy
 and Arrow, where no branch is seen, so it is the reference's branches that lead the fuzzer on.
