@@ -134,7 +134,8 @@ def http_url(text: str) -> str:
         fits = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
         fits = False
-    if not fits or "@" in parts.netloc or parts.query or parts.fragment or set(text) & set("\"'`$\\ "):
+    # `urlsplit` drops newlines, and takes a bare `?` for nothing; the text itself is what is used.
+    if not fits or "@" in parts.netloc or not text.isprintable() or set(text) & set("\"'`$\\ ?#"):
         raise ValueError("must be http(s)://host[:port] without user and query")
     return text.rstrip("/")
 

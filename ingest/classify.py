@@ -63,7 +63,8 @@ def _is_dyno(text: Text, process: Spans) -> Mask:
 
 
 def _has_router_word(records: Records, router: Mask) -> Mask:
-    usual = records.text.starts_with(records.message.start, b"at=")
+    # Behind a message can stand another one that was rewritten, so a short one must not be read past its end.
+    usual = records.text.starts_with(records.message.start, b"at=") & (records.message.length >= len(b"at="))
     return usual | _contains(records, router & ~usual, _ROUTER_WORD)
 
 

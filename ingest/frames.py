@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ingest.text import Positions, Spans, Text
+    from ingest.text import Mask, Positions, Spans, Text
 
 COUNT_MAX_DIGITS: Final = 7  # 9,999,999 bytes: a thousand times what Heroku sends as one message
 JUNK_MAX_BYTES: Final = 1 << 20  # junk is stored in pieces of at most this size
@@ -63,6 +63,7 @@ class _Heads(NamedTuple):
     width: Positions  # bytes of ``<PRI>1 ``: a count cannot be smaller
     digits: Positions  # how many stand in front, up to COUNT_MAX_DIGITS
     values: NDArray[np.int64]  # values[k] of the last k + 1 digits
+    longer: Mask  # whether yet another digit stands before those
 
 
 def split(text: Text, bodies: Spans) -> tuple[Frames, list[Junk]]:
@@ -82,7 +83,10 @@ def _find_heads(text: Text) -> _Heads:
     at = at[_is_digit(octets[at - 2])]
     width = _head_widths(octets, at)
     at, width = at[width > 0], width[width > 0]
-    return _Heads(at, width, *_counts_before(text, at))
+    digits, values = _counts_before(text, at)
+    before = at - 2 - COUNT_MAX_DIGITS
+    longer = (digits == COUNT_MAX_DIGITS) & (before >= 0) & _is_digit(octets[np.maximum(before, 0)])
+    return _Heads(at, width, digits, values, longer)
 
 
 def _is_digit(octets: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -162,7 +166,7 @@ def _read_the_rest(
 def _heads_of(heads: _Heads, of_body: Positions, body: int) -> _Heads:
     first, last = np.searchsorted(of_body, [body, body + 1])
     rows = slice(int(first), int(last))
-    return _Heads(heads.at[rows], heads.width[rows], heads.digits[rows], heads.values[:, rows])
+    return _Heads(heads.at[rows], heads.width[rows], heads.digits[rows], heads.values[:, rows], heads.longer[rows])
 
 
 def _pieces(junk: Sequence[tuple[int, int, str]]) -> Iterator[tuple[int, int, str]]:
@@ -267,7 +271,7 @@ class _Walk:
             longest = self._counts_before(index).start
             for candidate in range(max(longest, place + 1), self._at[index] - 1):
                 frame = self._frame_at(candidate)
-                begins_run = candidate == longest and self._heads.digits[index] < COUNT_MAX_DIGITS
+                begins_run = candidate == longest and not self._heads.longer[index]
                 if frame is not None and (begins_run or self._is_proved(frame)):
                     return candidate
         return self._end

@@ -91,6 +91,7 @@ def _has_message_id(text: Text, blank: Positions, end: Positions) -> Mask:
 def _is_bare_syslog(text: Text, blank: Positions, end: Positions) -> Mask:
     """Syslog drains of 2014: HOST is the drain's id and there is no MSGID, not even ``-``."""
     of_drain: Mask = text.starts_with(np.minimum(blank[1] + 1, text.size), b"d.")
+    of_drain &= blank[2] - blank[1] > len(" d.")
     if not of_drain.any():
         return of_drain
     place = np.minimum(blank[4] + 1, text.size)

@@ -143,7 +143,7 @@ def _quotes(
     value_end = words.end.copy()
     value_end[opens] = closes
     reach = np.zeros(len(key), dtype=np.int64)
-    reach[opens] = closes
+    reach[opens] = np.minimum(closes, line_end[words.row[opens]])  # a quote that never closes covers no other line
     covered = words.start < np.append(0, np.maximum.accumulate(reach)[:-1])[: len(key)]
     ends_word = (text.octets[closes + 1] == ord(" ")) | (closes + 1 == line_end[words.row[opens]])
     unclosed = np.zeros(len(key), dtype=np.bool_)

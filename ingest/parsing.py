@@ -178,13 +178,23 @@ def _parse_frames(
 def _records(text: Text, apps: Sequence[str], found: Frames, header: Headers) -> tuple[Records, classify.Senders]:
     """The frames with a readable header, fit to be stored, and who sent them."""
     readable = header.readable
-    text, process = rewriting.repaired(text, header.process.take(readable))
+    text, process = _processes(text, header.process.take(readable))
     part, time_us = found.body[readable], header.timestamp_us[readable]
-    records = Records(text, apps, part, time_us, process, header.message.take(readable))
-    sender = classify.senders(records, header.source.take(readable))
-    commands = (sender.dyno_manager | sender.api) & text.starts_with(records.message.start, COMMAND.encode())
-    text, message = rewriting.storable(text, records.message, commands)
+    text, message = rewriting.repaired(text, header.message.take(readable))  # telling senders apart reads messages
+    records = Records(text, apps, part, time_us, process, message)
+    source = header.source.take(readable)
+    sender = classify.senders(records, source)
+    commands = (text.equals(source, b"heroku") | sender.api) & text.starts_with(records.message.start, COMMAND.encode())
+    text, message = rewriting.redacted(text, records.message, commands)
     return replace(records, text=text, message=message), sender
+
+
+def _processes(text: Text, process: Spans) -> tuple[Text, Spans]:
+    """PROCID fit to be stored. Where a header lacks a field a word of the message stands there, even a URL."""
+    text, process = rewriting.repaired(text, process)
+    if not (text.count(b"@", process) + text.count(b"=", process)).any():  # as almost always
+        return text, process
+    return rewriting.storable(text, process, np.zeros(len(process.start), dtype=np.bool_))
 
 
 def _route(records: Records, sender: classify.Senders) -> tuple[dict[str, list[pa.RecordBatch]], Mask]:

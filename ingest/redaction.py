@@ -41,7 +41,12 @@ _NAME_MAX_BYTES: Final = 64  # a longer name is suspect unread
 
 
 def _name(allowed: str) -> str:
-    return rf"(?:{allowed}*(?:{'|'.join(_PARTS)}){allowed}*|(?:{'|'.join(_NAMES)}))"
+    """A secret-looking name; what follows it must be no allowed character.
+
+    The name is taken whole or not at all. Were it given back byte by byte for each ``token`` in it, a query string of
+    8 KB, which anybody can send, would take 0.2 s to read.
+    """
+    return rf"(?:(?={allowed}*?(?:{'|'.join(_PARTS)})){allowed}*+|(?:{'|'.join(_NAMES)}))"
 
 
 _PARAMETER: Final = re.compile(rf"""(?<=[?&;])({_name('[^=?&;# "]')})=(?:[^&;# "\\]|\\+(?![\\"]))+""", re.IGNORECASE)

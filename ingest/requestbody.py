@@ -62,6 +62,8 @@ async def _inflate(octets: bytes, size_max_bytes: int, reservation: Reservation)
     members = gzip.GzipFile(fileobj=io.BytesIO(octets))
     first = members.read(_AT_ONCE_BYTES)
     reservation.use(len(first))
+    if len(first) > size_max_bytes:
+        raise TooLarge
     if len(first) < _AT_ONCE_BYTES:
         return first
     pieces, size = [first], len(first)

@@ -97,13 +97,12 @@ def entries_after(log: EventLog, table: str, partition: str, after: int) -> Iter
 
 def _frame(entry: Entry, *, with_pieces: bool) -> pl.DataFrame:
     try:
-        rows = decode(entry.payload)
-    except Exception as error:
+        return _conform(decode(entry.payload), entry_schema(entry.table, with_pieces=with_pieces))
+    except (Exception, pl.exceptions.PanicException) as error:  # a panic of polars is no Exception
         raise EntryError(
             f"entry {entry.offset} of {entry.table} in the event log cannot be decoded ({error}); "
             "restore the log from a copy, or report this with the entry."
         ) from error
-    return _conform(rows, entry_schema(entry.table, with_pieces=with_pieces))
 
 
 def _conform(rows: pl.DataFrame, wanted: pl.Schema) -> pl.DataFrame:

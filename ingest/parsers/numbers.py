@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 SMALLINT_MAX: Final = 2**15 - 1
@@ -16,3 +17,8 @@ def whole(digits: str | None, largest: int) -> int | None:
         return None
     number = int(digits.lstrip("0")[:_DIGITS_MAX] or "0")
     return number if number <= largest else None
+
+
+def finite(value: float) -> float | None:
+    """The number; None for infinity, which hundreds of digits are read as, and which no sum or JSON survives."""
+    return value if math.isfinite(value) else None

@@ -71,13 +71,14 @@ def _message(records: Records, row: int) -> str:
 def _between(records: Records, head: Mask, continues: Mask, broken: list[int]) -> list[int]:
     """Lines of unknown shape between a head that broke off and the line of the same dyno that completes it."""
     dynos = list(zip(_apps(records), records.processes().to_pylist(), strict=True))
+    opening = frozenset(broken)
     waiting: dict[tuple[str, str], list[int]] = {}
     joined: list[int] = []
     for row in range(broken[0], len(dynos)):
         dyno = dynos[row]
         if head[row]:
             waiting.pop(dyno, None)
-            if row in broken:
+            if row in opening:
                 waiting[dyno] = []
         elif dyno in waiting:
             waiting[dyno] += [] if continues[row] else [row]

@@ -13,7 +13,7 @@ import re
 from typing import Final
 
 from ingest.parsers.access_line import present, split_request
-from ingest.parsers.numbers import BIGINT_MAX, INTEGER_MAX, whole
+from ingest.parsers.numbers import BIGINT_MAX, INTEGER_MAX, finite, whole
 
 Row = dict[str, str | int | float | None]
 
@@ -43,18 +43,17 @@ _FPM_PARTS: Final = re.compile(r"(?:\[[^\]]*\] )?([A-Z]+): (.*)", re.DOTALL)
 _SLOW_LOG: Final = re.compile(rf"\[{DATE}\]  (\[pool [^ \]]+\] pid [0-9]+)")
 _APACHE: Final = re.compile(APACHE, re.DOTALL)
 _APACHE_END: Final = re.compile(r"'(?:, referer: .*)?\Z", re.DOTALL)
-_APACHE_CLIENT: Final = re.compile(r"\[client ([^\]]*):[0-9]+\]")
 _DATED: Final = re.compile(rf"\[{DATE} [^\]]+\] (.*)", re.DOTALL)
 _LEVELLED: Final = re.compile(rf"PHP ({'|'.join(LEVELS)}):  ?(.*)", re.DOTALL)
 _END_OF_WRAPPER: Final = re.compile(f"(.*){END_OF_WRAPPER}", re.DOTALL)
 _SEPARATOR: Final = re.compile(r"(?:; |\n|\\n)?PHP message: ")
-_PLACE: Final = re.compile(r"(.*) in (\S.*?) on line ([0-9]+)", re.DOTALL)
-_COLON_PLACE: Final = re.compile(r"(.*) in ((?:/|[A-Za-z]:[\\/]|phar:).*):([0-9]+)", re.DOTALL)
+# What a file may begin with, behind `` in ``, by what stands between it and the line's number.
+_PLACES: Final = ((" on line ", re.compile(r"\S")), (":", re.compile(r"/|[A-Za-z]:[\\/]|phar:")))
 _MEMORY: Final = re.compile(
     r"Allowed memory size of ([0-9]+) bytes exhausted(?: at \S+)? \(tried to allocate ([0-9]+) bytes\)"
 )
-_FPM_REQUEST: Final = re.compile(r"script '(.*)' \(request: \"(.*)\"\)", re.DOTALL)
 _FPM_SECONDS: Final = re.compile(r"\(([0-9]+\.[0-9]+) sec\)|after ([0-9]+\.[0-9]+) seconds from start")
+_IN: Final = " in "
 _LABELS: Final = (
     ("referrer", ', referrer: "'), ("host", ', host: "'), ("upstream", ', upstream: "'),
     ("subrequest", ', subrequest: "'), ("request", ', request: "'), ("server", ", server: "), ("client", ", client: "),
@@ -70,8 +69,7 @@ def parse(message: str) -> Row:
         told, labels = _labels(told)
         return {"component": "nginx", "level": level, "message": told, **_context(labels)}
     if match := _APACHE.fullmatch(message):
-        client = _APACHE_CLIENT.search(match[1])
-        return {**_messages(_APACHE_END.sub("", match[2])), "client_ip": client[1] if client else None}
+        return {**_messages(_APACHE_END.sub("", match[2])), "client_ip": _apache_client(match[1])}
     if _FPM.match(message) and (parts := _FPM_PARTS.fullmatch(message)):
         return _fpm(parts[1], parts[2])
     if match := _SLOW_LOG.fullmatch(message):
@@ -95,6 +93,16 @@ def closes(message: str) -> bool:
         return True
     wrapped = _END_OF_WRAPPER.match(_labels(message)[0])
     return wrapped is not None and _place(wrapped[1])[1] is not None
+
+
+def _apache_client(told: str) -> str | None:
+    """The address in the first ``[client ADDRESS:PORT]``."""
+    for part in told.split("]")[:-1]:
+        _, found, client = part.partition("[client ")
+        address, colon, port = client.rpartition(":")
+        if found and colon and port.isascii() and port.isdigit():
+            return address
+    return None
 
 
 def _nginx_text(message: str) -> tuple[str | None, str]:
@@ -129,17 +137,30 @@ def _context(labels: dict[str, str]) -> Row:
 
 
 def _fpm(level: str, told: str) -> Row:
-    asked, seconds = _FPM_REQUEST.search(told), _FPM_SECONDS.search(told)
-    method, path = _asked(asked[2]) if asked else (None, None)
+    seconds = _FPM_SECONDS.search(told)
+    script, request = _script_and_request(told)
+    method, path = _asked(request) if request is not None else (None, None)
     return {
         "component": "php-fpm",
         "level": level,
         "message": told,
-        "script": (asked[1] or None) if asked else None,
+        "script": script or None,
         "method": method,
         "path": path,
-        "duration_seconds": float(seconds[1] or seconds[2]) if seconds else None,
+        "duration_seconds": finite(float(seconds[1] or seconds[2])) if seconds else None,
     }
+
+
+def _script_and_request(told: str) -> tuple[str | None, str | None]:
+    """What stands in ``script '…' (request: "…")``, each as long as it can be: it holds what the client asked for.
+
+    Found from its ends, not by an expression: that takes the cube of the length where the last ``")`` is cut off.
+    """
+    start, end = told.find("script '"), told.rfind('")')
+    middle = told.rfind("' (request: \"", 0, max(end, 0))
+    if not 0 <= start <= middle - len("script '"):
+        return None, None
+    return told[start + len("script '") : middle], told[middle + len("' (request: \"") : end]
 
 
 def _asked(request: str) -> tuple[str | None, str | None]:
@@ -181,5 +202,18 @@ def _error(told: str) -> Row:
 
 
 def _place(told: str) -> tuple[str, str | None, str | None]:
-    match = _PLACE.fullmatch(told) or _COLON_PLACE.fullmatch(told)
-    return (match[1], match[2], match[3]) if match else (told, None, None)
+    """The message without its place, the file and the line's number.
+
+    Searched from the right end, not by an expression: that takes the square of the length where `` in `` comes often,
+    and an error can quote what a client sent.
+    """
+    for separator, file in _PLACES:
+        before, found, line = told.rpartition(separator)
+        if not (found and line.isascii() and line.isdigit()):
+            continue
+        place = before.rfind(_IN)
+        while place >= 0 and not file.match(before, place + len(_IN)):
+            place = before.rfind(_IN, 0, place + len(_IN) - 1)
+        if place >= 0:
+            return before[:place], before[place + len(_IN) :], line
+    return told, None, None

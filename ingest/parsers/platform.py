@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import pyarrow.compute as pc
 
 from ingest.columns import booleans
-from ingest.parsers.numbers import BIGINT_MAX, SMALLINT_MAX, whole
+from ingest.parsers.numbers import BIGINT_MAX, SMALLINT_MAX, finite, whole
 from ingest.records import read_singly
 from ingest.schema import PLATFORM
 
@@ -25,7 +25,7 @@ Row = dict[str, str | int | float | None]
 
 LOSS: Final = r"^(?:Error )?L[0-9]{2}(?: \([^)]*\))?(?::| ->)"
 _LOSS: Final = re.compile(r"(?:Error )?(L[0-9]{2})(?: \(([^)]*)\))?(?::| ->)")
-_DROPPED: Final = re.compile(r"([0-9]+) messages?")
+_DROPPED: Final = re.compile(r"(?<![0-9])([0-9]+) messages?")  # without the first part, quadratic in digits
 _ERROR: Final = re.compile(r"Error (R[0-9]{2})(?![0-9A-Za-z])(?: \(([^)]*)\))?")
 _STATES: Final = re.compile(r"State changed from ([A-Za-z0-9_]+) to ([A-Za-z0-9_]+)")
 _EXIT: Final = re.compile(r"Process exited(?: with status ([0-9]+))?")
@@ -73,7 +73,7 @@ def _event(message: str) -> Row:
     if match := _MEMORY.fullmatch(message):
         return {
             "event": "memory",
-            "memory_mb": float(match[1]) * _MB[match[2]],
-            "memory_percent": float(match[3]),
+            "memory_mb": finite(float(match[1]) * _MB[match[2]]),
+            "memory_percent": finite(float(match[3])),
         }
     return {"event": next((event for event, wording in _WORDINGS if wording.match(message)), "other")}

@@ -73,9 +73,9 @@ def parse(records: Records, kinds: Sequence[str]) -> tuple[pa.RecordBatch, Mask]
         named = source[1] if source else process
         for name, digits, suffix in _WORD.findall(message):
             metric, unit, factor = _meaning(kind, name, suffix)
-            value = float(digits)
+            value = float(digits) * factor
             if math.isfinite(value):
-                found.append((row, named, kind, metric, value * factor, unit))
+                found.append((row, named, kind, metric, value, unit))
     at = np.array([each[0] for each in found], dtype=np.int64)
     arrays = {
         name: pa.array([each[place] for each in found], SAMPLES.arrow.field(name).type)

@@ -79,7 +79,7 @@ def _redacted(line: Line) -> Line:
     message = redaction.redact(line.message)
     if line.app == "heroku" or (line.app == "app" and line.process == "api"):
         message = redaction.redact_command(message)
-    return line._replace(message=message)
+    return line._replace(process=redaction.redact(line.process), message=message)
 
 
 def _line(line: Line) -> Row:

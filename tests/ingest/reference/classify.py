@@ -32,7 +32,7 @@ def _heroku(line: Line) -> str:
     if line.process == "router":
         # The router's lines of 2012 without such a token (`Error H10 … -> GET …`) stay lines.
         return "router" if ROUTER_TOKEN.search(line.message) else "lines"
-    if line.process != "logplex" and samples.tokens(line.message):
+    if line.process != "logplex" and samples.parse(line):
         return "samples"
     return "platform"
 
@@ -44,7 +44,7 @@ def _app(line: Line) -> str:
         if access.is_access(line.message):
             return "access"
         return "php" if php.is_php(line.message) else "lines"
-    if samples.kind(line) is not None and samples.tokens(line.message):
+    if samples.kind(line) is not None and samples.parse(line):
         return "samples"
     return "lines"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 SMALLINT, INTEGER, BIGINT = 2**15 - 1, 2**31 - 1, 2**63 - 1
@@ -13,3 +14,8 @@ def whole(digits: str | None, largest: int) -> int | None:
         return None
     value = int(digits.lstrip("0")[:20] or "0")
     return value if value <= largest else None
+
+
+def finite(value: float) -> float | None:
+    """The number, None for infinity."""
+    return value if math.isfinite(value) else None

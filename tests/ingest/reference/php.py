@@ -16,7 +16,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tests.ingest.reference.access import present, split_request
-from tests.ingest.reference.numbers import BIGINT, INTEGER, whole
+from tests.ingest.reference.numbers import BIGINT, INTEGER, finite, whole
 
 if TYPE_CHECKING:
     from tests.ingest.reference.header import Line
@@ -191,7 +191,7 @@ def _fpm(message: str) -> dict[str, Any] | None:
         "script": (request[1] or None) if request else None,
         "method": method,
         "path": path,
-        "duration_seconds": float(seconds[1] or seconds[2]) if seconds else None,
+        "duration_seconds": finite(float(seconds[1] or seconds[2])) if seconds else None,
     }
 
 

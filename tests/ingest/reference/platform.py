@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from tests.ingest.reference.numbers import BIGINT, SMALLINT, whole
+from tests.ingest.reference.numbers import BIGINT, SMALLINT, finite, whole
 
 if TYPE_CHECKING:
     from tests.ingest.reference.header import Line
@@ -54,6 +54,6 @@ def _dyno(message: str) -> dict[str, Any]:
         return {"event": "exit", "exit_status": whole(match[1], SMALLINT)}
     if match := MEMORY.fullmatch(message):
         megabytes = float(match[1]) * MEGABYTES[match[2]]
-        return {"event": "memory", "memory_mb": megabytes, "memory_percent": float(match[3])}
+        return {"event": "memory", "memory_mb": finite(megabytes), "memory_percent": finite(float(match[3]))}
     events = [event for event, wording in WORDINGS if wording.match(message)]
     return {"event": events[0] if events else "other"}

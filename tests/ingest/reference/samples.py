@@ -67,7 +67,8 @@ def parse(line: Line) -> list[dict[str, Any]]:
     rows = []
     for metric, number, suffix in tokens(line.message):
         unit, times, by = _unit(metric, suffix, str(shared["kind"]))
-        rows.append({**shared, "metric": metric, "value": number * times / by, "unit": unit})
+        if math.isfinite(number * times / by):
+            rows.append({**shared, "metric": metric, "value": number * times / by, "unit": unit})
     return rows
 
 

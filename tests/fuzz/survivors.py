@@ -1,0 +1,56 @@
+"""Finds secrets that redaction left over, written from its rules without its expressions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MARK: Final = "[REDACTED]"
+_PARTS: Final = (
+    "token", "secret", "passw", "pwd", "apikey", "api_key", "api-key", "access_key", "session", "signature",
+    "credential", "jwt",
+)  # fmt: skip
+_WHOLE: Final = frozenset({"sid", "sig", "code", "otp", "key"})
+
+
+def survivors(text: str) -> list[str]:
+    """Values of secret-looking parameters and passwords of URLs that stand in the text."""
+    return [value for value in (*_parameters(text), *_passwords(text)) if value not in {"", MARK}]
+
+
+def _parameters(text: str) -> Iterator[str]:
+    for place, character in enumerate(text):
+        if character not in "?&;":
+            continue
+        end = _until(text, place + 1, '=?&;# "')
+        if text[end : end + 1] == "=" and _is_secret(text[place + 1 : end].lower()):
+            stop = _until(text, end + 1, '&;# "')
+            value = text[end + 1 : stop]
+            # Backslashes before a quote stay; a column may end right before that quote.
+            yield value.rstrip("\\") if text[stop : stop + 1] in {'"', ""} else value
+
+
+def _is_secret(name: str) -> bool:
+    """``author`` and ``authority`` are no secrets, ``authorization`` is one."""
+    plain = name.replace("authoriz", "token").replace("author", "")
+    return name in _WHOLE or any(part in plain for part in (*_PARTS, "auth"))
+
+
+def _passwords(text: str) -> Iterator[str]:
+    place = text.find("://")
+    while place >= 0:
+        before = text[place - 1 : place] if place else ""
+        user_end = _until(text, place + 3, ' /?#"@:')
+        named = before.isascii() and (before.isalnum() or before in {"+", ".", "-"})
+        if named and text[user_end : user_end + 1] == ":":
+            rest = text[user_end + 1 : _until(text, user_end + 1, ' /?#"')]
+            password, at, _ = rest.rpartition("@")
+            if at:
+                yield password
+        place = text.find("://", place + 1)
+
+
+def _until(text: str, start: int, stops: str) -> int:
+    return next((place for place in range(start, len(text)) if text[place] in stops), len(text))
