@@ -169,6 +169,7 @@ class Receiver:
         if on.verdict is Verdict.UNKNOWN and on.claim is not None:
             with contextlib.suppress(sqlite3.Error):  # what was known before is all there is
                 await self._doorkeeper.learn()
+            on.settle()
             if self._doorkeeper.admits(on.claim):
                 on.verdict = Verdict.GOOD
                 on.connection.admit()
