@@ -18,7 +18,7 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ingest.eventlog.embedded import connect
+from ingest.eventlog.embedded import BUSY_SECONDS, connect
 from ingest.oplog import tell
 
 if TYPE_CHECKING:
@@ -74,8 +74,9 @@ class CredentialStore:
             ).rowcount
 
     def digests(self) -> dict[str, list[bytes]]:
-        """All hashes by app."""
-        with closing(connect(self._path)) as connection:
+        """All hashes by app. Raises ``sqlite3.Error`` where there is no file: an empty one would lock everybody out."""
+        address = f"{self._path.absolute().as_uri()}?mode=rw"
+        with closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)) as connection:
             found: dict[str, list[bytes]] = {}
             for app, kept in connection.execute("SELECT app, digest FROM credentials"):
                 found.setdefault(app, []).append(kept)
