@@ -99,12 +99,16 @@ class Receiver:
         self.app = Starlette(
             routes=[
                 Route("/logs", self._logs, methods=["POST"]),
+                Route(
+                    "/logs/", self._logs, methods=["POST"]
+                ),  # Logplex follows no redirect: it would drop the delivery
                 Route("/healthz", self._healthz),
                 Route("/readyz", self._readyz),
                 Route("/metrics", self._expose),
             ],
             lifespan=self._lifespan,
         )
+        self.app.router.redirect_slashes = False  # the Host header, which anybody can choose, would name the place
 
     @property
     def is_watched(self) -> bool:
