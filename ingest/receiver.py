@@ -160,13 +160,13 @@ class Receiver:
                 await self._commit.store(_delivery(request, on.app_name, body))
         except tuple(_REFUSALS) as refusal:
             kind = next(kind for kind in _REFUSALS if isinstance(refusal, kind))
-            return self._refused(kind.__name__, _REFUSALS[kind])
+            return self._refused(kind.__name__, _REFUSALS[kind], str(refusal) if kind is LogFull else "")
         self.fates.stored()
         return Response(status_code=204)
 
-    def _refused(self, reason: str, status: int) -> Response:
+    def _refused(self, reason: str, status: int, cause: str = "") -> Response:
         self.metrics.refused(reason)
-        self.fates.refused(reason)
+        self.fates.refused(reason, cause)
         return Response(status_code=status)
 
     async def _admits(self, on: Exchange) -> bool:
