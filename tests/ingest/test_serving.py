@@ -44,6 +44,17 @@ def test_a_slash_at_the_end_loses_no_delivery(tmp_path: Path) -> None:
     assert stored(tmp_path / "log.db")["lines"]["message"].to_list() == ["behind a slash"]
 
 
+def test_nothing_is_acknowledged_into_a_log_that_was_deleted(tmp_path: Path) -> None:
+    """The open file takes every write, and all of it is gone with the process: refused, it is at least counted."""
+    with receiver(tmp_path / "log.db") as running:
+        assert running.post(frame("before")) == 204
+        for path in tmp_path.iterdir():
+            path.unlink()
+        assert running.post(frame("after")) == 503
+    with receiver(tmp_path / "log.db") as running:
+        assert running.post(frame("anew")) == 204
+
+
 def test_reloading_without_a_certificate_ends_nothing(tmp_path: Path) -> None:
     """`systemctl reload` sends SIGHUP, also where a front keeps the certificate; by default it kills."""
     with receiver(tmp_path / "log.db") as running:
