@@ -18,7 +18,7 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ingest.eventlog.embedded import connect
+from ingest.eventlog.embedded import BUSY_SECONDS, connect
 from ingest.oplog import tell
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 SECRET_BYTES: Final = 32
 REFRESH_SECONDS: Final = 10.0  # a retired secret opens the door no longer than this
 UNKNOWN_REFRESH_SECONDS: Final = 1.0  # how often an unknown secret may make the receiver look for new ones
+UNKNOWN_MAX: Final = 32  # that wait for it at a time: each may hold what came of its body, up to 256 KB
 _NOBODYS: Final = bytes(32)  # compared for an app that does not exist, which takes the same time as one that does
 
 
@@ -73,8 +74,9 @@ class CredentialStore:
             ).rowcount
 
     def digests(self) -> dict[str, list[bytes]]:
-        """All hashes by app."""
-        with closing(connect(self._path)) as connection:
+        """All hashes by app. Raises ``sqlite3.Error`` where there is no file: an empty one would lock everybody out."""
+        address = f"{self._path.absolute().as_uri()}?mode=rw"
+        with closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)) as connection:
             found: dict[str, list[bytes]] = {}
             for app, kept in connection.execute("SELECT app, digest FROM credentials"):
                 found.setdefault(app, []).append(kept)
@@ -104,7 +106,8 @@ class Doorkeeper:
     """Says whether a claim opens the door. Secrets that ``attach`` adds later are found, retired ones forgotten.
 
     :meth:`admits` looks only at what is in memory. Reading the hashes anew takes the disk, so it is done in a thread,
-    and not more often than once a second however many strangers knock. Use it from one event loop.
+    and not more often than once a second however many strangers knock. An unknown secret waits for the next reading:
+    Heroku takes a 401 as final, and the first delivery after ``attach`` must not meet one. Use it from one event loop.
     """
 
     def __init__(self, store: CredentialStore, drains: Mapping[str, Sequence[str]]) -> None:
@@ -113,6 +116,7 @@ class Doorkeeper:
         self._stored = store.digests()
         self._read_at = float("-inf")
         self._reading: asyncio.Future[None] | None = None
+        self._waiting = 0
 
     def admits(self, claimed: Claim) -> bool:
         """Whether the secret is one of the app's, as far as is known."""
@@ -124,12 +128,22 @@ class Doorkeeper:
         """Whether there is such an app."""
         return app in self._configured or app in self._stored
 
-    def may_learn(self) -> bool:
-        """Whether :meth:`learn` could find out more."""
-        return self._reading is not None or time.monotonic() - self._read_at >= UNKNOWN_REFRESH_SECONDS
+    def enter(self) -> bool:
+        """Whether one more may wait for :meth:`learn`; then :meth:`leave` has to follow."""
+        if self._waiting >= UNKNOWN_MAX:
+            return False
+        self._waiting += 1
+        return True
+
+    def leave(self) -> None:
+        """One does not wait any more."""
+        self._waiting -= 1
 
     async def learn(self) -> None:
-        """Read the hashes anew; all who ask meanwhile wait for the same reading. Raises ``sqlite3.Error``."""
+        """Read the hashes anew, a second after the last time; all who ask meanwhile wait for the same reading.
+
+        Raises ``sqlite3.Error``.
+        """
         if self._reading is None:
             self._reading = asyncio.ensure_future(self._read())
         await asyncio.shield(self._reading)
@@ -149,6 +163,7 @@ class Doorkeeper:
                 failing = True
 
     async def _read(self) -> None:
+        await asyncio.sleep(self._read_at + UNKNOWN_REFRESH_SECONDS - time.monotonic())
         try:
             self._stored = await asyncio.to_thread(self._store.digests)
         finally:

@@ -49,6 +49,7 @@ class Exchange(RequestResponseCycle):
         self.reservation = reservation
         self.claim: Claim | None = None
         self.verdict = Verdict.BAD
+        self.is_waiting = False  # in the doorkeeper's count, until it is settled
         self.is_early = False  # the answer began before the request had ended
         self._body_max_bytes = body_max_bytes
         self._pieces: list[bytes] = []
@@ -111,6 +112,12 @@ class Exchange(RequestResponseCycle):
         self._let_go()
         self.connection.deafen()
 
+    def settle(self) -> None:
+        """The verdict waits for nothing any more; more than once does no harm."""
+        if self.is_waiting:
+            self.is_waiting = False
+            self.connection.edge.doorkeeper.leave()
+
     def _let_go(self) -> None:
         self._pieces.clear()
         self.reservation.release()
@@ -120,6 +127,7 @@ class Exchange(RequestResponseCycle):
         try:
             await super().run_asgi(app)
         finally:
+            self.settle()
             self._let_go()
             # Else the two would hold each other until the garbage collector comes.
             self.scope.pop(SCOPE_KEY, None)  # type: ignore[typeddict-item]

@@ -14,8 +14,8 @@ from ingest.oplog import tell
 # By the exception that refused: event, sentence, level.
 _SENTENCES: Final = {
     "LogFull": (
-        "disk_budget_reached",
-        "The event log has reached its disk budget: deliveries are refused with 503 until some of it is landed.",
+        "log_full",
+        "Deliveries are refused with 503",
         logging.ERROR,
     ),
     "Overloaded": (
@@ -25,7 +25,7 @@ _SENTENCES: Final = {
     ),
     "TimeoutError": (
         "storing_slow",
-        "Deliveries could not be stored in time and were answered with 503: the disk or the host is too slow.",
+        "Deliveries did not arrive or could not be stored in time: the sender, the disk or the host is too slow.",
         logging.ERROR,
     ),
     "ClientDisconnect": ("sender_left", "A sender left before its delivery was whole.", logging.INFO),
@@ -49,12 +49,16 @@ class Fates:
         self._counts["stored"] += 1
         if self._is_full:
             self._is_full = False
-            tell("serve", "disk_budget_well", "The event log has room again: deliveries are stored.")
+            tell("serve", "log_well", "The event log can be written again: deliveries are stored.")
 
-    def refused(self, reason: str) -> None:
-        """A delivery was not stored; ``reason`` is the name of the exception, or a word of the receiver's."""
+    def refused(self, reason: str, cause: str = "") -> None:
+        """A delivery was not stored; ``reason`` is the name of the exception, or a word of the receiver's.
+
+        ``cause`` is what the log says of it: a full disk, a lock and a budget are mended in different ways.
+        """
         self._counts[f"refused_{reason}"] += 1
         self._is_full = self._is_full or reason == "LogFull"
         if reason in _SENTENCES:
             event, sentence, level = _SENTENCES[reason]
-            tell("serve", event, sentence, level=level, reason=reason, refused=self._counts[f"refused_{reason}"])
+            told = f"{sentence}: {cause}." if cause else sentence
+            tell("serve", event, told, level=level, reason=reason, refused=self._counts[f"refused_{reason}"])

@@ -211,8 +211,9 @@ class Connection(HttpToolsProtocol):
             made.verdict = Verdict.GOOD
             self.admit()
             return
-        if made.claim is not None and self.edge.doorkeeper.may_learn():
+        if made.claim is not None and self.edge.doorkeeper.enter():
             made.verdict = Verdict.UNKNOWN
+            made.is_waiting = True
         self.flow.pause_reading()
 
     # From the receiver, and for it

@@ -99,12 +99,16 @@ class Receiver:
         self.app = Starlette(
             routes=[
                 Route("/logs", self._logs, methods=["POST"]),
+                Route(
+                    "/logs/", self._logs, methods=["POST"]
+                ),  # Logplex follows no redirect: it would drop the delivery
                 Route("/healthz", self._healthz),
                 Route("/readyz", self._readyz),
                 Route("/metrics", self._expose),
             ],
             lifespan=self._lifespan,
         )
+        self.app.router.redirect_slashes = False  # the Host header, which anybody can choose, would name the place
 
     @property
     def is_watched(self) -> bool:
@@ -156,19 +160,20 @@ class Receiver:
                 await self._commit.store(_delivery(request, on.app_name, body))
         except tuple(_REFUSALS) as refusal:
             kind = next(kind for kind in _REFUSALS if isinstance(refusal, kind))
-            return self._refused(kind.__name__, _REFUSALS[kind])
+            return self._refused(kind.__name__, _REFUSALS[kind], str(refusal) if kind is LogFull else "")
         self.fates.stored()
         return Response(status_code=204)
 
-    def _refused(self, reason: str, status: int) -> Response:
+    def _refused(self, reason: str, status: int, cause: str = "") -> Response:
         self.metrics.refused(reason)
-        self.fates.refused(reason)
+        self.fates.refused(reason, cause)
         return Response(status_code=status)
 
     async def _admits(self, on: Exchange) -> bool:
         if on.verdict is Verdict.UNKNOWN and on.claim is not None:
             with contextlib.suppress(sqlite3.Error):  # what was known before is all there is
                 await self._doorkeeper.learn()
+            on.settle()
             if self._doorkeeper.admits(on.claim):
                 on.verdict = Verdict.GOOD
                 on.connection.admit()
@@ -217,7 +222,7 @@ class Receiver:
                 return await self._unauthorised(exchange(request), "metrics", _METRICS_CHALLENGE)
             exchange(request).connection.admit()
         now = time.monotonic()
-        if len(self._exposed_at) < EXPOSED_TIMES or now - self._exposed_at[0] > 1.0:
+        if not self._exposition[0] or len(self._exposed_at) < EXPOSED_TIMES or now - self._exposed_at[0] > 1.0:
             self._exposed_at.append(now)
             self._exposition = await run_in_threadpool(self.metrics.exposition)  # it reads files
         text, content_type = self._exposition

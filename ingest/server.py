@@ -175,13 +175,14 @@ async def _run(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_stop, number, server, stopping)
     tasks = [_stop(server, receiver, edge, stopping), _sweep(edge, receiver)]
-    loop.add_signal_handler(signal.SIGHUP, _on_renewal, certificate)
+    loop.add_signal_handler(signal.SIGHUP, _reload, certificate)
     if certificate is not None:
         receiver.metrics.watch_certificate(lambda: certificate.expires_at)
         tasks.append(_watch(certificate))
     scheme = "https" if certificate else "http"
     host, port = listener.getsockname()[:2]
-    tasks.append(_announce(server, f"{scheme}://{host}:{port}/logs"))
+    named = f"[{host}]" if ":" in host else host
+    tasks.append(_announce(server, f"{scheme}://{named}:{port}/logs"))
     async with _in_background(tasks, server):
         await server.serve()
     return receiver.fates.counts
@@ -261,10 +262,12 @@ def _on_stop(number: signal.Signals, server: _Server, stopping: asyncio.Event) -
     stopping.set()
 
 
-def _on_renewal(certificate: Certificate | None) -> None:
-    """Take up a renewed certificate; without one there is nothing to do, and nothing to end for either."""
+def _reload(certificate: Certificate | None) -> None:
+    """Read the certificate anew. Where a front has it there is nothing to do, and nothing to die of."""
     if certificate is not None:
         certificate.renew(at_once=True)
+    else:
+        tell("serve", "nothing_to_reload", "SIGHUP: there is no certificate to read anew; nothing was changed.")
 
 
 async def _stop(server: _Server, receiver: Receiver, edge: Edge, stopping: asyncio.Event) -> None:

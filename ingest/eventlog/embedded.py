@@ -79,6 +79,7 @@ class EmbeddedLog:
         self._size_max_bytes = size_max_bytes
         self._lock = threading.Lock()
         self._connection = connect(path)
+        self._file = _file_at(path)
         self._identity: str = self._connection.execute("SELECT identity FROM log").fetchone()[0]
         self._floor = time.time_ns() // 1000
         self._trim_at = 0.0
@@ -94,7 +95,11 @@ class EmbeddedLog:
         return self._identity
 
     def append(self, entries: Sequence[NewEntry], marks: Sequence[Mark] = ()) -> None:
-        """Store all of it in one transaction; durable at return."""
+        """Store all of it in one transaction; durable at return. Never into a file that nobody can find any more."""
+        if _file_at(self._path) != self._file:
+            raise LogFull(
+                f"the event log {self._path} was deleted or replaced while it was open: start drainlake again"
+            )
         with self._transaction() as connection:
             if held := _held(connection, marks):
                 raise AlreadyHeld(held)
@@ -234,6 +239,15 @@ class EmbeddedLog:
             used = used_bytes(connection) + more_bytes
         if used > self._size_max_bytes:
             raise LogFull(f"the event log {self._path} has reached its budget of {self._size_max_bytes} bytes")
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    """Which file lies there; None where it cannot be found."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _held(connection: sqlite3.Connection, marks: Sequence[Mark]) -> list[bytes]:

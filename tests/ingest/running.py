@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 SECRET = "s3cret-of-the-shop"
-_READY = re.compile(r"receiving on (https?)://([^:]+):(\d+)/logs")
+_READY = re.compile(r"receiving on (https?)://([^:\[]+|\[[0-9a-f:]+\]):(\d+)/logs")
 
 
 @dataclass

@@ -247,14 +247,16 @@ def test_many_drains_at_once_lose_and_double_nothing(tmp_path: Path) -> None:
 
 
 def test_credentials_attached_later_open_the_door(tmp_path: Path) -> None:
-    """`attach` works while the receiver runs; several secrets are valid until the older are retired."""
+    """`attach` works while the receiver runs, for the very next delivery: Heroku would take a 401 as final.
+
+    Several secrets are valid until the older are retired.
+    """
     with receiver(tmp_path / "log.db") as running:
         store = CredentialStore(running.log_path)
         first = store.add("blog")
         assert running.post(frame("x"), app="blog", secret=first) == 204
         time.sleep(0.01)  # the newest is told by its time
         second = store.add("blog")
-        time.sleep(1.1)  # an unknown secret makes it look again at most once a second
         assert running.post(frame("x"), app="blog", secret=second) == 204
         assert running.post(frame("x"), app="blog", secret=first) == 204
         assert store.retire_older("blog") == 1

@@ -51,14 +51,6 @@ def test_without_a_load_balancer_it_stops_listening_at_once(tmp_path: Path) -> N
             raise AssertionError("it still listens")
 
 
-def test_news_of_a_certificate_ends_nothing_where_there_is_none(tmp_path: Path) -> None:
-    """A hook that renews certificates sends SIGHUP, also before the receiver serves HTTPS itself."""
-    with receiver(tmp_path / "log.db") as running:
-        running.process.send_signal(signal.SIGHUP)
-        assert running.post(frame("x")) == 204
-        assert running.stop() == 0
-
-
 def test_strangers_do_not_hold_up_the_stop(tmp_path: Path) -> None:
     """Half a header, an idle connection and a refusal that waits: the stop takes none of their time limits."""
     with receiver(tmp_path / "log.db") as running, contextlib.ExitStack() as stack:
