@@ -37,6 +37,7 @@ _PARTS: Final = (
     "credential", "jwt", "auth(?!or(?!iz))",
 )  # fmt: skip
 _NAMES: Final = ("sid", "sig", "code", "otp", "key")
+_ROUNDS_MAX: Final = 4
 _NAME_MAX_BYTES: Final = 64  # a longer name is suspect unread
 
 
@@ -90,8 +91,17 @@ def _are_suspect(names: pa.StringArray) -> Mask:
 
 
 def redact(message: str) -> str:
-    """The text without URL passwords and without the values of secret-looking query parameters."""
-    return _PARAMETER.sub(rf"\1={REDACTED}", _URL_PASSWORD.sub(rf"\1:{REDACTED}@", message))
+    """The text without URL passwords and without the values of secret-looking query parameters.
+
+    What is taken out can hold the ``/`` that ended a URL's host, and what stands behind it then looks like a password.
+    So it is done again until nothing changes, within a bound: the text is an attacker's.
+    """
+    for _ in range(_ROUNDS_MAX):
+        clean = _PARAMETER.sub(rf"\1={REDACTED}", _URL_PASSWORD.sub(rf"\1:{REDACTED}@", message))
+        if clean == message or "://" not in clean:
+            return clean
+        message = clean
+    return message
 
 
 def redact_command(message: str) -> str:

@@ -37,10 +37,13 @@ OPTION = re.compile(rf"{WORD_START}(--{NAME}(?:=| +(?!--))){VALUE}", re.IGNORECA
 CREDENTIAL = re.compile(r"\b((?:Bearer|Basic) +)[^ \"'`]+", re.IGNORECASE)
 
 
-def redact(message: str) -> str:
-    """The text without URL passwords and without the values of secret-looking query parameters."""
-    message = URL_PASSWORD.sub(rf"\1:{MARK}@", message)
-    return PARAMETER.sub(rf"\1={MARK}", message)
+def redact(message: str, rounds: int = 4) -> str:
+    """The text without URL passwords and without the values of secret-looking query parameters.
+
+    Taking one out can make what is left look like another, so it is done again while that changes anything.
+    """
+    once = PARAMETER.sub(rf"\1={MARK}", URL_PASSWORD.sub(rf"\1:{MARK}@", message))
+    return once if once == message or rounds == 1 else redact(once, rounds - 1)
 
 
 def redact_command(message: str) -> str:
