@@ -228,7 +228,7 @@ def _heard(connection: duckdb.DuckDBPyConnection, now: datetime) -> list[Heard]:
 
 
 def _host(settings: Settings) -> HostState:
-    from ingest.figure_files import read_folder  # noqa: PLC0415 - not for --help
+    from ingest.figures.files import read_folder  # noqa: PLC0415 - not for --help
 
     found = read_folder(settings.metrics_folder)
     stuck_at = {
@@ -253,7 +253,7 @@ def _disks(settings: Settings) -> list[Disk]:
 
 
 def _certificate(settings: Settings) -> datetime | str | None:
-    from ingest.expiry import valid_until  # noqa: PLC0415 - not for --help
+    from ingest.http.expiry import valid_until  # noqa: PLC0415 - not for --help
 
     if settings.tls_cert is None:
         return None

@@ -19,9 +19,9 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from ingest.app_figures import AppFigures
-from ingest.exposition import merge, render
-from ingest.surroundings import Surroundings
+from ingest.figures.apps import AppFigures
+from ingest.figures.exposition import merge, render
+from ingest.figures.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from ingest.batch import Counts
     from ingest.eventlog.spooled import SpoolState
-    from ingest.surroundings import Place
+    from ingest.figures.surroundings import Place
 
 FATES: Final = ("received", "parsed", "defective", "repeated")
 STATUSES: Final = ("204", "400", "401", "403", "413", "415", "503")

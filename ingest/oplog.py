@@ -1,8 +1,8 @@
 """drainlake's own log: one line per event on stderr, a sentence for people or an object for machines.
 
 No line is written per delivery: a drain of drainlake's own app would feed on it. A field never holds a secret, a body
-or a path of a request. ``drainlake.own_log`` says how the lines look; where it was not set up, as in a program that
-runs a part by itself, the sentences go to stderr as they are.
+or a path of a request. ``drainlake.ownlog`` says how the lines look; where it was not set up, as in a program that runs
+a part by itself, the sentences go to stderr as they are.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The receiver: ``POST /logs`` in, durable entries out. Thin: authenticate, read, hand over, answer.
 
-The connection has looked at the credentials before this is called (``http_protocol``); here they are answered for.
+The connection has looked at the credentials before this is called (``ingest.http``); here they are answered for.
 A refusal of credentials is answered late and closes the connection, and the body is never read.
 
 What Heroku does on each answer decides the answers. 204 only when the delivery is durable. A 4xx drops the
@@ -28,18 +28,18 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from ingest import requestbody
-from ingest.body_memory import BodiesFull
 from ingest.deliveries import LASTING_PREFIX, Delivery
 from ingest.eventlog.contract import LogFull
 from ingest.eventlog.spooled import SpooledLog
-from ingest.exchange import Exchange, MalformedBody, TooLarge, Verdict, exchange
 from ingest.fates import Fates
 from ingest.groupcommit import GroupCommit, Overloaded
+from ingest.http import requestbody
+from ingest.http.body_memory import BodiesFull
+from ingest.http.exchange import Exchange, MalformedBody, TooLarge, Verdict, exchange
+from ingest.http.slowdown import Slowdown
+from ingest.http.unauthorized import Unauthorized
 from ingest.loops import OwnDrains, request_id_of
 from ingest.oplog import tell
-from ingest.slowdown import Slowdown
-from ingest.unauthorized import Unauthorized
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

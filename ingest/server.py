@@ -29,24 +29,24 @@ from typing import TYPE_CHECKING, Any, Final
 import uvicorn
 import uvloop
 
-from ingest.acceptor import Acceptor, raise_descriptor_limit
-from ingest.certificate import WATCH_SECONDS, Certificate
-from ingest.connections import Connections
 from ingest.credentials import CredentialStore, Doorkeeper
 from ingest.eventlog.embedded import EmbeddedLog
-from ingest.http_protocol import Connection, Edge
+from ingest.figures.surroundings import Place
+from ingest.http.acceptor import Acceptor, raise_descriptor_limit
+from ingest.http.certificate import WATCH_SECONDS, Certificate
+from ingest.http.connections import Connections
+from ingest.http.protocol import Connection, Edge
 from ingest.metrics import Metrics
 from ingest.oplog import tell
 from ingest.receiver import Receiver
-from ingest.surroundings import Place
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
     from pathlib import Path
 
-    from ingest.connections import Guest
     from ingest.eventlog.kafka.connection import KafkaConnection
     from ingest.eventlog.spooled import SpooledLog
+    from ingest.http.connections import Guest
 
 LEAVE_SECONDS: Final = 5.0  # what load balancers take to notice, and Kubernetes to pass it on
 STOP_SECONDS: Final = 20  # Heroku and Kubernetes kill 30 s after SIGTERM

@@ -52,7 +52,7 @@ def command(settings: Settings, app: str, url: str | None, is_applied: bool, ret
 
 def _apply(settings: Settings, app: str, url: str | None) -> None:
     """Add a drain, if none works yet. Killed in here: called again, it finds the drain, or adds one."""
-    from drainlake.drain_keeping import open_keeping, sole_changer  # noqa: PLC0415 - pyarrow is slow to import
+    from drainlake.drains.keeping import open_keeping, sole_changer  # noqa: PLC0415 - pyarrow is slow to import
 
     if url is None:
         raise WrongUse("Where does Heroku reach drainlake?", "--url https://logs.example.com, or DRAINLAKE_URL")

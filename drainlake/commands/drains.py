@@ -53,9 +53,9 @@ def command(ctx: click.Context, apps: tuple[str, ...], all_apps: bool, silent_be
     """
     if ctx.invoked_subcommand is not None:
         return
-    from drainlake.drain_keeping import open_keeping  # noqa: PLC0415 - pyarrow is slow to import
-    from drainlake.drain_list import apps_of, as_table, list_drains, raise_if_troubled  # noqa: PLC0415
-    from drainlake.drain_traffic import open_traffic  # noqa: PLC0415
+    from drainlake.drains.keeping import open_keeping  # noqa: PLC0415 - pyarrow is slow to import
+    from drainlake.drains.listing import apps_of, as_table, list_drains, raise_if_troubled  # noqa: PLC0415
+    from drainlake.drains.traffic import open_traffic  # noqa: PLC0415
 
     settings = load_settings(ctx)
     with open_keeping(settings) as keeping, open_traffic(settings) as traffic:
@@ -88,10 +88,10 @@ def rotate(settings: Settings, app: str, wait_seconds: float) -> None:
     it goes on. Lines of the seconds in which both drains are there are kept twice. Run it where the receiver's home is;
     where DRAINLAKE_DRAINS names APP, put the new secret behind the old one there first.
     """
-    from drainlake.drain_keeping import open_keeping, sole_changer  # noqa: PLC0415 - pyarrow is slow to import
-    from drainlake.drain_traffic import Traffic  # noqa: PLC0415
+    from drainlake.drains.keeping import open_keeping, sole_changer  # noqa: PLC0415 - pyarrow is slow to import
+    from drainlake.drains.rotation import Rotation  # noqa: PLC0415
+    from drainlake.drains.traffic import Traffic  # noqa: PLC0415
     from drainlake.log import open_log  # noqa: PLC0415
-    from drainlake.rotation import Rotation  # noqa: PLC0415
 
     with open_keeping(settings) as keeping, sole_changer(settings), open_log(settings) as log:
         Rotation(keeping, Traffic(settings, log), app, wait_seconds).rotate()
@@ -106,10 +106,10 @@ def remove(settings: Settings, app: str, drain: str | None) -> None:
 
     With DRAIN (its d.… name) only this one, and the credentials stay.
     """
-    from drainlake.drain_keeping import open_keeping, sole_changer  # noqa: PLC0415 - pyarrow is slow to import
-    from drainlake.drain_traffic import Traffic  # noqa: PLC0415
+    from drainlake.drains.keeping import open_keeping, sole_changer  # noqa: PLC0415 - pyarrow is slow to import
+    from drainlake.drains.rotation import Rotation  # noqa: PLC0415
+    from drainlake.drains.traffic import Traffic  # noqa: PLC0415
     from drainlake.log import open_log  # noqa: PLC0415
-    from drainlake.rotation import Rotation  # noqa: PLC0415
 
     with open_keeping(settings) as keeping, sole_changer(settings):
         if drain is None:

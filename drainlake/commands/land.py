@@ -15,7 +15,7 @@ import click
 from drainlake.dynos import refuse_scratch
 from drainlake.errors import Failure
 from drainlake.options import with_settings
-from drainlake.own_log import keeps_own_log, started
+from drainlake.ownlog.setup import keeps_own_log, started
 from drainlake.route_file import read_pins
 from drainlake.stopping import StopRequest
 from drainlake.supervisor import stop_with_parent
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from pathlib import Path
 
-    from drainlake.land_watch import LandWatch
+    from drainlake.figures.land_watch import LandWatch
     from drainlake.settings import Settings
     from ingest.eventlog.contract import EventLog
     from transforms.lake import Lake
@@ -167,10 +167,10 @@ def _catalog(lake: str, database: Path, options: S3Options | None, telling: Conn
 
 def _land_on(settings: Settings, *, supervised: bool) -> None:
     """Land again and again. A signal ends it between two files; nothing is lost by a kill either."""
-    from drainlake.land_watch import LandWatch  # noqa: PLC0415 - polars is slow to import
+    from drainlake.figures.land_watch import LandWatch  # noqa: PLC0415 - polars is slow to import
+    from drainlake.figures.showing import showing  # noqa: PLC0415
     from drainlake.log import open_log  # noqa: PLC0415
     from drainlake.places import lake_at  # noqa: PLC0415
-    from drainlake.showing import showing  # noqa: PLC0415
 
     stop, pins = StopRequest().listen(), read_pins(settings)
     started(settings, "land")

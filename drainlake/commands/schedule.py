@@ -15,7 +15,7 @@ import click
 from drainlake.dynos import refuse_scratch
 from drainlake.errors import Failure
 from drainlake.options import with_settings
-from drainlake.own_log import keeps_own_log, started
+from drainlake.ownlog.setup import keeps_own_log, started
 from drainlake.scheduling import RUN_SECONDS_MAX, look_again_and_again, look_once, utc_now
 from drainlake.stopping import StopRequest
 from drainlake.supervisor import stop_with_parent
@@ -76,7 +76,7 @@ def _watch(
     settings: Settings, crons: Sequence[Cron], look: Callable[[], int], stop: StopRequest, *, supervised: bool
 ) -> int:
     """Look again and again, and show how that goes."""
-    from drainlake.showing import showing  # noqa: PLC0415 - `--once` does not need it
+    from drainlake.figures.showing import showing  # noqa: PLC0415 - `--once` does not need it
 
     with showing(settings, "schedule", PATIENCE_SECONDS, lambda process: (), supervised=supervised) as vitals:  # noqa: ARG005
 
@@ -127,7 +127,7 @@ class _Stop:
 
 def _work(settings: Settings, claimant: str) -> int:
     from drainlake.delivery import reporting, run_schedule  # noqa: PLC0415 - polars is slow to import
-    from drainlake.report_file import note_reports  # noqa: PLC0415
+    from drainlake.figures.report_file import note_reports  # noqa: PLC0415
 
     stop_with_parent()
     stop = _Stop()

@@ -10,7 +10,7 @@ import click
 from drainlake import __version__, listening
 from drainlake.dynos import refuse_scratch
 from drainlake.options import with_settings
-from drainlake.own_log import keeps_own_log, started
+from drainlake.ownlog.setup import keeps_own_log, started
 from drainlake.supervisor import stop_with_parent
 from ingest.oplog import tell
 

@@ -10,7 +10,7 @@ import click
 from drainlake import listening, posting
 from drainlake.dynos import refuse_scratch
 from drainlake.options import with_settings
-from drainlake.own_log import keeps_own_log, started
+from drainlake.ownlog.setup import keeps_own_log, started
 from drainlake.route_file import read_pins
 from drainlake.supervisor import Supervisor, stop_with_parent
 from ingest.oplog import tell

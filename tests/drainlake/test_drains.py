@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from drainlake import drain_traffic
+from drainlake.drains import traffic as drain_traffic
 from ingest.batch import store
 from ingest.credentials import CredentialStore, digest
 from ingest.deliveries import Delivery

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from drainlake import rotation
 from drainlake.commands import drains
+from drainlake.drains import rotation
 from ingest.credentials import CredentialStore, digest
 from tests.drainlake.conftest import PYTHON
 from tests.drainlake.heroku_api import DRAINS_MAX, HerokuApi, heroku_api
@@ -38,7 +38,7 @@ def serve(options):
 # The waits, short; and a death at a named step.
 SETUP = """
 import os, signal
-import drainlake.rotation as rotation, drainlake.platform_api as api, ingest.credentials as credentials
+import drainlake.drains.rotation as rotation, drainlake.drains.platform_api as api, ingest.credentials as credentials
 for name, seconds in {waits}.items(): setattr(rotation, name, seconds)
 def die(): os.kill(os.getpid(), signal.SIGKILL)
 def dying(owner, name, before=lambda *given: False, after=lambda *given: False):

@@ -15,16 +15,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from drainlake import metrics_server, settings
+from drainlake import settings
 from drainlake.commands.up import greeting
-from drainlake.figures import Vitals, own_file
-from drainlake.land_figures import lags_by_table
-from drainlake.metrics_server import Shown, answer, serving
-from drainlake.report_figures import report_figures
-from drainlake.rounds import Rounds
+from drainlake.figures import server as metrics_server
+from drainlake.figures.land import lags_by_table
+from drainlake.figures.own_file import Vitals, own_file
+from drainlake.figures.report import report_figures
+from drainlake.figures.rounds import Rounds
+from drainlake.figures.server import Shown, answer, serving
 from drainlake.values import Secret
 from ingest.eventlog.contract import Lag
-from ingest.exposition import single
+from ingest.figures.exposition import single
 from queries.delivery import cron
 from queries.delivery.ledger import Episode, Kind, Ledger, Message, Parcel, State, Track
 from queries.delivery.schedule import Plan
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 KILLED_AT_RENAME = """
 import os, signal, sys
 from pathlib import Path
-from drainlake.figures import Vitals, own_file
-from ingest.exposition import single
+from drainlake.figures.own_file import Vitals, own_file
+from ingest.figures.exposition import single
 
 with own_file(Path(sys.argv[1]), "land") as path:
     vitals = Vitals(path, "land", 60, lambda process: ())

@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drainlake.log_limits import KEYS_MAX, LINES_MAX, WINDOW_SECONDS, Limiter, Shown
+from drainlake.ownlog.limits import KEYS_MAX, LINES_MAX, WINDOW_SECONDS, Limiter, Shown
 
 MOMENTS = st.lists(st.tuples(st.floats(0, 30), st.sampled_from("abc")), max_size=60)
 

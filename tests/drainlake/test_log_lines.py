@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drainlake.log_lines import LINE_MAX_BYTES, Event, json_line, text_line
-from drainlake.scrubbing import scrubber
+from drainlake.ownlog.lines import LINE_MAX_BYTES, Event, json_line, text_line
+from drainlake.ownlog.scrubbing import scrubber
 from drainlake.values import Secret
 
 TEXTS = st.text(max_size=300) | st.sampled_from(

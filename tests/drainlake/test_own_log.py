@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from drainlake import settings
-from drainlake.own_log import OwnLog, crashed, own_log
+from drainlake.ownlog.setup import OwnLog, crashed, own_log
 from ingest.oplog import LOGGER, tell
 from tests.drainlake.test_processes import SAVED, _attach, _free_port, _running, _until
 from tests.ingest.running import post
@@ -158,7 +158,7 @@ def test_repeats_are_counted_and_told_at_the_end(tmp_path: Path, capsys: pytest.
 
 def test_what_was_left_out_is_shown_without_a_further_event(said: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The log must not wait for the next event to say what is true now."""
-    monkeypatch.setattr("drainlake.own_log.WINDOW_SECONDS", 0.05)
+    monkeypatch.setattr("drainlake.ownlog.setup.WINDOW_SECONDS", 0.05)
     shown: list[dict[str, Any]] = []
     for sentence in ("away", "back", "away again"):
         tell("serve", "kafka", sentence)

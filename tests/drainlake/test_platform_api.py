@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from drainlake import platform_api
+from drainlake.drains import platform_api
+from drainlake.drains.platform_api import AppUnknown, DrainRefused, DrainUnsure, PlatformApi
 from drainlake.errors import Failure, WrongUse
-from drainlake.platform_api import AppUnknown, DrainRefused, DrainUnsure, PlatformApi
 from drainlake.values import Secret
 from tests.drainlake.heroku_api import DRAINS_MAX, TOKEN, Fault, HerokuApi, heroku_api
 

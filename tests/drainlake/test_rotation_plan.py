@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drainlake.drain_states import sort_out, target_of
+from drainlake.drains.platform_api import Drain
+from drainlake.drains.rotation_plan import Secrets, plan
+from drainlake.drains.states import sort_out, target_of
 from drainlake.errors import Failure
-from drainlake.platform_api import Drain
-from drainlake.rotation_plan import Secrets, plan
 from drainlake.values import Secret
 from ingest.credentials import digest
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.requests import Request
 
-from ingest import requestbody
-from ingest.body_memory import BodyMemory, Reservation
 from ingest.credentials import Doorkeeper, claim
-from ingest.exchange import SCOPE_KEY, TooLarge
+from ingest.http import requestbody
+from ingest.http.body_memory import BodyMemory, Reservation
+from ingest.http.exchange import SCOPE_KEY, TooLarge
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest import slowdown
-from ingest.body_memory import SMALL_MAX_BYTES, BodiesFull, BodyMemory, Reservation
-from ingest.connections import STRANGERS_MAX, Connections, Guest, neighbourhood
-from ingest.slowdown import Slowdown
-from ingest.unauthorized import TELL_EVERY_SECONDS, Unauthorized
+from ingest.http import slowdown
+from ingest.http.body_memory import SMALL_MAX_BYTES, BodiesFull, BodyMemory, Reservation
+from ingest.http.connections import STRANGERS_MAX, Connections, Guest, neighbourhood
+from ingest.http.slowdown import Slowdown
+from ingest.http.unauthorized import TELL_EVERY_SECONDS, Unauthorized
 
 
 def guest(address: str = "a", deadline: float = 0.0) -> Guest:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.ingest.running import Running
 
 SHORT = """
-from ingest import connections
+from ingest.http import connections
 connections.HEADER_SECONDS = connections.HANDSHAKE_SECONDS = connections.IDLE_STRANGER_SECONDS = 0.5
 """
 
@@ -149,7 +149,7 @@ def test_running_out_of_descriptors_stops_nothing(tmp_path: Path) -> None:
     """When no file can be opened strangers go, and it accepts again."""
     setup = """
 import resource
-from ingest import acceptor
+from ingest.http import acceptor
 acceptor.DESCRIPTORS_RESERVED = -1000
 resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
 """
@@ -182,7 +182,7 @@ def test_wrong_secrets_are_answered_later_and_later_and_good_ones_at_once(tmp_pa
 
 def test_too_many_refusals_at_a_time_are_not_answered(tmp_path: Path) -> None:
     """What waits is bounded: beyond that the connection is closed without a word, and a drain is served."""
-    setup = "from ingest import slowdown; slowdown.FIRST_SECONDS = slowdown.DELAY_MAX_SECONDS = 2.0"
+    setup = "from ingest.http import slowdown; slowdown.FIRST_SECONDS = slowdown.DELAY_MAX_SECONDS = 2.0"
     with receiver(tmp_path / "log.db", "connections_max=10", setup) as running, ThreadPoolExecutor(8) as pool:
         guess = b"POST /logs HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
         guesses = [pool.submit(exchange, running.port, guess) for _ in range(8)]
@@ -238,7 +238,7 @@ def test_large_bodies_at_the_same_time_stay_within_memory(tmp_path: Path) -> Non
 
 COUNT_ON_SIGNAL = """
 import gc, signal, sys
-from ingest.http_protocol import Connection
+from ingest.http.protocol import Connection
 gc.disable()
 def count(*_):
     print("held:", sum(type(each) is Connection for each in gc.get_objects()), file=sys.stderr, flush=True)

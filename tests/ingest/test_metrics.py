@@ -13,15 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from ingest.app_figures import OTHER, AppFigures
 from ingest.batch import Counts
 from ingest.eventlog.contract import NewEntry
 from ingest.eventlog.embedded import EmbeddedLog
-from ingest.expiry import valid_until
-from ingest.exposition import family, merge, render, single
-from ingest.figure_files import FILE_BYTES_MAX, FILES_MAX
+from ingest.figures.apps import OTHER, AppFigures
+from ingest.figures.exposition import family, merge, render, single
+from ingest.figures.files import FILE_BYTES_MAX, FILES_MAX
+from ingest.figures.surroundings import KEEP_SECONDS, SOURCES, Place
+from ingest.http.expiry import valid_until
 from ingest.metrics import Metrics
-from ingest.surroundings import KEEP_SECONDS, SOURCES, Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

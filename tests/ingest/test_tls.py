@@ -202,7 +202,7 @@ def test_the_expiry_of_the_certificate_is_a_metric(site: Site) -> None:
 
 def test_a_client_that_never_shakes_hands_is_closed(site: Site) -> None:
     """Neither silence nor plain HTTP holds a place, and a drain is served meanwhile."""
-    with site.running("from ingest import connections; connections.HANDSHAKE_SECONDS = 0.5") as running:
+    with site.running("from ingest.http import connections; connections.HANDSHAKE_SECONDS = 0.5") as running:
         silent = socket.create_connection(("127.0.0.1", running.port), timeout=20)
         plain = http.client.HTTPConnection("127.0.0.1", running.port, timeout=20)
         plain.request("GET", "/healthz")

@@ -15,7 +15,7 @@ import pytest
 import trustme
 from prometheus_client.parser import text_string_to_metric_families
 
-from drainlake.land_figures import LandFigures, land_figures
+from drainlake.figures.land import LandFigures, land_figures
 from ingest.eventlog.spooled import SpoolState
 from ingest.metrics import Metrics
 from tests.drainlake.conftest import Cli

@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from drainlake.drains.platform_api import AppUnknown
+from drainlake.drains.rotation_plan import Plan, Secrets, plan
 from drainlake.errors import Failure
 from drainlake.hostile import clean_line
-from drainlake.platform_api import AppUnknown
-from drainlake.rotation_plan import Plan, Secrets, plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from drainlake.drain_keeping import Keeping
-    from drainlake.drain_states import Attached
-    from drainlake.drain_traffic import Traffic
+    from drainlake.drains.keeping import Keeping
+    from drainlake.drains.states import Attached
+    from drainlake.drains.traffic import Traffic
 
 POLL_SECONDS: Final = 1.0
 # Lines of before the new drain may wait in Heroku for the old one: a request there lasts 5 s at most.

@@ -17,10 +17,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from drainlake import __version__
-from drainlake.rounds import Rounds, round_figures
-from ingest.exposition import merge, render, single
-from ingest.figure_files import ENDING, FILE_BYTES_MAX, FILES_MAX, read_file
-from ingest.process_figures import process_figures
+from drainlake.figures.rounds import Rounds, round_figures
+from ingest.figures.exposition import merge, render, single
+from ingest.figures.files import ENDING, FILE_BYTES_MAX, FILES_MAX, read_file
+from ingest.figures.process import process_figures
 from ingest.sole import sole
 from transforms.durable import make_folder, publish_bytes, sweep
 

@@ -16,7 +16,7 @@ import tempfile
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from ingest.expiry import valid_until
+from ingest.http.expiry import valid_until
 from ingest.oplog import tell
 
 if TYPE_CHECKING:

@@ -14,16 +14,16 @@ import logging
 import resource
 from typing import TYPE_CHECKING, Final
 
-from ingest import connections
-from ingest.connections import Guest, neighbourhood
+from ingest.http import connections
+from ingest.http.connections import Guest, neighbourhood
 from ingest.oplog import tell
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-    from ingest.certificate import Certificate
-    from ingest.http_protocol import Connection, Edge
+    from ingest.http.certificate import Certificate
+    from ingest.http.protocol import Connection, Edge
 
 BACKLOG: Final = 2048
 ACCEPTS_AT_ONCE: Final = 4

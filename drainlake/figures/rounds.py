@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ingest.exposition import single
+from ingest.figures.exposition import single
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

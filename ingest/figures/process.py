@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from prometheus_client import ProcessCollector
 
-from ingest.exposition import labelled, single
+from ingest.figures.exposition import labelled, single
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

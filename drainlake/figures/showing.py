@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from drainlake.figures import Vitals, own_file
-from drainlake.metrics_server import Shown, serving
+from drainlake.figures.own_file import Vitals, own_file
+from drainlake.figures.server import Shown, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

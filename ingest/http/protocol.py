@@ -17,17 +17,17 @@ from urllib.parse import unquote
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from ingest import connections, framing
-from ingest.body_memory import BodyMemory, Reservation
 from ingest.credentials import claim
-from ingest.exchange import SCOPE_KEY, Exchange, MalformedBody, Verdict
+from ingest.http import connections, framing
+from ingest.http.body_memory import BodyMemory, Reservation
+from ingest.http.exchange import SCOPE_KEY, Exchange, MalformedBody, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ingest.connections import Connections, Guest
     from ingest.credentials import Doorkeeper
-    from ingest.slowdown import Slowdown
+    from ingest.http.connections import Connections, Guest
+    from ingest.http.slowdown import Slowdown
 
 LINGER_STRANGER_SECONDS: Final = 1.0
 LINGER_KNOWN_SECONDS: Final = 4.0  # a drain whose body is too large sends all of it before it reads the answer

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
-    from drainlake.platform_api import Drain
+    from drainlake.drains.platform_api import Drain
 
 ATTACHED: Final = "attached"
 NEW: Final = "new"

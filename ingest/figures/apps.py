@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Final
 
-from ingest.exposition import family
+from ingest.figures.exposition import family
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

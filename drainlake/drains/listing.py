@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Final
 import click
 import pyarrow as pa
 
-from drainlake.drain_states import ATTACHED, DOUBLED, MISSING, NO_APP, SILENT, TROUBLES, UNKNOWN, Row, judge
+from drainlake.drains.platform_api import APPS_MAX, AppUnknown
+from drainlake.drains.states import ATTACHED, DOUBLED, MISSING, NO_APP, SILENT, TROUBLES, UNKNOWN, Row, judge
 from drainlake.errors import Failure
-from drainlake.platform_api import APPS_MAX, AppUnknown
 from drainlake.progress import progress
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from datetime import datetime
 
-    from drainlake.drain_keeping import Keeping
-    from drainlake.drain_states import Attached
-    from drainlake.drain_traffic import Traffic
+    from drainlake.drains.keeping import Keeping
+    from drainlake.drains.states import Attached
+    from drainlake.drains.traffic import Traffic
 
 SCHEMA: Final = pa.schema(
     [

@@ -18,7 +18,7 @@ from drainlake.errors import Failure
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from drainlake.drain_states import Attached
+    from drainlake.drains.states import Attached
 
 
 @dataclass(frozen=True)

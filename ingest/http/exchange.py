@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from ingest.body_memory import BodiesFull
+from ingest.http.body_memory import BodiesFull
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 
-    from ingest.body_memory import Reservation
     from ingest.credentials import Claim
-    from ingest.http_protocol import Connection
+    from ingest.http.body_memory import Reservation
+    from ingest.http.protocol import Connection
 
 SCOPE_KEY: Final = "drainlake.exchange"
 

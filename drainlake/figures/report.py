@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from ingest.exposition import family
+from ingest.figures.exposition import family
 from queries.delivery.ledger import Kind, State
 from queries.report.model import Severity
 

@@ -6,17 +6,17 @@ import sqlite3
 import time
 from typing import TYPE_CHECKING, Final
 
-from drainlake.land_figures import LandFigures, lags_by_table, land_figures
+from drainlake.figures.land import LandFigures, lags_by_table, land_figures
 from ingest.eventlog.contract import LogUnavailable
 from ingest.eventlog.standing import read_standing
-from ingest.surroundings import standing_lags
+from ingest.figures.surroundings import standing_lags
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from prometheus_client import Metric
 
-    from drainlake.figures import Vitals
+    from drainlake.figures.own_file import Vitals
     from drainlake.settings import Settings
     from ingest.eventlog.contract import EventLog
     from transforms.lander import Round

@@ -2,8 +2,8 @@
 
 All that is logged in the process comes here: drainlake's events (``ingest.oplog.tell``), warnings and errors of the
 libraries, uncaught exceptions of any thread. Each is one line, without secrets, and none floods the disk: equal ones
-are counted (:mod:`drainlake.log_limits`). A line has no time in text form: a terminal needs none, and journald, Docker
-and Heroku put theirs in front.
+are counted (:mod:`drainlake.ownlog.limits`). A line has no time in text form: a terminal needs none, and journald,
+Docker and Heroku put theirs in front.
 
 Native code that dies (a signal, a panic) writes to stderr by itself, and so does Python before the settings are read.
 """
@@ -24,16 +24,16 @@ import click
 
 from drainlake import __version__
 from drainlake.errors import Failure, os_failure
-from drainlake.log_limits import WINDOW_SECONDS, Limiter
-from drainlake.log_lines import Event, json_line, text_line
-from drainlake.scrubbing import scrubber
+from drainlake.ownlog.limits import WINDOW_SECONDS, Limiter
+from drainlake.ownlog.lines import Event, json_line, text_line
+from drainlake.ownlog.scrubbing import scrubber
 from drainlake.setting_table import TABLE
 from ingest.oplog import LOGGER, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from drainlake.log_limits import Shown
+    from drainlake.ownlog.limits import Shown
     from drainlake.settings import Settings
 
 LIBRARY_SECONDS: Final = 300.0  # a client whose server is away says the same for as long as that lasts

@@ -13,12 +13,12 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
-from ingest.exchange import TooLarge, exchange
+from ingest.http.exchange import TooLarge, exchange
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from ingest.body_memory import Reservation
+    from ingest.http.body_memory import Reservation
 
 _PLAIN: Final = frozenset({"", "identity"})
 _GZIP: Final = frozenset({"gzip", "x-gzip"})

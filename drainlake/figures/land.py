@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ingest.exposition import family, single
+from ingest.figures.exposition import family, single
+from ingest.figures.surroundings import lag_families
 from ingest.schema import TABLES
-from ingest.surroundings import lag_families
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

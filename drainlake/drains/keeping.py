@@ -8,10 +8,10 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
-from drainlake.drain_states import sort_out
+from drainlake.drains.platform_api import DrainRefused, PlatformApi
+from drainlake.drains.states import sort_out
 from drainlake.errors import Failure, WrongUse
 from drainlake.log import log_errors
-from drainlake.platform_api import DrainRefused, PlatformApi
 from drainlake.values import Secret
 from ingest.credentials import UNKNOWN_REFRESH_SECONDS, CredentialStore, digest
 from ingest.sole import sole
@@ -19,8 +19,8 @@ from ingest.sole import sole
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from drainlake.drain_states import Attached
-    from drainlake.platform_api import Drain
+    from drainlake.drains.platform_api import Drain
+    from drainlake.drains.states import Attached
     from drainlake.settings import Settings
 
 _PLAIN_SECRET: Final = re.compile(r"[A-Za-z0-9._~-]+")

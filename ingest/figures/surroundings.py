@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ingest.eventlog.standing import read_standing
-from ingest.exposition import family, single
-from ingest.figure_files import read_folder
-from ingest.process_figures import process_figures
+from ingest.figures.exposition import family, single
+from ingest.figures.files import read_folder
+from ingest.figures.process import process_figures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
-    from ingest.app_figures import AppFigures
     from ingest.eventlog.standing import LogStanding, Waiting
+    from ingest.figures.apps import AppFigures
 
 KEEP_SECONDS: Final = 1.0  # scrapes within this share an answer: who scrapes in a loop costs no more
 SOURCES: Final = ("log", "disk", "file_broken", "file_too_many", "series_twice")

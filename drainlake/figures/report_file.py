@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from drainlake.delivery import plan_of
 from drainlake.errors import Failure
-from drainlake.figures import REPORTS, sweep_old, write
+from drainlake.figures.own_file import REPORTS, sweep_old, write
+from drainlake.figures.report import FINDINGS, findings_by_level, report_figures
 from drainlake.notes import lake_notes
-from drainlake.report_figures import FINDINGS, findings_by_level, report_figures
-from ingest.figure_files import ENDING, read_file
+from ingest.figures.files import ENDING, read_file
 from queries.delivery.ledger import load
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Drains through Heroku's Platform API: attached, listed, rotated, removed."""

@@ -1,0 +1,1 @@
+"""HTTP at the edge: connections and their limits, TLS, credentials before bodies, bodies before parsing."""
