@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from queries.delivery.schedule import Done
     from queries.report.model import Report, Severity, Window
 
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 PATIENCE_SECONDS: Final = RUN_SECONDS_MAX + 300.0  # without a sign of life; a look is one, and so is each short wait
 
 
@@ -116,13 +117,23 @@ class _Stop:
     def on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - signal's signature
         self.is_wanted = True
         if not self.is_sending:
-            raise SystemExit(0)
+            self._end()
 
     def at(self, point: str) -> None:
         """Called at each step of the protocol."""
         self.is_sending = point in {"sending", "begun", "accepted"}
         if self.is_wanted and not self.is_sending:
-            raise SystemExit(0)
+            self._end()
+
+    def _end(self) -> None:
+        self.listen_no_more()
+        raise SystemExit(0)
+
+    @staticmethod
+    def listen_no_more() -> None:
+        """The process is about to end: a second signal would be raised inside what Python calls at its exit."""
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _work(settings: Settings, claimant: str) -> int:
@@ -131,11 +142,12 @@ def _work(settings: Settings, claimant: str) -> int:
 
     stop_with_parent()
     stop = _Stop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _SIGNALS:
         signal.signal(number, stop.on_signal)
     maker, findings = _noting(reporting())
     done = run_schedule(settings, maker, stop.at, claimant)
     note_reports(settings, findings)
+    stop.listen_no_more()
     return tell_of(done)
 
 

@@ -19,7 +19,7 @@ from tests.drainlake.receivers import webhook
 from tests.queries.delivery.world import BERLIN, UTC_ZONE, at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.drainlake.conftest import Cli
@@ -195,6 +195,26 @@ def test_other_ends_of_a_mute_are_refused(text: str) -> None:
         timing.mute_end(text, at("26 12:00"), BERLIN)
 
 
+@pytest.fixture
+def _signals() -> Iterator[None]:
+    """Put back what signals do in this process."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("_signals")
+def test_a_second_signal_finds_a_run_that_is_ending() -> None:
+    """Raised again while Python clears up, it would be printed as a traceback beside the log's lines."""
+    stop = _Stop()
+    with pytest.raises(SystemExit):
+        stop.on_signal(signal.SIGTERM, None)
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == [signal.SIG_IGN] * 2
+    signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.usefixtures("_signals")
 def test_a_run_that_is_told_to_stop_first_notes_what_it_sent() -> None:
     """Else each restart of a dyno could leave a message of which nobody knows whether it arrived."""
     stop = _Stop()
