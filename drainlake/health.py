@@ -32,10 +32,10 @@ LATE_LANDINGS: Final = 10
 FULL_SHARE: Final = 0.8
 RECENT: Final = timedelta(hours=24)
 STUCK_AFTER: Final = "drainlake_stuck_after_timestamp_seconds"
-# What was imported came from no drain, whatever its times are.
+# By when it came, not by what its lines are dated; and what was imported came from no drain.
 _HEARD: Final = """
 WITH heard AS (
-  SELECT app, epoch($now::TIMESTAMPTZ - timestamp) / 3600 AS hours_ago
+  SELECT app, epoch($now::TIMESTAMPTZ - received_at) / 3600 AS hours_ago
   FROM deliveries
   WHERE date >= utc_day($now::TIMESTAMPTZ - INTERVAL 9 DAY) AND NOT starts_with(coalesce(frame_id, ''), 'import:')
 )

@@ -6,6 +6,7 @@ import http.client
 import json
 import signal
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,10 @@ import pytest
 from drainlake.health import FileState, LogState, judge
 from drainlake.host import Disk, HostState, judge_host
 from drainlake.silence import Heard, judge_silence
+from ingest.batch import store
+from ingest.deliveries import Delivery
 from ingest.eventlog.contract import Lag
+from ingest.eventlog.embedded import EmbeddedLog
 from tests.drainlake.receivers import free_port
 from tests.ingest.running import frame, post
 from transforms.lake import Totals
@@ -101,13 +105,14 @@ def test_many_silent_apps_are_one_line() -> None:
 
 
 def test_status_tells_of_silence_and_of_a_killed_lander(cli: Cli) -> None:
-    """An app that sent yesterday at this time and not today; then the lander is gone."""
-    port = free_port()
-    receiver = cli.start("serve", PORT=str(port), DRAINLAKE_DRAINS="shop:s3cret,blog:s3cret")
+    """An app that sent yesterday at this time and not today, however old its lines are; then the lander is gone."""
+    port, yesterday = free_port(), datetime.now(UTC) - timedelta(hours=25)
+    with closing(EmbeddedLog(cli.folder / "drainlake-data/log.db")) as log:
+        store(log, [Delivery("blog", _frame_at(yesterday), int(yesterday.timestamp() * 1e6))])
+    receiver = cli.start("serve", PORT=str(port), DRAINLAKE_DRAINS="shop:s3cret")
     lander = None
     try:
-        _until_posted(port, "shop", _frame_at(datetime.now(UTC)))
-        _until_posted(port, "blog", _frame_at(datetime.now(UTC) - timedelta(hours=25)))
+        _until_posted(port, "shop", _frame_at(yesterday))
         lander = cli.start("land", DRAINLAKE_LAND_SECONDS="0.2")
         prom = cli.folder / "drainlake-data/metrics/land.prom"
         deadline = time.monotonic() + 60
