@@ -33,7 +33,7 @@ def decode_batch(payload: bytes) -> pa.RecordBatch:
 
 
 def decode(payload: bytes) -> pl.DataFrame:
-    """The rows of one payload; raises Arrow's or polars' errors for a damaged one.
+    """The rows of one payload. A damaged one raises ValueError, OSError or MemoryError.
 
     Arrow reads it, not polars: that trusts the sizes in a stream, and asks for so much memory on a damaged one that the
     process is aborted. Arrow checks sizes when it reads and offsets and UTF-8 when told to.
@@ -43,4 +43,7 @@ def decode(payload: bytes) -> pl.DataFrame:
     with pa.CompressedInputStream(pa.BufferReader(payload), "zstd") as stream:
         table = pa.ipc.open_stream(stream.read()).read_all()
     table.validate(full=True)
-    return pl.DataFrame(pl.from_arrow(table))
+    try:
+        return pl.DataFrame(pl.from_arrow(table))
+    except pl.exceptions.PanicException as error:  # which is no Exception: it would end the process
+        raise ValueError(f"polars cannot take the rows: {error}") from error

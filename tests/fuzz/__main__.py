@@ -100,11 +100,11 @@ def _run(name: str, seconds: float, findings: Path, *, keep: bool) -> Outcome:
 
 
 class Log(NamedTuple):
-    """What a child printed, how it ended, and the input that ended it."""
+    """What a child printed, how it ended, and the input that it tried last."""
 
     text: bytes
     code: int
-    culprit: bytes | None
+    culprit: bytes
 
 
 def _child(name: str, inputs: Path, seconds: int) -> Log:
@@ -122,9 +122,15 @@ def _child(name: str, inputs: Path, seconds: int) -> Log:
                 timeout=seconds + 60 + 10 * INPUT_MAX_SECONDS,
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
-            return Log((error.stdout or b"") + b"\nthe process did not end by itself\n", -1, b"")
-        culprits = [path.read_bytes() for path in Path(folder).iterdir() if not path.name.startswith("slow-unit")]
-        return Log(ended.stdout, ended.returncode, culprits[0] if culprits else None)
+            text = (error.stdout or b"") + b"\nthe process did not end by itself\n"
+            return Log(text, -1, _tried_last(Path(folder, "culprit")))
+        return Log(ended.stdout, ended.returncode, _tried_last(Path(folder, "culprit")))
+
+
+def _tried_last(file: Path) -> bytes:
+    """The input that a child tried last (``child.Watch`` writes it); nothing if it did not come so far."""
+    kept = file.read_bytes() if file.exists() else bytes(4)
+    return kept[4 : 4 + int.from_bytes(kept[:4])]
 
 
 def _bounded() -> None:
@@ -134,10 +140,10 @@ def _bounded() -> None:
 
 def _finding(name: str, log: Log, folder: Path, number: int) -> list[Path]:
     """The input of a child that ended badly, written down with what the child said."""
-    if log.code == 0 and log.culprit is None:
+    if log.code == 0:
         return []
     path = folder / f"{name}-{number}.bin"
-    path.write_bytes(log.culprit or b"")
+    path.write_bytes(log.culprit)
     path.with_suffix(".txt").write_bytes(log.text[-20_000:])
     return [path]
 

@@ -6,7 +6,10 @@ and Arrow, where no branch is seen, so it is the reference's branches that lead 
 
 from __future__ import annotations
 
+import faulthandler
+import mmap
 import sys
+import time
 from pathlib import Path
 from random import Random
 
@@ -24,6 +27,30 @@ PLAIN = [
 ]  # fmt: skip
 
 
+HANG_SECONDS = 30  # beyond libFuzzer's own limit, which is seen only where Python looks for signals, not inside C
+
+
+class Watch:
+    """Knows the input that is being tried, whatever becomes of the process, and ends a process that hangs.
+
+    The file holds the input's size in four bytes, then the input; it is memory shared with whoever looks afterwards.
+    """
+
+    def __init__(self, path: Path, size_max_bytes: int) -> None:
+        path.write_bytes(bytes(4 + size_max_bytes))
+        with path.open("r+b") as file:
+            self._input = mmap.mmap(file.fileno(), 0)
+        self._armed_at = float("-inf")
+
+    def begins(self, data: bytes) -> None:
+        """Remember the input, and once a second put off the end of the process."""
+        self._input[: 4 + len(data)] = len(data).to_bytes(4) + data
+        now = time.monotonic()
+        if now - self._armed_at > 1:
+            self._armed_at = now
+            faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
+
+
 def main() -> None:
     """Fuzz until libFuzzer's limits end it or something is found."""
     name, inputs, culprit, *options = sys.argv[1:]
@@ -37,13 +64,11 @@ def main() -> None:
 
         return target.mutate(bytes(data), Random(seed), spare)[:size_max_bytes]
 
+    watch = Watch(Path(culprit), target.size_max_bytes)
+
     def checked(data: bytes) -> None:
-        try:
-            target.check(data)
-        except BaseException:
-            # libFuzzer writes it too, but not always.
-            Path(culprit).write_bytes(data)
-            raise
+        watch.begins(data)
+        target.check(data)
 
     options.append(f"-max_len={target.size_max_bytes}")
     atheris.Setup([sys.argv[0], inputs, *options], checked, custom_mutator=mutated)

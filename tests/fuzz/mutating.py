@@ -183,7 +183,7 @@ def entries(data: bytes, rng: Random, spare: Bytes) -> bytes:
     try:
         with pa.CompressedInputStream(pa.BufferReader(payload), "zstd") as stream:
             octets = bytearray(stream.read(1 << 16))
-    except (OSError, pa.ArrowException):
+    except (OSError, MemoryError, pa.ArrowException):
         return table + spare(payload)
     if way < 0.5:
         octets = bytearray(spare(bytes(octets)))
