@@ -26,6 +26,9 @@ def request_spans(text: Text, span: Spans) -> tuple[dict[str, Spans], Mask]:
     whole = (first + 1 < last) & (last + 6 < span.end) & text.starts_with(last + 1, b"HTTP/") & (first > span.start)
     whole &= all_in(text, Spans(span.start, np.minimum(first, span.start + WORD_MAX_BYTES + 1)), _CAPITALS)
     whole &= all_in(text, Spans(last + 6, np.minimum(span.end, last + 12)), VERSION) & (span.end - last < 12)
+    # A lone `-` is a method or a path like any other here, but stands for nothing in other fields: read one by one.
+    for word in (Spans(span.start, first), Spans(first + 1, last)):
+        whole &= ~text.equals(word, b"-")
     return {
         "method": Spans(span.start, first),
         "path": Spans(first + 1, last),

@@ -74,7 +74,7 @@ def _fields(
 def split_request(request: str) -> tuple[str | None, str | None, str | None]:
     """Method, path and protocol of a request line; of garbage only the path, which is then all of it."""
     match = REQUEST.fullmatch(request)
-    return (present(match[1]), present(match[2]), match[3]) if match else (None, present(request), None)
+    return (match[1], match[2], match[3]) if match else (None, present(request), None)
 
 
 def unescape(value: str) -> str:
