@@ -67,7 +67,7 @@ def next_bite(log: EventLog, table: str, partition: str, after: int) -> Bite | N
     rows = memory = 0
     more = False
     for entry in entries_after(log, table, partition, after):
-        frame = _frame(entry, with_pieces=log.may_repeat)
+        frame = rows_of(entry, with_pieces=log.may_repeat)
         rows += frame.height
         memory += memory_bytes(frame)
         if frames and (rows > BITE_ROWS or memory > BITE_MEMORY_BYTES):
@@ -95,7 +95,8 @@ def entries_after(log: EventLog, table: str, partition: str, after: int) -> Iter
         after = entries[-1].offset
 
 
-def _frame(entry: Entry, *, with_pieces: bool) -> pl.DataFrame:
+def rows_of(entry: Entry, *, with_pieces: bool) -> pl.DataFrame:
+    """The rows of an entry, with the columns of :func:`entry_schema`; raises :class:`EntryError`."""
     try:
         return _conform(decode(entry.payload), entry_schema(entry.table, with_pieces=with_pieces))
     except (Exception, pl.exceptions.PanicException) as error:  # a panic of polars is no Exception

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from ingest.eventlog.entry import decode
 from ingest.schema import DELIVERIES, PIECE, PIECES
-from transforms.bites import OFFSET, Stamp, entries_after
+from transforms.bites import OFFSET, Stamp, entries_after, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -107,9 +106,8 @@ def _read(log: EventLog, table: str, partition: str, start: int, upto: int) -> I
     for entry in entries_after(log, table, partition, start) if start < upto else ():
         if entry.offset > upto:
             return
-        rows = decode(entry.payload)
-        known = [name for name in (PIECE, PIECES) if name in rows.columns]
-        found = _parts(table, rows.select(known).with_columns(pl.lit(entry.offset).alias(OFFSET))) if known else {}
+        rows = rows_of(entry, with_pieces=True)
+        found = _parts(table, rows.with_columns(pl.lit(entry.offset).alias(OFFSET)))
         yield Stamp(entry.offset, entry.appended_at, entry.since), found.get(entry.offset, set())
 
 

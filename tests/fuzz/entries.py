@@ -18,7 +18,7 @@ def entry(data: bytes) -> None:
         return
     table = NAMES[data[0] % len(NAMES)]
     with contextlib.suppress(bites.EntryError):
-        rows = bites._frame(Entry(table, "shop", 1, data[1:], "e0", 1, 0.0), with_pieces=True)
+        rows = bites.rows_of(Entry(table, "shop", 1, data[1:], "e0", 1, 0.0), with_pieces=True)
         assert rows.schema == bites.entry_schema(table, with_pieces=True)
         if rows.height <= 10_000:
             rows.sort("app", "timestamp").write_parquet(io.BytesIO())

@@ -13,9 +13,10 @@ from ingest.batch import prepare
 from ingest.deliveries import Delivery
 from ingest.eventlog.contract import NewEntry
 from ingest.schema import TABLES
-from tests.transforms.lines import landed_ids, part, parts_of
+from tests.transforms.lines import entry, landed_ids, part, parts_of
 from tests.transforms.memory_log import MemoryLog
 from transforms import repeats
+from transforms.bites import EntryError
 from transforms.landing import land_once
 from transforms.locallake import LocalLake
 from transforms.repeats import WINDOW_SECONDS, Repeats
@@ -160,3 +161,16 @@ def test_any_history_of_tries_lands_each_part_once(
     land_once(log, lake, file_rows=2, repeats=memory)
     assert landed_ids(lake.path) == sorted({ord(name) for names in appends for name in names})
     assert part("a") != part("b")
+
+
+def test_a_damaged_entry_that_is_read_back_is_named(log: SharedLog, lake: LocalLake) -> None:
+    """As one that is landed: its partition waits, and what other partitions hold is landed."""
+    append(log, NewEntry("router", "shop", 1, b"damaged"), at=0)
+    log.positions["router", "p0"] = 0
+    lake.prepare()
+    lake.add_landed_log("router", f"{log.identity('router')} p0")
+    append(log, parts_of("a", [1]), NewEntry("lines", "shop", 1, entry("lines", [{"message": "7"}]).payload), at=1)
+    with pytest.raises(EntryError, match="entry 0 of router"):
+        land_once(log, lake, file_rows=10)
+    assert landed_ids(lake.path) == []
+    assert landed_ids(lake.path, "lines", "message") == [7]
