@@ -60,19 +60,24 @@ async def _gunzip(octets: bytes, size_max_bytes: int, reservation: Reservation) 
 
 async def _inflate(octets: bytes, size_max_bytes: int, reservation: Reservation) -> bytes:
     members = gzip.GzipFile(fileobj=io.BytesIO(octets))
-    first = members.read(_AT_ONCE_BYTES)
-    reservation.use(len(first))
-    if len(first) > size_max_bytes:
-        raise TooLarge
-    if len(first) < _AT_ONCE_BYTES:
-        return first
-    pieces, size = [first], len(first)
+    pieces: list[bytes] = []
+    size = 0
+
+    def keep(piece: bytes) -> None:
+        nonlocal size
+        reservation.use(len(piece))
+        pieces.append(piece)
+        size += len(piece)
+        if size > size_max_bytes:
+            raise TooLarge
+
+    # Both sizes count: empty members take their time, though nothing comes out of them.
+    if len(octets) <= _AT_ONCE_BYTES:
+        keep(members.read(_AT_ONCE_BYTES))
+        if size < _AT_ONCE_BYTES:
+            return pieces[0]
     loop = asyncio.get_running_loop()
     async with _TURNS:
         while piece := await loop.run_in_executor(_THREADS, members.read, _PIECE_BYTES):
-            reservation.use(len(piece))
-            pieces.append(piece)
-            size += len(piece)
-            if size > size_max_bytes:
-                raise TooLarge
+            keep(piece)
     return b"".join(pieces)
