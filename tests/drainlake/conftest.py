@@ -13,7 +13,10 @@ import pytest
 from tests.drainlake.inside import Inside
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.drainlake.heroku_api import HerokuApi
 
 PYTHON = (sys.executable, "-W", "error")
 COMMAND = (*PYTHON, "-m", "drainlake")
@@ -76,3 +79,13 @@ def cli(tmp_path: Path) -> Cli:
 def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Inside:
     """The command in an empty folder, within this process."""
     return Inside(tmp_path, monkeypatch, capfd)
+
+
+@pytest.fixture
+def heroku() -> Iterator[HerokuApi]:
+    """A stand-in of Heroku's API with one app."""
+    from tests.drainlake.heroku_api import heroku_api
+
+    with heroku_api() as running:
+        running.drains["shop"] = []
+        yield running

@@ -14,12 +14,14 @@ import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from jsonschema import Draft202012Validator, FormatChecker
+
+from tests.drainlake.receivers import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -171,14 +173,7 @@ def heroku_api() -> Iterator[HerokuApi]:
         def log_message(self, *args: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    api = HerokuApi(server.server_address[1])
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
+    with serving(Handler) as port:
+        api = HerokuApi(port)
         yield api
         assert api.wrong == []
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -14,7 +14,7 @@ from drainlake.commands import drains
 from drainlake.drains import rotation
 from ingest.credentials import CredentialStore, digest
 from tests.drainlake.conftest import PYTHON
-from tests.drainlake.heroku_api import DRAINS_MAX, HerokuApi, heroku_api
+from tests.drainlake.heroku_api import DRAINS_MAX, HerokuApi
 from tests.ingest.running import Running, frame, post, receiver
 
 if TYPE_CHECKING:
@@ -105,14 +105,6 @@ def _post(connection: http.client.HTTPConnection, url: str, token: str, number: 
     assert parts.password is not None
     named = {"Logplex_Drain_Token": token, "Logplex_Frame_Id": f"{number:032X}"}
     return post(connection, frame(f"line {number}"), parts.username, parts.password, **named)
-
-
-@pytest.fixture
-def heroku() -> Iterator[HerokuApi]:
-    """A stand-in with an app."""
-    with heroku_api() as running:
-        running.drains["shop"] = []
-        yield running
 
 
 @pytest.fixture

@@ -10,20 +10,12 @@ from drainlake.drains import platform_api
 from drainlake.drains.platform_api import AppUnknown, DrainRefused, DrainUnsure, PlatformApi
 from drainlake.errors import Failure, WrongUse
 from drainlake.values import Secret
-from tests.drainlake.heroku_api import DRAINS_MAX, TOKEN, Fault, HerokuApi, heroku_api
+from tests.drainlake.heroku_api import DRAINS_MAX, TOKEN, Fault, HerokuApi
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 URL = Secret("https://shop:A-SECRET@logs.example.com/logs")
-
-
-@pytest.fixture
-def heroku() -> Iterator[HerokuApi]:
-    """A stand-in with one app."""
-    with heroku_api() as running:
-        running.drains["shop"] = []
-        yield running
 
 
 @pytest.fixture
