@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from drainlake.errors import Failure, WrongUse
-from drainlake.places import S3Place
+from drainlake.places import S3Place, lake_errors
 from ingest.sole import sole
 
 if TYPE_CHECKING:
@@ -34,28 +35,19 @@ def back_up(settings: Settings, target: Path, fault: Fault = lambda _: None) -> 
     """Copy log and lake into a folder, as far as they are files on this host; raises :class:`Failure`."""
     from transforms import durable  # noqa: PLC0415 - polars is slow to import
     from transforms.backup import Copied  # noqa: PLC0415
-    from transforms.lake import LakeError  # noqa: PLC0415
 
     target = target.resolve()
     _refuse(settings, target)
-    with _sole_backup(target):
+    copied = Copied()
+    copy_rest = partial(_copy_files, settings, target, copied, fault)
+    with _sole_backup(target), lake_errors("drainlake status"):
         durable.sweep(target / _SCRATCH)  # first: what a killed backup left can be as large as the log
-        copied = Copied()
-
-        def copy_rest() -> None:
-            nonlocal copied
-            copied = _copy_files(settings, target, fault)
-
-        try:
-            if settings.log.is_file():
-                write = _taken_before(settings.log, copy_rest)
-                durable.publish(target / "log.db", target / _SCRATCH, write, fault)
-            else:
-                copy_rest()
-            durable.sweep(target / _SCRATCH)
-        except LakeError as error:
-            raise Failure.told(error, "drainlake status") from None
-        return copied
+        if settings.log.is_file():
+            durable.publish(target / "log.db", target / _SCRATCH, _taken_before(settings.log, copy_rest), fault)
+        else:
+            copy_rest()
+        durable.sweep(target / _SCRATCH)
+    return copied
 
 
 def _taken_before(log: Path, copy_rest: Callable[[], None]) -> Callable[[Path], None]:
@@ -72,17 +64,17 @@ def _taken_before(log: Path, copy_rest: Callable[[], None]) -> Callable[[Path], 
     return write
 
 
-def _copy_files(settings: Settings, target: Path, fault: Fault) -> Copied:
-    from transforms.backup import Copied, copy_file, copy_lake  # noqa: PLC0415 - polars is slow to import
+def _copy_files(settings: Settings, target: Path, copied: Copied, fault: Fault) -> None:
+    from transforms.backup import copy_file, copy_lake  # noqa: PLC0415 - polars is slow to import
 
-    copied = Copied() if isinstance(settings.lake, S3Place) else copy_lake(settings.lake, target / "lake", fault)
+    if not isinstance(settings.lake, S3Place):
+        copy_lake(settings.lake, target / "lake", copied, fault)
     pins = settings.routes or settings.home / "routes.toml"
     if pins.is_file():
         copy_file(pins, target / "routes.toml", target / _SCRATCH, copied)
     for report in sorted((settings.home / "reports").glob("*")):
         if report.is_file() and not report.name.startswith("."):
             copy_file(report, target / "reports" / report.name, target / _SCRATCH, copied)
-    return copied
 
 
 def _refuse(settings: Settings, target: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from datetime import date as Date  # noqa: N812 - beside variables named `date`
 from typing import TYPE_CHECKING, Final
@@ -15,16 +14,15 @@ import click
 from drainlake.errors import Failure, WrongUse
 from drainlake.log import open_log
 from drainlake.minutes import keep_minutes
-from drainlake.places import lake_at
+from drainlake.places import lake_at, lake_errors
 from ingest.eventlog.purging import PurgeRefused, purge_landed
 from transforms import erasing
 from transforms.addresses import NOBODY, PREFIX, Hasher
 from transforms.erasure import Target, address_of
-from transforms.lake import LakeError
 from transforms.minutes.days import TABLE as MINUTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from drainlake.settings import Settings
     from ingest.eventlog.contract import EventLog
@@ -90,7 +88,7 @@ def _waiting(log: EventLog, before: float) -> int:
 
 def count(settings: Settings, target: Target) -> list[erasing.Found]:
     """The files that hold such rows; the counts by table go to stdout."""
-    with _lake_errors():
+    with lake_errors(_AGAIN):
         found = list(erasing.find(lake_at(settings.lake), target))
     counts = erasing.by_table(found)
     for table in erasing.ERASABLE:
@@ -101,7 +99,7 @@ def count(settings: Settings, target: Target) -> list[erasing.Found]:
 def erase(settings: Settings, found: Sequence[erasing.Found], target: Target) -> None:
     """Rewrite the files, bring the minutes up to date, and wait until nothing of the rows is left in the lake."""
     lake = lake_at(settings.lake)
-    with _lake_errors():
+    with lake_errors(_AGAIN):
         erased = erasing.erase(lake, [each.file for each in found], target)
         unforgotten = list(erasing.erased_before(lake))
         # A run that was killed behind the rows has left the minutes to this one, which finds no rows any more.
@@ -150,11 +148,3 @@ def not_reached(settings: Settings, *, is_purged: bool) -> str:
         "  Heroku's own log and other drains of the app",
     ]
     return "\n".join(lines)
-
-
-@contextmanager
-def _lake_errors() -> Iterator[None]:
-    try:
-        yield
-    except LakeError as error:
-        raise Failure.told(error, _AGAIN) from None

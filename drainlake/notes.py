@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from drainlake.errors import Failure
+from drainlake.places import lake_at, lake_errors
 from queries.delivery.notes import NoteError
 
 if TYPE_CHECKING:
@@ -18,10 +19,8 @@ if TYPE_CHECKING:
 @contextmanager
 def lake_notes(settings: Settings) -> Iterator[Notes]:
     """The lake's notes; what lake and notes refuse becomes :class:`Failure`."""
-    from drainlake.places import lake_at  # noqa: PLC0415 - polars is slow to import
-    from transforms.lake import LakeError  # noqa: PLC0415
-
     try:
-        yield lake_at(settings.lake)
-    except (LakeError, NoteError) as error:
+        with lake_errors("drainlake status"):
+            yield lake_at(settings.lake)
+    except NoteError as error:
         raise Failure.told(error, "drainlake status") from None

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from drainlake import values
-from drainlake.errors import WrongUse
+from drainlake.errors import Failure, WrongUse
 from drainlake.values import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from transforms.lake import Lake
@@ -97,6 +98,17 @@ def with_access(place: S3Place, texts: Mapping[str, str]) -> S3Place:
         session_token=Secret(token) if token else None,
         profile=given.get("AWS_PROFILE"),
     )
+
+
+@contextmanager
+def lake_errors(otherwise: str) -> Iterator[None]:
+    """Turn what a lake refuses into :class:`Failure`; ``otherwise`` is to try where it names nothing."""
+    from transforms.lake import LakeError  # noqa: PLC0415 - polars is slow to import
+
+    try:
+        yield
+    except LakeError as error:
+        raise Failure.told(error, otherwise) from None
 
 
 def lake_at(place: Path | S3Place) -> Lake:

@@ -102,6 +102,11 @@ class _Server(uvicorn.Server):
         self.acceptor.start()
         self.started = True
 
+    def end(self) -> None:
+        """Accept no more, and finish what has begun."""
+        self.acceptor.stop()
+        self.should_exit = True
+
     def _connection(self, guest: Guest) -> Connection:
         return Connection(
             edge=self._edge,
@@ -230,8 +235,7 @@ async def _in_background(work: list[Coroutine[None, None, None]], server: _Serve
 
     def on_end(task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:
-            server.acceptor.stop()
-            server.should_exit = True
+            server.end()
 
     tasks = [asyncio.create_task(each) for each in work]
     for task in tasks:
@@ -257,8 +261,7 @@ def _on_error(edge: Edge, loop: asyncio.AbstractEventLoop, context: dict[str, An
 def _on_stop(number: signal.Signals, server: _Server, stopping: asyncio.Event) -> None:
     tell("serve", "stopping", f"{number.name}: stopping; what was received is stored first.", why=number.name)
     if stopping.is_set():
-        server.acceptor.stop()
-        server.should_exit = True
+        server.end()
     stopping.set()
 
 
@@ -277,9 +280,8 @@ async def _stop(server: _Server, receiver: Receiver, edge: Edge, stopping: async
     edge.is_stopping = True
     if receiver.is_watched:
         await asyncio.sleep(LEAVE_SECONDS)
-    server.acceptor.stop()
     receiver.refuse()
-    server.should_exit = True
+    server.end()
 
 
 async def _sweep(edge: Edge, receiver: Receiver) -> None:

@@ -40,15 +40,15 @@ class Copied:
     removed: int = 0
 
 
-def copy_lake(lake: Path, target: Path, fault: durable.Fault = durable.no_fault) -> Copied:
-    """Make ``target`` a copy of the lake; only what changed is written.
+def copy_lake(lake: Path, target: Path, copied: Copied, fault: durable.Fault = durable.no_fault) -> None:
+    """Make ``target`` a copy of the lake; only what changed is written. ``copied`` is added to.
 
     ``fault`` is called with "file copied" after each file, for tests. Raises :class:`LakeError` where there is no lake,
     and then nothing is touched: an empty folder in its place must not empty the copy.
     """
     if not any(lake.glob(f"*/date={SENTINEL_DATE}/{SENTINEL_NAME}")):
         raise LakeError(f"there is no lake at {lake}; look whether its disk is there, nothing was copied.")
-    copied, seen = Copied(), set()
+    seen = set()
     for folder in _folders(lake):
         for name in _names(folder):
             place = target / folder.relative_to(lake) / name
@@ -61,7 +61,6 @@ def copy_lake(lake: Path, target: Path, fault: durable.Fault = durable.no_fault)
             copied.removed += 1
             with suppress(OSError):  # other files are in it
                 place.parent.rmdir()
-    return copied
 
 
 def copy_file(source: Path, place: Path, scratch: Path, copied: Copied) -> None:

@@ -14,7 +14,7 @@ date, partition) are a chain, and every step is one conditional write at its end
 the next sequence begins, or create the first file. Whoever decided by an older end of the chain is refused with
 :class:`StaleOwnerError`.
 
-Nothing else in the project builds a path inside the lake.
+Nothing else in the project builds a path inside the lake, but for ``backup``, which copies the files as they lie.
 """
 
 from __future__ import annotations

@@ -6,23 +6,23 @@ import logging
 import sys
 import traceback
 from collections import Counter
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from drainlake.dynos import refuse_scratch
-from drainlake.errors import Failure
 from drainlake.options import with_settings
 from drainlake.ownlog.setup import keeps_own_log, started
+from drainlake.places import lake_errors
 from drainlake.route_file import read_pins
 from drainlake.stopping import StopRequest
 from drainlake.supervisor import stop_with_parent
 from ingest.oplog import tell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from multiprocessing.connection import Connection
     from pathlib import Path
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from transforms.objects import S3Options
     from transforms.route_pins import Pins
 
+_AGAIN: Final = "land again"
 TRACE_MAX_CHARACTERS: Final = 4000  # less than a pipe holds: nobody reads before the process has ended
 
 
@@ -72,7 +73,7 @@ def land_backlog(settings: Settings, note: Callable[[str], None] = _echo) -> Lan
     from drainlake.log import open_log  # noqa: PLC0415 - polars is slow to import
 
     pins = read_pins(settings)
-    with open_log(settings, make=True) as log, _lake_errors():
+    with open_log(settings, make=True) as log, lake_errors(_AGAIN):
         landed = _land_with_progress(settings, log, pins)
     for notice in landed.notices:
         note(f"Note: {notice}")
@@ -100,23 +101,13 @@ def _land_with_progress(settings: Settings, log: EventLog, pins: Pins) -> Landed
         return land_once(log, lake, file_rows=settings.file_rows, on_progress=count, book=book, privacy=privacy)
 
 
-@contextmanager
-def _lake_errors() -> Iterator[None]:
-    from transforms.lake import LakeError  # noqa: PLC0415 - polars is slow to import
-
-    try:
-        yield
-    except LakeError as error:
-        raise Failure.told(error, "land again") from None
-
-
 def _keep_days(settings: Settings) -> None:
     """Remove days that are too old: where a CronJob lands, nobody else would."""
     from drainlake.places import lake_at  # noqa: PLC0415 - polars is slow to import
     from transforms.retention import remove_old  # noqa: PLC0415
 
     if settings.keep_days is not None:
-        with _lake_errors():
+        with lake_errors(_AGAIN):
             remove_old(lake_at(settings.lake), settings.keep_days, datetime.now(UTC).date())
 
 

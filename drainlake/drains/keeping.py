@@ -83,7 +83,7 @@ class Keeping:
         else:
             with log_errors(self._settings):
                 secret, is_new = Secret(CredentialStore(self._settings.log).add(name)), True
-            time.sleep(UNKNOWN_REFRESH_SECONDS)  # a receiver that has just read the store does not look again sooner
+            time.sleep(UNKNOWN_REFRESH_SECONDS)  # among many unknown secrets it could not wait for the store to be read
         try:
             return self.api.add_drain(app, _with_credentials(base, name, secret))
         except DrainRefused:

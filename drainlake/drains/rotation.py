@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from drainlake.drains.platform_api import AppUnknown
-from drainlake.drains.rotation_plan import Plan, Secrets, plan
+from drainlake.drains.rotation_plan import Plan, Secrets, name_of, plan
 from drainlake.errors import Failure
 from drainlake.hostile import clean_line
 
@@ -85,9 +85,7 @@ class Rotation:
 
     def _plan(self) -> Plan:
         attached = self._keeping.look(self._app)
-        # The name is needed to look its secrets up, and known only with the drains.
-        names = {each.target.user for each in attached if each.is_ours and each.is_known}
-        name = next(iter(names), self._app)
+        name = name_of(self._app, attached)
         return plan(self._app, attached, Secrets(self._keeping.configured(name), self._keeping.stored(name)))
 
     def _await_delivery(self, kept: Attached) -> None:

@@ -6,10 +6,11 @@ door is known without asking the receiver.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
+
+from ingest.credentials import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -52,7 +53,7 @@ def target_of(url: str) -> Target:
     named = f"{parts.scheme}://{host}" + (f":{port}" if port is not None else "")
     place = (host, port or _PORTS[parts.scheme], parts.path.rstrip("/")) if parts.scheme in _PORTS else None
     secret = unquote(parts.password or "")
-    return Target(named, place, unquote(parts.username or ""), hashlib.sha256(secret.encode()).digest())
+    return Target(named, place, unquote(parts.username or ""), digest(secret))
 
 
 @dataclass(frozen=True)

@@ -278,13 +278,18 @@ def used_bytes(connection: sqlite3.Connection) -> int:
 
 
 def _trim(connection: sqlite3.Connection, *, landed_before: float, now: float) -> None:
-    """Delete some landed entries and expired marks, never an entry above the low watermark."""
-    connection.execute(
-        'DELETE FROM entries WHERE "offset" IN (SELECT e."offset" FROM entries e JOIN positions p'
-        ' ON p."table" = e."table" AND e."offset" <= p."offset" WHERE e.appended_at < ? LIMIT ?)',
-        (landed_before, TRIM_ENTRIES_MAX),
-    )
+    """Delete some landed entries and expired marks."""
+    delete_landed(connection, landed_before)
     connection.execute(
         "DELETE FROM marks WHERE digest IN (SELECT digest FROM marks WHERE expires_at < ? LIMIT ?)",
         (now, TRIM_ENTRIES_MAX),
     )
+
+
+def delete_landed(connection: sqlite3.Connection, appended_before: float) -> int:
+    """Delete some landed entries, never one above the low watermark; how many, at most ``TRIM_ENTRIES_MAX``."""
+    return connection.execute(
+        'DELETE FROM entries WHERE "offset" IN (SELECT e."offset" FROM entries e JOIN positions p'
+        ' ON p."table" = e."table" AND e."offset" <= p."offset" WHERE e.appended_at < ? LIMIT ?)',
+        (appended_before, TRIM_ENTRIES_MAX),
+    ).rowcount

@@ -10,25 +10,21 @@ than :data:`WAITING_MAX_BYTES` are refused.
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
-from ingest.eventlog.embedded import connect
+from ingest.eventlog.embedded import connect, delete_landed
 
 if TYPE_CHECKING:
     import sqlite3
     from pathlib import Path
 
 WAITING_MAX_BYTES: Final = 100 << 20
-PIECE_ENTRIES: Final = 200  # a transaction must not delay the receiver's
 CHECKPOINT_TRIES: Final = 50
 CHECKPOINT_WAIT_SECONDS: Final = 0.1
 
-_DELETE_LANDED: Final = (
-    'DELETE FROM entries WHERE "offset" IN (SELECT e."offset" FROM entries e JOIN positions p'
-    ' ON p."table" = e."table" AND e."offset" <= p."offset" LIMIT ?)'
-)
 _WAITING: Final = (
     'SELECT coalesce(sum(length(e.payload)), 0) FROM entries e LEFT JOIN positions p ON p."table" = e."table"'
     ' WHERE e."offset" > coalesce(p."offset", -1)'
@@ -50,15 +46,11 @@ def purge_landed(path: Path) -> int:
             raise PurgeRefused(f"the event log holds {waiting_bytes:,} bytes that have not landed; land them first")
         connection.execute("PRAGMA secure_delete=ON")
         deleted = 0
-        while gone := _delete(connection):
+        while gone := delete_landed(connection, math.inf):
             deleted += gone
         connection.execute("VACUUM")
         _cut_write_ahead_log(connection)
     return deleted
-
-
-def _delete(connection: sqlite3.Connection) -> int:
-    return connection.execute(_DELETE_LANDED, (PIECE_ENTRIES,)).rowcount
 
 
 def _cut_write_ahead_log(connection: sqlite3.Connection) -> None:

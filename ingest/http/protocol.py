@@ -78,7 +78,6 @@ class Connection(HttpToolsProtocol):
         self.is_up = False
         self.is_deaf = False
         self.cycle: Exchange | None = None  # type: ignore[assignment]
-        self._is_lingering = False
         self._thrown_away_bytes = 0
         self._fed_bytes = 0  # since a header ended, or a piece of a body came
         self._header_bytes = 0
@@ -293,7 +292,7 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         seconds = LINGER_KNOWN_SECONDS if self.guest.is_known else LINGER_STRANGER_SECONDS
-        self.is_deaf = self._is_lingering = True
+        self.is_deaf = True
         self.guest.expect(self.loop.time() + seconds, "answered")
         if self.transport.can_write_eof():
             self.transport.write_eof()
