@@ -169,8 +169,9 @@ class Soak:
             yield from process.faults
             if process.peak_mb > MEMORY_MAX_MB:
                 yield f"{process.name} took {process.peak_mb:.0f} MB"
-            if "Traceback" in process.errors_path.read_text("utf-8", "replace"):
-                yield f"{process.name} said: {process.errors_path.read_text('utf-8', 'replace')[-1500:]}"
+            said = process.errors_path.read_text("utf-8", "replace")
+            if (at := said.find("Traceback")) >= 0:
+                yield f"{process.name} said: {said[max(0, at - 500) : at + 4000]}"
 
 
 def _figures(deliveries: Sequence[Delivery]) -> dict[str, str]:
