@@ -63,13 +63,16 @@ def parse_as(form: str | None, bodies: Sequence[Body], received_at_us: int) -> P
     if read is not None and len(part):
         nowhere = Spans(np.zeros_like(part), np.zeros_like(part))
         storable, message = rewriting.storable(text, lines, found)
-        table, found = read(Records(storable, apps, part, np.full(len(part), received_at_us), nowhere, message))
+        number, time_us = np.arange(len(part)), np.full(len(part), received_at_us)
+        table, found = read(Records(storable, apps, part, number, time_us, nowhere, message))
         batches[FORMS[form].table] = [table]
         _count(tally, table, part[found])
     tally.defects[:] = tally.lines - tally.parsed
-    if len(part) > found.sum():
-        batches["lines"] = [defects(text, apps, _junk(lines, part, ~found, FORMS[form].defect), received_at_us)]
-    return gathered(batches, Parts(np.arange(len(apps)), np.zeros_like(size)), tally)
+    junk = _junk(lines, part, ~found, FORMS[form].defect)
+    if junk:
+        batches["lines"] = [defects(text, apps, junk, len(part), received_at_us)]
+    part_of = np.append(part, part[~found])
+    return gathered(batches, Parts(np.arange(len(apps)), np.zeros_like(size)), part_of, tally)
 
 
 def _lines(text: Text, body_end: Positions) -> tuple[Spans, Positions]:
