@@ -16,7 +16,6 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 LIBRARY = "ingest/scanner/scanner.so"
-FLAGS = ("-std=gnu11", "-O3", "-shared", "-fPIC", "-ffp-contract=off")  # sums are to be the same on every machine
 
 
 class ScannerBuildHook(BuildHookInterface):
@@ -43,19 +42,18 @@ def _compile(compiler: str, root: Path) -> bool:
     """Make the library beside its sources, whole or not at all: a process may be about to load it."""
     library = root / LIBRARY
     made = library.with_suffix(f".{os.getpid()}")
-    sources = library.parent
-    command = [compiler, *FLAGS, f'-DSOURCES="{_digest(sources)}"', "-o", str(made), str(sources / "scan.c")]
+    command = _sources(library.parent).command(compiler, library.parent, made)
     if subprocess.run(command, check=False).returncode:  # noqa: S603, the compiler that was found
         return False
     made.replace(library)
     return True
 
 
-def _digest(sources: Path) -> str:
-    """That of ingest/scanner/sources.py, which is loaded by its path: drainlake is not installed yet."""
-    spec = importlib.util.spec_from_file_location("sources", sources / "sources.py")
+def _sources(folder: Path) -> Any:
+    """The module ingest/scanner/sources.py, loaded by its path: drainlake is not installed yet."""
+    spec = importlib.util.spec_from_file_location("sources", folder / "sources.py")
     if spec is None or spec.loader is None:
-        raise ImportError(sources)
+        raise ImportError(folder)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return str(module.digest(sources))
+    return module

@@ -1,12 +1,15 @@
-"""What the scanner is compiled from. The build runs this file by itself, so it imports nothing of drainlake."""
+"""What the scanner is compiled from, and how. The build runs this file alone, so it imports nothing of drainlake."""
 
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_FLAGS: Final = ("-std=gnu11", "-O3", "-shared", "-fPIC")
+_SAME_EVERYWHERE: Final = "-ffp-contract=off"  # else some machines round a product and a sum at once
 
 
 def digest(folder: Path) -> str:
@@ -16,3 +19,9 @@ def digest(folder: Path) -> str:
     """
     sources = sorted([*folder.glob("*.c"), *folder.glob("*.h")])
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+
+
+def command(compiler: str, folder: Path, library: Path, more: tuple[str, ...] = ()) -> list[str]:
+    """How the library is made of the sources in a folder."""
+    name = f'-DSOURCES="{digest(folder)}"'
+    return [compiler, *_FLAGS, _SAME_EVERYWHERE, *more, name, "-o", str(library), str(folder / "scan.c")]
