@@ -68,6 +68,12 @@ class Tally:
         lines, parsed, defects = (np.zeros(parts, dtype=np.int64) for _ in range(3))
         return cls(lines, parsed, defects, np.full(parts, received_at_us, dtype=np.int64), np.full(parts, -1))
 
+    @classmethod
+    def of_scan(cls, scan: scanner.Scan, received_at_us: int) -> Tally:
+        """What the scanner read; what it left is still to be added."""
+        _, _, lines, parsed, last_us, last_frame = scan.parts
+        return cls(lines, parsed, np.zeros_like(lines), np.where(last_frame < 0, received_at_us, last_us), last_frame)
+
     def add(self, part: Positions, frame: Positions, header: Headers, unparsed: Mask) -> None:
         """Count some frames of these parts, in order."""
         readable = header.readable
@@ -119,10 +125,9 @@ def parse(bodies: Sequence[Body], received_at_us: int) -> Parsed:
 
 def _scanned(text: Text, scan: scanner.Scan, bodies: Sequence[Body], received_at_us: int) -> Parsed:
     """The rows that the scanner read, and those of the frames that it left."""
-    body, number, lines, parsed, last_us, last_frame = scan.parts
+    body, number = scan.parts[:2]
     apps = [bodies[each].app for each in body.tolist()]
-    last_us = np.where(last_frame < 0, received_at_us, last_us)
-    tally = Tally(lines, parsed, np.zeros_like(lines), last_us, last_frame)
+    tally = Tally.of_scan(scan, received_at_us)
     batches = {name: [table] for name, table in scan.tables.items()}
     part_of_frame, left = scan.part_of_frame, scan.left
     if scan.general or text.size > PIECE_MAX_BYTES:

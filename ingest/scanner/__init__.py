@@ -96,6 +96,15 @@ _LEFT_FIELDS: Final = 11
 
 def scan(text: Text, body_end: Positions, apps: Sequence[str]) -> Scan | None:
     """Scan bodies that end at these places; None if there is no scanner, or bytes are of no frame."""
+    return _scan("drainlake_scan", text, body_end, apps)
+
+
+def scan_access_lines(text: Text, body_end: Positions, apps: Sequence[str]) -> Scan | None:
+    """Scan lines of web servers' files in place of frames: one part per body; all that is left is ``general``."""
+    return _scan("drainlake_scan_access_lines", text, body_end, apps)
+
+
+def _scan(function: str, text: Text, body_end: Positions, apps: Sequence[str]) -> Scan | None:
     library = load()
     if library is None:
         return None
@@ -103,7 +112,7 @@ def scan(text: Text, body_end: Positions, apps: Sequence[str]) -> Scan | None:
     app_end = np.cumsum([len(name) for name in names], dtype=np.int64)
     batch = _Batch(text.padded, text.size, body_end.ctypes.data, b"".join(names), app_end.ctypes.data, len(apps))
     memory = ctypes.create_string_buffer(library.drainlake_scan_bytes())
-    if library.drainlake_scan(ctypes.byref(batch), memory):
+    if library[function](ctypes.byref(batch), memory):
         return None
     try:
         return _taken(_Scan.from_buffer(memory))

@@ -357,6 +357,49 @@ static bool allocate(const Batch *batch, Scan *scan) {
     return made;
 }
 
+/* Lines of a file, each up to its newline or the end of its body: how many. Only counted where `lines` is NULL. A line's
+ * end is without a carriage return; what it begins with stands in place of a head. */
+static int64_t read_lines(const Batch *batch, Frame *lines) {
+    int64_t count = 0, at = 0;
+    for (int64_t body = 0; body < batch->bodies; body++)
+        for (int64_t body_end = batch->body_end[body]; at < body_end; count++) {
+            const Octet *newline = find(batch->text + at, batch->text + body_end, '\n');
+            int64_t end = newline ? newline - batch->text : body_end;
+            bool has_return = newline && end > at && batch->text[end - 1] == '\r';
+            if (lines) lines[count] = (Frame){at, at, end - has_return};
+            at = newline ? end + 1 : body_end;
+        }
+    return count;
+}
+
+/* A line of a web server's own file: its time is the server's, and there is no dyno. */
+static void scan_line(Scan *scan, const Octet *text, int64_t number, int64_t part_number) {
+    const Frame *line = &scan->frames[number];
+    const Octet *begin = text + line->head, *end = text + line->end;
+    Rows *access = &scan->rows[ACCESS_TABLE];
+    Part *part = &scan->parts[part_number];
+    scan->part_of_frame[number] = part_number;
+    if (look(begin, end) & (CONTROL | BACKSLASH | BROKEN | SUSPECT) || !read_combined(text, begin, end, access)) {
+        leave(scan, text, number, part_number, GENERAL, NULL);
+        return;
+    }
+    access->texts[A_DYNO][access->count] = (Span){0, 0};
+    part->last_us = access->numbers[A_LOGGED_AT][access->count];
+    part->last_frame = number;
+    add_row(access, number, part_number, part->last_us);
+    part->lines++;
+    part->parsed++;
+}
+
+static void scan_lines(const Batch *batch, Scan *scan) {
+    int64_t number = 0;
+    for (int64_t body = 0; body < batch->bodies; body++) {
+        begin_part(scan, body, 0);
+        for (; number < scan->frames_count && scan->frames[number].start < batch->body_end[body]; number++)
+            scan_line(scan, batch->text, number, body);
+    }
+}
+
 /* Everything but the Arrow tables, which live on in what is made of them. */
 void drainlake_free(Scan *scan) {
     for (int table = 0; table < TABLES; table++) free(scan->rows[table].memory);
@@ -373,6 +416,20 @@ int64_t drainlake_scan_bytes(void) { return sizeof(Scan); }
 
 /* `parts` and `names` are the words of ingest/redaction.py, each ended by a zero and the list by another. They must stay. */
 void drainlake_set_up(const char *parts, const char *names) { set_up_text(parts, names); }
+
+/* 0 if the lines of access logs were scanned; 1 if memory is short. */
+int drainlake_scan_access_lines(const Batch *batch, Scan *scan) {
+    memset(scan, 0, sizeof *scan);
+    if (batch->size >= INT32_MAX) return 1;
+    scan->frames_count = read_lines(batch, NULL);
+    if (allocate(batch, scan)) {
+        read_lines(batch, scan->frames);
+        scan_lines(batch, scan);
+        if (make_tables(batch, scan)) return 0;
+    }
+    drainlake_free(scan);
+    return 1;
+}
 
 /* 0 if the batch was scanned; 1 if it is for the general way: some bytes are of no frame, or memory is short. */
 int drainlake_scan(const Batch *batch, Scan *scan) {

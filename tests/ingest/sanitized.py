@@ -47,10 +47,11 @@ def main(library: Path, rounds: int) -> None:
     for _ in range(rounds):
         some = [mutated(pick, pick.choice(bodies)) for _ in range(pick.randint(1, 4))]
         end = np.cumsum([len(body) for body in some], dtype=np.int64)
-        scan = scanner.scan(Text(b"".join(some)), end, ["shop"] * len(some))
-        for table in scan.tables.values() if scan else ():
-            table.validate(full=True)
-            rows += table.num_rows
+        for scan_all in (scanner.scan, scanner.scan_access_lines):
+            scan = scan_all(Text(b"".join(some)), end, ["shop"] * len(some))
+            for table in scan.tables.values() if scan else ():
+                table.validate(full=True)
+                rows += table.num_rows
     print(rows)
 
 

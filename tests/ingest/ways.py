@@ -7,10 +7,11 @@ from unittest import mock
 
 import numpy as np
 
-from ingest import parsing, scanner
+from ingest import parsing, plain, scanner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from ingest.parsing import Body, Parsed
 
@@ -24,14 +25,22 @@ PIECES = [
 def parse(bodies: Sequence[Body], received_at_us: int) -> Parsed:
     """What both ways give: the same rows in the same order, places, parts and counts."""
     parsed = parsing.parse(bodies, received_at_us)
-    assert_same(parsed, by_column(bodies, received_at_us))
+    with by_column():
+        assert_same(parsed, parsing.parse(bodies, received_at_us))
     return parsed
 
 
-def by_column(bodies: Sequence[Body], received_at_us: int) -> Parsed:
+def parse_as(form: str, bodies: Sequence[Body], received_at_us: int) -> Parsed:
+    """The same of lines of imported files."""
+    parsed = plain.parse_as(form, bodies, received_at_us)
+    with by_column():
+        assert_same(parsed, plain.parse_as(form, bodies, received_at_us))
+    return parsed
+
+
+def by_column() -> AbstractContextManager[object]:
     """As on a machine where nothing was compiled."""
-    with mock.patch.object(scanner, "load", return_value=None):
-        return parsing.parse(bodies, received_at_us)
+    return mock.patch.object(scanner, "load", return_value=None)
 
 
 def assert_same(one: Parsed, other: Parsed) -> None:
