@@ -17,7 +17,9 @@
 #include "samples.h"
 #include "times.h"
 
-enum { COUNT_MAX_DIGITS = 7, PART_BYTES = 128 << 10 };
+/* A frame with a header like Logplex' has 57 bytes and more, an access line 60. Where all are smaller none can be read, and
+ * millions of them would take ten times their bytes. */
+enum { COUNT_MAX_DIGITS = 7, PART_BYTES = 128 << 10, MEAN_MIN_BYTES = 48, SMALL_BYTES = 4096 };
 
 enum { ROUTER_TABLE, ACCESS_TABLE, PHP_TABLE, SAMPLES_TABLE, LINES_TABLE, TABLES };
 enum { L_PROCESS, L_MESSAGE, LINES_TEXTS };
@@ -342,6 +344,10 @@ static bool make_tables(const Batch *batch, Scan *scan) {
     return made;
 }
 
+static bool is_worth_it(const Batch *batch, int64_t frames) {
+    return frames >= 0 && frames * MEAN_MIN_BYTES <= batch->size + SMALL_BYTES;
+}
+
 static bool allocate(const Batch *batch, Scan *scan) {
     size_t frames = (size_t)scan->frames_count + 1;
     scan->frames = malloc(frames * sizeof *scan->frames);
@@ -417,11 +423,11 @@ int64_t drainlake_scan_bytes(void) { return sizeof(Scan); }
 /* `parts` and `names` are the words of ingest/redaction.py, each ended by a zero and the list by another. They must stay. */
 void drainlake_set_up(const char *parts, const char *names) { set_up_text(parts, names); }
 
-/* 0 if the lines of access logs were scanned; 1 if memory is short. */
+/* 0 if the lines of access logs were scanned; 1 if they are for the general way. */
 int drainlake_scan_access_lines(const Batch *batch, Scan *scan) {
     memset(scan, 0, sizeof *scan);
-    if (batch->size >= INT32_MAX) return 1;
-    scan->frames_count = read_lines(batch, NULL);
+    scan->frames_count = batch->size < INT32_MAX ? read_lines(batch, NULL) : -1;
+    if (!is_worth_it(batch, scan->frames_count)) return 1;
     if (allocate(batch, scan)) {
         read_lines(batch, scan->frames);
         scan_lines(batch, scan);
@@ -431,11 +437,11 @@ int drainlake_scan_access_lines(const Batch *batch, Scan *scan) {
     return 1;
 }
 
-/* 0 if the batch was scanned; 1 if it is for the general way: some bytes are of no frame, or memory is short. */
+/* 0 if the batch was scanned; 1 if it is for the general way: some bytes are of no frame, or the frames are tiny. */
 int drainlake_scan(const Batch *batch, Scan *scan) {
     memset(scan, 0, sizeof *scan);
     scan->frames_count = batch->size < INT32_MAX ? read_frames(batch, NULL) : -1;
-    if (scan->frames_count < 0) return 1;
+    if (!is_worth_it(batch, scan->frames_count)) return 1;
     if (allocate(batch, scan)) {
         read_frames(batch, scan->frames);
         scan_frames(batch, scan);
