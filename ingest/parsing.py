@@ -316,7 +316,7 @@ def _measures(records: Records, sender: classify.Senders) -> tuple[Mask, list[pa
         return measured, []
     kinds = [
         "dyno" if of_dyno else samples.kind_of(process)
-        for of_dyno, process in zip(sender.dyno_manager[at], records.take(at).processes().to_pylist(), strict=True)
+        for of_dyno, process in zip(sender.dyno_manager[at], records.take(at).process_texts(), strict=True)
     ]
     known = np.array([kind is not None for kind in kinds], dtype=np.bool_)
     at = at[known]

@@ -53,6 +53,14 @@ class Records:
         """The messages as a text column."""
         return self.text.strings(self.message)
 
+    def message_texts(self) -> list[str]:
+        """The messages as Python strings, for lines that are read one by one."""
+        return self.text.texts(self.message)
+
+    def process_texts(self) -> list[str]:
+        """PROCID of each record as a Python string."""
+        return self.text.texts(self.process)
+
     def processes(self) -> pa.StringArray:
         """PROCID of each record as a text column."""
         return self.text.strings(self.process)

@@ -155,6 +155,11 @@ class Text:
         buffers = [validity, views, self._arrow]
         return pa.Array.from_buffers(pa.string_view(), len(spans.start), buffers).cast(pa.string())
 
+    def texts(self, spans: Spans) -> list[str]:
+        """The spans as Python strings, for lines that are read one by one. The spans must be valid UTF-8."""
+        padded = self._padded
+        return [padded[start:end].decode() for start, end in zip(spans.start.tolist(), spans.end.tolist(), strict=True)]
+
     def filled(self, spans: Sequence[Spans]) -> list[pa.StringArray]:
         """Text columns over several lists of spans of one length; NULL where a span is empty.
 

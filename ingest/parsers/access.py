@@ -64,7 +64,7 @@ def _rows(records: Records, columns: Mapping[str, pa.Array], regular: Mask) -> t
     if regular.all():
         return table, regular
     odd = records.take(~regular)
-    lines = [access_line.parse(message) for message in odd.messages().to_pylist()]
+    lines = [access_line.parse(message) for message in odd.message_texts()]
     table = replace_odd(table, ACCESS, odd, ~regular, [line or {} for line in lines], keep=("dyno",))
     accepted = regular.copy()
     accepted[~regular] = [line is not None for line in lines]

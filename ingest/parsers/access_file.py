@@ -35,7 +35,7 @@ def parse(records: Records) -> tuple[pa.RecordBatch, Mask]:
     table, found = access.parse(records)
     at = np.flatnonzero(found)
     others = np.flatnonzero(~found)
-    combined = [_as_combined(message) for message in records.take(others).messages().to_pylist()]
+    combined = [_as_combined(message) for message in records.take(others).message_texts()]
     changed = others[[each is not None for each in combined]]
     if len(changed):
         text, message = replaced(records.text, records.message, changed, [each for each in combined if each])

@@ -67,7 +67,7 @@ def parse(records: Records) -> tuple[pa.RecordBatch, Mask]:
     columns, regular = _texts(text, fields, regular)
     values |= _waited(text, fields, values, regular)
     odd = records.take(~regular)
-    lines = [elb_line.parse(message) for message in odd.messages().to_pylist()]
+    lines = [elb_line.parse(message) for message in odd.message_texts()]
     end_us = values.pop("end_us")
     end_us[~regular] = np.array([line["timestamp"] if line else 0 for line in lines], dtype=np.int64)
     duration_us, timed = values.pop("duration_us"), values.pop("timed").astype(np.bool_)

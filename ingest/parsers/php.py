@@ -70,7 +70,7 @@ def _message(records: Records, row: int) -> str:
 
 def _between(records: Records, head: Mask, continues: Mask, broken: list[int]) -> list[int]:
     """Lines of unknown shape between a head that broke off and the line of the same dyno that completes it."""
-    dynos = list(zip(_apps(records), records.processes().to_pylist(), strict=True))
+    dynos = list(zip(_apps(records), records.process_texts(), strict=True))
     opening = frozenset(broken)
     waiting: dict[tuple[str, str], list[int]] = {}
     joined: list[int] = []
@@ -95,7 +95,7 @@ def parse(records: Records, continues: Mask) -> pa.RecordBatch:
     """Rows of the php table with ``continues`` behind them, one per record, in order; ``route`` is NULL."""
     lines = [
         _continuation(message) if continued else php_line.parse(message)
-        for message, continued in zip(records.messages().to_pylist(), continues.tolist(), strict=True)
+        for message, continued in zip(records.message_texts(), continues.tolist(), strict=True)
     ]
     table = read_singly(PHP, records, lines, {"dyno": records.processes()})
     return table.append_column(CONTINUES, booleans(continues))

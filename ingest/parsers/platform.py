@@ -8,9 +8,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-import pyarrow.compute as pc
-
-from ingest.columns import booleans
 from ingest.parsers.numbers import BIGINT_MAX, SMALLINT_MAX, finite, whole
 from ingest.records import read_singly
 from ingest.schema import PLATFORM
@@ -41,13 +38,12 @@ _WORDINGS: Final = (
 
 def parse(records: Records, of_log_system: Mask) -> pa.RecordBatch:
     """Rows of the platform table, one per record, in order. Lines of the log system belong to no dyno."""
-    messages = records.messages().to_pylist()
+    told = zip(records.message_texts(), records.process_texts(), of_log_system.tolist(), strict=True)
     lines = [
-        {"message": message, **(_loss(message) if of_logs else _event(message))}
-        for message, of_logs in zip(messages, of_log_system.tolist(), strict=True)
+        {"message": message, **(_loss(message) if of_logs else {"dyno": dyno, **_event(message)})}
+        for message, dyno, of_logs in told
     ]
-    dyno = pc.if_else(booleans(of_log_system), None, records.processes())
-    return read_singly(PLATFORM, records, lines, {"dyno": dyno})
+    return read_singly(PLATFORM, records, lines)
 
 
 def _loss(message: str) -> Row:

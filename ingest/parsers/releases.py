@@ -29,7 +29,7 @@ _ACTOR: Final = re.compile(r".* by (?:user )?(.+)", re.DOTALL)
 
 def parse(records: Records) -> pa.RecordBatch:
     """Rows of the releases table, one per record, in order."""
-    return read_singly(RELEASES, records, [_line(message) for message in records.messages().to_pylist()])
+    return read_singly(RELEASES, records, [_line(message) for message in records.message_texts()])
 
 
 def _line(message: str) -> dict[str, str | int | None]:

@@ -44,7 +44,7 @@ def parse(records: Records) -> pa.RecordBatch:
     if regular.all():
         return table
     odd = records.take(~regular)
-    lines = [router_line.parse(message) for message in odd.messages().to_pylist()]
+    lines = [router_line.parse(message) for message in odd.message_texts()]
     return replace_odd(table, ROUTER, odd, ~regular, lines)
 
 

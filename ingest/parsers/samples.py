@@ -67,7 +67,7 @@ def kind_of(process: str) -> str | None:
 def parse(records: Records, kinds: Sequence[str]) -> tuple[pa.RecordBatch, Mask]:
     """One row per valid value, in order, and which records had any. ``kinds`` is per record."""
     found: list[tuple[int, str, str, str, float, str]] = []
-    messages, processes = records.messages().to_pylist(), records.processes().to_pylist()
+    messages, processes = records.message_texts(), records.process_texts()
     for row, (message, process, kind) in enumerate(zip(messages, processes, kinds, strict=True)):
         source = _SOURCE.search(message)
         named = source[1] if source else process

@@ -112,7 +112,7 @@ def _scan(function: str, text: Text, body_end: Positions, apps: Sequence[str]) -
     app_end = np.cumsum([len(name) for name in names], dtype=np.int64)
     batch = _Batch(text.padded, text.size, body_end.ctypes.data, b"".join(names), app_end.ctypes.data, len(apps))
     memory = ctypes.create_string_buffer(library.drainlake_scan_bytes())
-    if library[function](ctypes.byref(batch), memory):
+    if getattr(library, function)(ctypes.byref(batch), memory):
         return None
     try:
         return _taken(_Scan.from_buffer(memory))
