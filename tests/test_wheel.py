@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+
+from ingest.scanner import building
 
 ROOT = Path(__file__).parent.parent
 SAVED = (
@@ -45,6 +48,27 @@ def test_every_question_is_in_the_wheel(wheel: Path) -> None:
     sources = {path.relative_to(ROOT).as_posix() for kind in kinds for path in (ROOT / "queries").rglob(kind)}
     assert len(sources) > 33
     assert sources <= inside
+
+
+def test_the_wheel_holds_the_compiled_scanner(wheel: Path) -> None:
+    """Such a wheel is of one platform, and of any Python."""
+    assert f"ingest/scanner/{building.LIBRARY}" in zipfile.ZipFile(wheel).namelist()
+    assert "-py3-none-linux_" in wheel.name
+
+
+def test_without_a_compiler_the_wheel_is_made_without_the_scanner(tmp_path: Path) -> None:
+    """Everything works without it, so nobody needs a compiler to install."""
+    source, tools = tmp_path / "source", tmp_path / "tools"
+    for package in ("drainlake", "ingest", "transforms", "queries"):
+        shutil.copytree(ROOT / package, source / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "hatch_build.py"):
+        shutil.copy(ROOT / name, source)
+    tools.mkdir()
+    without_compiler = f"PATH={tools}"
+    run("env", without_compiler, sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path, source, cwd=tmp_path)
+    (built,) = tmp_path.glob("*.whl")
+    assert built.name.endswith("-py3-none-any.whl")
+    assert f"ingest/scanner/{building.LIBRARY}" not in zipfile.ZipFile(built).namelist()
 
 
 @pytest.mark.timeout(600)  # the packages may have to be downloaded

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -18,7 +17,7 @@ import pyarrow as pa
 from ingest.frames import Frames
 from ingest.records import with_frame
 from ingest.redaction import SIEVE_NAMES, SIEVE_PARTS
-from ingest.scanner.sources import digest
+from ingest.scanner import building
 from ingest.schema import ACCESS, CONTINUES_FIELD, LINES, PHP, ROUTER, SAMPLES
 from ingest.text import Spans
 
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
     from ingest.text import Positions, Text
 
-LIBRARY: Final = Path(__file__).with_name("scanner.so")
+LIBRARY: Final = building.SOURCES / building.LIBRARY
 SENDERS: Final = range(6)  # the numbers in scan.c of the masks of classify.Senders, in their order
 
 
@@ -153,7 +152,7 @@ def load() -> ctypes.CDLL | None:
     library = ctypes.CDLL(str(LIBRARY))
     library.drainlake_sources.restype = ctypes.c_char_p
     library.drainlake_scan_bytes.restype = ctypes.c_int64
-    if library.drainlake_sources().decode() != digest(LIBRARY.parent):
+    if library.drainlake_sources().decode() != building.digest(LIBRARY.parent):
         return None
     library.drainlake_set_up(*_WORDS)
     return library

@@ -20,6 +20,7 @@ import pytest
 
 from drainlake.setting_table import TABLE
 from ingest.eventlog.kafka.topics import PARTITIONS
+from ingest.scanner import building
 from ingest.schema import TABLES
 from tests.deploy.pages import DEPLOY, ROOT
 from tests.drainlake.receivers import free_port
@@ -69,11 +70,20 @@ def test_the_page_makes_all_topics_and_copies_all_files() -> None:
     assert loop
     assert loop[1].split() == list(TABLES)
     assert f"--partitions {PARTITIONS} " in PAGE
-    for name in COPIED:
-        assert (HEROKU / name).is_file()
+    for name in (*COPIED, "bin"):
+        assert (HEROKU / name).exists()
         assert f"deploy/heroku/{name}" in PAGE
     ignored = (HEROKU / ".slugignore").read_text("utf-8").split()
     assert not {"/drainlake", "/ingest", "/transforms", "/queries"} & set(ignored)
+
+
+def test_the_hook_of_the_buildpack_compiles_the_scanner(tmp_path: Path) -> None:
+    """Nothing installs drainlake there, so nothing else would."""
+    shutil.copytree(
+        ROOT / "ingest", tmp_path / "ingest", ignore=shutil.ignore_patterns(building.LIBRARY, "__pycache__")
+    )
+    subprocess.run([HEROKU / "bin/post_compile"], cwd=tmp_path, check=True)
+    assert (tmp_path / "ingest/scanner" / building.LIBRARY).is_file()
 
 
 @contextmanager

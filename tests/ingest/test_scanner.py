@@ -13,13 +13,12 @@ import pytest
 
 from ingest import scanner
 from ingest.parsing import Body
-from ingest.scanner.sources import command
+from ingest.scanner.building import SOURCES, command
 from ingest.text import Text
 from tests.benchmarks import mix
 from tests.ingest import ways
 
 ROOT = Path(__file__).parent.parent.parent
-SOURCES = ROOT / "ingest/scanner"
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler (apt-get install gcc libc6-dev)")
 
