@@ -22,20 +22,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+from ingest.defects import COUNT_TOO_LARGE, COUNT_TOO_SMALL, COUNT_WRONG, NO_COUNT
 
+if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ingest.text import Mask, Positions, Spans, Text
 
 COUNT_MAX_DIGITS: Final = 7  # 9,999,999 bytes: a thousand times what Heroku sends as one message
 JUNK_MAX_BYTES: Final = 1 << 20  # junk is stored in pieces of at most this size
-
-NO_COUNT: Final = "no octet count and header where a frame should begin"
-COUNT_TOO_LARGE: Final = "the octet count exceeds the body"
-COUNT_TOO_SMALL: Final = "the octet count is smaller than a header"
-COUNT_WRONG: Final = "the octet count runs into the next frame"
 
 
 class Frames(NamedTuple):
@@ -48,12 +43,18 @@ class Frames(NamedTuple):
 
 
 class Junk(NamedTuple):
-    """A run of bytes that is no frame, and why."""
+    """Runs of bytes that are no frames: where they are, of which body, and which of the ``DEFECTS`` they have.
 
-    start: int
-    end: int
-    body: int
-    defect: str
+    In columns, like frames: a body of 16 MB can hold two million of them.
+    """
+
+    start: Positions
+    end: Positions
+    body: Positions
+    defect: Positions
+
+
+NO_JUNK: Final = Junk(*np.zeros((4, 0), dtype=np.int64))
 
 
 class _Heads(NamedTuple):
@@ -66,13 +67,13 @@ class _Heads(NamedTuple):
     longer: Mask  # whether yet another digit stands before those
 
 
-def split(text: Text, bodies: Spans) -> tuple[Frames, list[Junk]]:
+def split(text: Text, bodies: Spans) -> tuple[Frames, Junk]:
     """Cut the bodies, which lie one behind the other in ``text``, into frames and junk."""
     heads = _find_heads(text)
     of_body = np.searchsorted(bodies.end, heads.at, side="right")
     frames, flawless = _read_flawless(heads, of_body, bodies)
     if flawless.all():
-        return frames, []
+        return frames, NO_JUNK
     return _read_the_rest(heads, of_body, bodies, frames, flawless)
 
 
@@ -149,18 +150,21 @@ def _decimal_digits(numbers: Positions) -> Positions:
 
 def _read_the_rest(
     heads: _Heads, of_body: Positions, bodies: Spans, frames: Frames, flawless: NDArray[np.bool_]
-) -> tuple[Frames, list[Junk]]:
+) -> tuple[Frames, Junk]:
     """Keep the frames of flawless bodies, walk the others."""
     kept = flawless[of_body]
     columns = [np.column_stack(frames)[kept]]
-    junk: list[Junk] = []
+    junk = [np.column_stack(NO_JUNK)]
     for body in np.flatnonzero(~flawless):
         walk = _Walk(_heads_of(heads, of_body, int(body)), int(bodies.start[body]), int(bodies.end[body]))
-        found = np.array(walk.frames(), dtype=np.int64).reshape(-1, 3)
-        columns.append(np.column_stack((found, np.full(len(found), body))))
-        junk += [Junk(start, end, int(body), defect) for start, end, defect in _pieces(walk.junk)]
+        columns.append(_of_body(np.array(walk.frames(), dtype=np.int64).reshape(-1, 3), int(body), 3))
+        junk.append(_of_body(_pieces(np.array(walk.junk, dtype=np.int64).reshape(-1, 3)), int(body), 2))
     rows = np.concatenate(columns)
-    return Frames(*rows[np.argsort(rows[:, 0], kind="stable")].T), junk
+    return Frames(*rows[np.argsort(rows[:, 0], kind="stable")].T), Junk(*np.concatenate(junk).T)
+
+
+def _of_body(rows: NDArray[np.int64], body: int, place: int) -> NDArray[np.int64]:
+    return np.insert(rows, place, body, axis=1)
 
 
 def _heads_of(heads: _Heads, of_body: Positions, body: int) -> _Heads:
@@ -169,10 +173,16 @@ def _heads_of(heads: _Heads, of_body: Positions, body: int) -> _Heads:
     return _Heads(heads.at[rows], heads.width[rows], heads.digits[rows], heads.values[:, rows], heads.longer[rows])
 
 
-def _pieces(junk: Sequence[tuple[int, int, str]]) -> Iterator[tuple[int, int, str]]:
-    for start, end, defect in junk:
-        for piece in range(start, end, JUNK_MAX_BYTES):
-            yield piece, min(piece + JUNK_MAX_BYTES, end), defect
+def _pieces(runs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Runs of start, end and defect in pieces that can be stored."""
+    if not len(runs) or (runs[:, 1] - runs[:, 0]).max() <= JUNK_MAX_BYTES:
+        return runs
+    pieces = [
+        (piece, min(piece + JUNK_MAX_BYTES, end), defect)
+        for start, end, defect in runs.tolist()
+        for piece in range(start, end, JUNK_MAX_BYTES)
+    ]
+    return np.array(pieces, dtype=np.int64)
 
 
 class _Counted(NamedTuple):
@@ -197,7 +207,7 @@ class _Walk:
         self._heads = heads
         self._at = array("q", heads.at.tobytes())
         self._start, self._end = start, end
-        self.junk: list[tuple[int, int, str]] = []
+        self.junk = array("q")  # start, end and defect of each run
 
     def frames(self) -> array[int]:
         """Start, head and end of each frame in order; what lies between them is added to ``junk``."""
@@ -207,7 +217,7 @@ class _Walk:
             frame = self._frame_at(place)
             if frame is None:
                 following = self._next_place(place)
-                self._add_junk(place, following, self._reason(place))
+                self._add_junk(place, following, self._defect(place))
                 place = following
             elif self._is_proved(frame) or (inner := self._proved_inside(frame)) is None:
                 found.extend(frame)
@@ -217,11 +227,12 @@ class _Walk:
                 place = inner
         return found
 
-    def _add_junk(self, start: int, end: int, reason: str) -> None:
-        """Junk that touches junk is one run, with the reason of its first bytes."""
-        if self.junk and self.junk[-1][1] == start:
-            start, _, reason = self.junk.pop()
-        self.junk.append((start, end, reason))
+    def _add_junk(self, start: int, end: int, defect: int) -> None:
+        """Junk that touches junk is one run, with the defect of its first bytes."""
+        if self.junk and self.junk[-2] == start:
+            self.junk[-2] = end
+        else:
+            self.junk.extend((start, end, defect))
 
     def _head_at(self, place: int) -> _Counted | None:
         """The head whose count begins at ``place``; None where there is no such head."""
@@ -276,7 +287,7 @@ class _Walk:
                     return candidate
         return self._end
 
-    def _reason(self, place: int) -> str:
+    def _defect(self, place: int) -> int:
         head = self._head_at(place)
         if head is None:
             return NO_COUNT

@@ -13,18 +13,16 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from ingest.defects import HEADER_INCOMPLETE, TIMESTAMP_UNREADABLE
 from ingest.text import Mask, Positions, Spans, Text
 from ingest.times import iso_microseconds
 
 if TYPE_CHECKING:
     from ingest.frames import Frames
 
-HEADER_INCOMPLETE: Final = "the header has fewer fields than a frame's"
-TIMESTAMP_UNREADABLE: Final = "the header's timestamp is no ISO 8601 time"
-
 
 class Headers(NamedTuple):
-    """One row per frame. ``readable`` says whether the frame is a record; else ``defect`` indexes the reason."""
+    """One row per frame. ``readable`` says whether the frame is a record; else ``defect`` is one of the ``DEFECTS``."""
 
     timestamp_us: Positions
     source: Spans  # APPNAME: heroku, app, or a log token's name
@@ -36,9 +34,6 @@ class Headers(NamedTuple):
     def readable(self) -> Mask:
         """Frames that are records."""
         return self.defect < 0
-
-
-DEFECTS: Final = (HEADER_INCOMPLETE, TIMESTAMP_UNREADABLE)
 
 
 # An equals sign in MSGID shows that the fields before it are missing and this is the message.
@@ -62,8 +57,8 @@ def read(text: Text, frames: Frames) -> Headers:
         complete[row] = _read_as_printed(text, frames, int(row), (stamp, source, process, message))
     timestamp_us, dated = iso_microseconds(text, stamp)
     defect = np.full(len(frames.head), -1)
-    defect[~dated] = 1
-    defect[~complete] = 0
+    defect[~dated] = TIMESTAMP_UNREADABLE
+    defect[~complete] = HEADER_INCOMPLETE
     return Headers(timestamp_us, source, process, message, defect)
 
 

@@ -88,4 +88,4 @@ def _count_frames(octets: bytes, received_at_us: int) -> tuple[int, int]:
     found, junk = frames.split(text, Spans(np.array([0]), np.array([len(octets)])))
     header = headers.read(text, found)
     times = header.timestamp_us[header.readable]
-    return len(found.start) + len(junk), int(times[-1]) if len(times) else received_at_us
+    return len(found.start) + len(junk.start), int(times[-1]) if len(times) else received_at_us

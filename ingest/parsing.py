@@ -16,7 +16,8 @@ import pyarrow as pa
 
 from ingest import classify, frames, headers, rewriting, scanner
 from ingest.columns import indices, integers
-from ingest.frames import Frames, Junk
+from ingest.defects import DEFECTS
+from ingest.frames import NO_JUNK, Frames, Junk
 from ingest.parsers import access, php, platform, releases, router, samples
 from ingest.records import FRAME, Records, rows
 from ingest.redaction import COMMAND
@@ -132,7 +133,7 @@ def _scanned(text: Text, scan: scanner.Scan, bodies: Sequence[Body], received_at
     part_of_frame, left = scan.part_of_frame, scan.left
     if scan.general or text.size > PIECE_MAX_BYTES:
         unreadable = _parse_generally(text, left.frames, left.number, apps, tally, batches)
-        part_of_frame = _add_junk(text, apps, unreadable, part_of_frame, received_at_us, batches)
+        part_of_frame = _add_junk(text, apps, _together(unreadable), part_of_frame, received_at_us, batches)
     elif len(left.number):
         records = Records(text, apps, left.frames.body, left.number, left.time_us, left.process, left.message)
         tables, unparsed = _route(records, classify.Senders(*(left.sender == code for code in scanner.SENDERS)))
@@ -148,27 +149,33 @@ def _general(text: Text, body_end: Positions, bodies: Sequence[Body], received_a
     parts, found, junk = _in_parts(spans, found, junk)
     apps = [bodies[body].app for body in parts.body.tolist()]
     tally = Tally.of(len(apps), received_at_us)
-    tally.add_junk(np.array([run.body for run in junk], dtype=np.int64))
+    tally.add_junk(junk.body)
     batches: dict[str, list[pa.RecordBatch]] = {}
-    junk += _parse_generally(text, found, np.arange(len(found.body)), apps, tally, batches)
-    part_of_frame = _add_junk(text, apps, junk, found.body, received_at_us, batches)
+    unreadable = _parse_generally(text, found, np.arange(len(found.body)), apps, tally, batches)
+    part_of_frame = _add_junk(text, apps, _together([junk, *unreadable]), found.body, received_at_us, batches)
     return gathered(batches, parts, part_of_frame, tally)
 
 
 def _add_junk(
     text: Text,
     apps: Sequence[str],
-    junk: list[Junk],
+    junk: Junk,
     part_of_frame: Positions,
     received_at_us: int,
     batches: dict[str, list[pa.RecordBatch]],
 ) -> Positions:
     """Add the rows of junk, which is numbered behind all frames; the parts of both."""
-    if not junk:
+    if not len(junk.start):
         return part_of_frame
-    junk = sorted(junk)
     _extend(batches, {"lines": [defects(text, apps, junk, len(part_of_frame), received_at_us)]})
-    return np.append(part_of_frame, [run.body for run in junk])
+    return np.append(part_of_frame, junk.body)
+
+
+def _together(junk: Sequence[Junk]) -> Junk:
+    """Junk in the order of the text."""
+    start, end, body, defect = (np.concatenate(column) for column in zip(NO_JUNK, *junk, strict=True))
+    order = np.argsort(start, kind="stable")
+    return Junk(start[order], end[order], body[order], defect[order])
 
 
 def _extend(batches: dict[str, list[pa.RecordBatch]], tables: Mapping[str, Sequence[pa.RecordBatch]]) -> None:
@@ -200,17 +207,16 @@ def _in_order(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch | None:
     return together.take(indices(np.argsort(frame, kind="stable")))
 
 
-def _in_parts(spans: Spans, found: Frames, junk: list[Junk]) -> tuple[Parts, Frames, list[Junk]]:
+def _in_parts(spans: Spans, found: Frames, junk: Junk) -> tuple[Parts, Frames, Junk]:
     """The parts of the bodies, and frames and junk with the number of their part in place of their body's."""
     bodies = np.arange(len(spans.start))
     if not (spans.length > PART_BYTES).any():  # as almost always
         return Parts(bodies, np.zeros_like(bodies)), found, junk
-    body = np.concatenate([bodies, found.body, np.array([run.body for run in junk], dtype=np.int64)])
-    start = np.concatenate([spans.start, found.start, np.array([run.start for run in junk], dtype=np.int64)])
+    body = np.concatenate([bodies, found.body, junk.body])
+    start = np.concatenate([spans.start, found.start, junk.start])
     (body, number), place = np.unique([body, (start - spans.start[body]) // PART_BYTES], axis=1, return_inverse=True)
     of_frames, of_junk = np.split(place.ravel()[len(bodies) :], [len(found.body)])
-    moved = [run._replace(body=part) for run, part in zip(junk, of_junk.tolist(), strict=True)]
-    return Parts(body, number), found._replace(body=of_frames), moved
+    return Parts(body, number), found._replace(body=of_frames), junk._replace(body=of_junk)
 
 
 def _parse_generally(
@@ -221,8 +227,8 @@ def _parse_generally(
     tally: Tally,
     batches: dict[str, list[pa.RecordBatch]],
 ) -> list[Junk]:
-    """Add the rows of some frames, which have these numbers in the batch; the frames without a readable header."""
-    junk: list[Junk] = []
+    """Add the rows of some frames, which have these numbers in the batch; by piece what has no readable header."""
+    unreadable = []
     for piece, rows_of_piece, offset in _pieces(text, found):
         some = Frames(*(column[rows_of_piece] for column in found))
         some = Frames(some.start - offset, some.head - offset, some.end - offset, some.body)
@@ -230,8 +236,10 @@ def _parse_generally(
         tables, unparsed = _route(*_records(piece, apps, some, number[rows_of_piece], header))
         tally.add(some.body, number[rows_of_piece], header, unparsed)
         _extend(batches, tables)
-        junk += _unreadable(found, header, rows_of_piece.start)
-    return junk
+        others = rows_of_piece.start + np.flatnonzero(~header.readable)
+        defect = header.defect[~header.readable]
+        unreadable.append(Junk(found.start[others], found.end[others], found.body[others], defect))
+    return unreadable
 
 
 def _pieces(text: Text, found: Frames) -> Iterator[tuple[Text, slice, int]]:
@@ -249,19 +257,6 @@ def _pieces(text: Text, found: Frames) -> Iterator[tuple[Text, slice, int]]:
         if first < last:
             start, end = int(found.start[first]), int(found.end[last - 1])
             yield Text(text.slice(start, end)), slice(first, last), start
-
-
-def _unreadable(found: Frames, header: Headers, first: int) -> list[Junk]:
-    rows_of_defects = np.flatnonzero(~header.readable).tolist()
-    return [
-        Junk(
-            int(found.start[first + row]),
-            int(found.end[first + row]),
-            int(found.body[first + row]),
-            headers.DEFECTS[header.defect[row]],
-        )
-        for row in rows_of_defects
-    ]
 
 
 def _records(
@@ -346,18 +341,15 @@ def _plain(records: Records) -> pa.RecordBatch:
     return rows(LINES, records, {"process": records.processes(), "message": records.messages()})
 
 
-def defects(
-    text: Text, apps: Sequence[str], runs: Sequence[Junk], first_frame: int, received_at_us: int
-) -> pa.RecordBatch:
+def defects(text: Text, apps: Sequence[str], junk: Junk, first_frame: int, received_at_us: int) -> pa.RecordBatch:
     """Lines for what is no frame and for frames without a header: their exact bytes, secrets redacted.
 
     They are numbered from ``first_frame`` on.
     """
-    start, end, part = np.array([run[:3] for run in runs], dtype=np.int64).T
-    text, exact = rewriting.storable(text, Spans(start, end), np.zeros(len(start), dtype=np.bool_))
-    timestamp_us = np.full(len(start), received_at_us, dtype=np.int64)
-    nowhere = Spans(np.zeros_like(start), np.zeros_like(start))
-    number = first_frame + np.arange(len(start))
-    records = Records(text, apps, part, number, timestamp_us, nowhere, exact)
-    columns = {"message": records.messages(), "defect": pa.array([run.defect for run in runs], pa.string())}
-    return rows(LINES, records, columns)
+    height = len(junk.start)
+    text, exact = rewriting.storable(text, Spans(junk.start, junk.end), np.zeros(height, dtype=np.bool_))
+    number, timestamp_us = first_frame + np.arange(height), np.full(height, received_at_us, dtype=np.int64)
+    nowhere = Spans(np.zeros(height, dtype=np.int64), np.zeros(height, dtype=np.int64))
+    records = Records(text, apps, junk.body, number, timestamp_us, nowhere, exact)
+    defect = pa.array(DEFECTS, pa.string()).take(indices(junk.defect))
+    return rows(LINES, records, {"message": records.messages(), "defect": defect})

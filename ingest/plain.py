@@ -12,6 +12,7 @@ import numpy as np
 
 from ingest import rewriting, scanner
 from ingest.columns import integers
+from ingest.defects import LINE_CUT, NO_ACCESS_LINE, NO_ELB_LINE
 from ingest.frames import Junk
 from ingest.parsers import access_file, elb
 from ingest.parsing import Parsed, Parts, Tally, defects, gathered, parse
@@ -36,13 +37,13 @@ class Form(NamedTuple):
 
     table: str
     parse: Callable[[Records], tuple[pa.RecordBatch, Mask]] | None
-    defect: str
+    defect: int
 
 
 FORMS: Final = {
-    ELB: Form("router", elb.parse, "no line of a load balancer's access log"),
-    ACCESS: Form("access", access_file.parse, "no line of a web server's access log"),
-    CUT: Form("lines", None, "a part of a line of more than 1 MiB"),
+    ELB: Form("router", elb.parse, NO_ELB_LINE),
+    ACCESS: Form("access", access_file.parse, NO_ACCESS_LINE),
+    CUT: Form("lines", None, LINE_CUT),
 }
 
 
@@ -65,10 +66,12 @@ def parse_as(form: str | None, bodies: Sequence[Body], received_at_us: int) -> P
         time_us = integers(table["timestamp"].view("int64"))
         tally.add_records(lines.part[found], lines.number[found], time_us, np.zeros(len(time_us), dtype=np.bool_))
     tally.add_junk(lines.part[~found])
-    junk = _junk(lines, ~found, FORMS[form].defect)
-    if junk:
+    others = np.flatnonzero(~found)
+    if len(others):
+        span, defect = lines.span.take(others), np.full(len(others), FORMS[form].defect)
+        junk = Junk(span.start, span.end, lines.part[others], defect)
         batches["lines"] = [defects(text, apps, junk, len(part_of), received_at_us)]
-        part_of = np.append(part_of, lines.part[~found])
+        part_of = np.append(part_of, junk.body)
     return gathered(batches, Parts(np.arange(len(apps)), np.zeros(len(apps), dtype=np.int64)), part_of, tally)
 
 
@@ -108,9 +111,3 @@ def _lines(text: Text, body_end: Positions) -> tuple[Spans, Positions]:
     end = stop - newline
     carriage_return = newline & (end > start) & (text.octets[np.maximum(end, 1) - 1] == ord("\r"))
     return Spans(start, end - carriage_return), np.searchsorted(body_end, start, side="right")
-
-
-def _junk(lines: _Lines, where: Mask, defect: str) -> list[Junk]:
-    at = np.flatnonzero(where)
-    places = zip(lines.span.start[at].tolist(), lines.span.end[at].tolist(), lines.part[at].tolist(), strict=True)
-    return [Junk(start, end, body, defect) for start, end, body in places]

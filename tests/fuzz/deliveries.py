@@ -97,7 +97,9 @@ def split(data: bytes) -> None:
     spans = Spans(end - np.array([len(octets) for octets in bodies], dtype=np.int64), end)
     found, junk = frames.split(text, spans)
     cut = zip(found.start.tolist(), found.end.tolist(), found.body.tolist(), found.head.tolist(), strict=True)
-    pieces = sorted([*cut, *((run.start, run.end, run.body, -1) for run in junk)])
+    pieces = sorted(
+        [*cut, *((*run, -1) for run in zip(junk.start.tolist(), junk.end.tolist(), junk.body.tolist(), strict=True))]
+    )
     wanted = []
     for number, octets in enumerate(bodies):
         place = int(spans.start[number])

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from ingest import plain
+from ingest.defects import DEFECTS
 from ingest.eventlog.embedded import EmbeddedLog
 from ingest.importing import APPEND_BYTES, LOOK_APPENDS, Imported, LogFile, WrongFormError
 from ingest.saved_logs import LINE_MAX_BYTES, SavedLogError
@@ -126,7 +127,7 @@ def test_a_line_of_ten_megabytes_is_kept_in_pieces(take: Callable[..., Imported]
     rows = stored(log_path)
     assert rows["router"]["path"].to_list() == ["/0", "/1", "/3"]
     assert "".join(rows["lines"]["message"]) == long.decode().removesuffix("\n")
-    assert rows["lines"]["defect"].unique().to_list() == [plain.FORMS[plain.CUT].defect]
+    assert rows["lines"]["defect"].unique().to_list() == [DEFECTS[plain.FORMS[plain.CUT].defect]]
 
 
 def test_every_line_is_a_row_whatever_stands_between(take: Callable[..., Imported], log_path: Path) -> None:

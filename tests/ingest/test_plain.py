@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest import plain
+from ingest.defects import DEFECTS
 from ingest.parsers import elb_line
 from ingest.parsing import Body
 from ingest.redaction import redact
@@ -50,7 +51,7 @@ def test_a_line_becomes_its_row(form: str, case: dict[str, Any]) -> None:
     if case["row"] is None:
         [row] = tables.pop("lines")
         assert (row["message"], row["timestamp"]) == (case["line"], RECEIVED_AT_US)
-        assert row["defect"] == plain.FORMS[form].defect
+        assert row["defect"] == DEFECTS[plain.FORMS[form].defect]
     else:
         [row] = tables.pop(plain.FORMS[form].table)
         if "extra" in case["row"]:
