@@ -14,8 +14,18 @@
 #include "times.h"
 
 enum {
-    A_DYNO, A_CLIENT_IP, A_METHOD, A_PATH, A_PROTOCOL, A_REFERRER, A_USER_AGENT, A_REQUEST_ID, A_CONTENT_TYPE,
-    A_CONTENT_ENCODING, A_ACCEPT_ENCODING, ACCESS_TEXTS
+    A_DYNO,
+    A_CLIENT_IP,
+    A_METHOD,
+    A_PATH,
+    A_PROTOCOL,
+    A_REFERRER,
+    A_USER_AGENT,
+    A_REQUEST_ID,
+    A_CONTENT_TYPE,
+    A_CONTENT_ENCODING,
+    A_ACCEPT_ENCODING,
+    ACCESS_TEXTS
 };
 enum { A_LOGGED_AT, A_STATUS, A_BYTES, A_REQUEST_MS, A_UPSTREAM_MS, A_GZIP_RATIO, ACCESS_NUMBERS };
 
@@ -30,12 +40,13 @@ static inline Span present(const Octet *text, const Octet *begin, const Octet *e
     return is_dash(begin, end) || !begin ? (Span){0, 0} : span(text, (Value){begin, end});
 }
 
-/* `METHOD path PROTOCOL`; a path may hold raw blanks, so the first and the last blank count. A lone `-` is for the general
- * way: it is a path like any other here, but stands for nothing elsewhere. */
+/* `METHOD path PROTOCOL`; a path may hold raw blanks, so the first and the last blank count. A lone `-` is for the
+ * general way: it is a path like any other here, but stands for nothing elsewhere. */
 static bool read_request(const Octet *text, const Octet *begin, const Octet *end, Rows *rows) {
     const Octet *first = find(begin, end, ' '), *last = end;
     if (!first || first == begin || first - begin > METHOD_MAX_BYTES) return false;
-    while (last[-1] != ' ') last--;
+    while (last[-1] != ' ')
+        last--;
     last--;
     if (first + 1 >= last || !starts_with(last + 1, end, "HTTP/", 5)) return false;
     const Octet *version = last + 6;
@@ -84,38 +95,81 @@ static bool read_combined(const Octet *text, const Octet *at, const Octet *end, 
     const Octet *referrer = size_end + 2, *referrer_end = find(referrer, end, '"');
     if (bytes == -1 || !referrer_end || !starts_with(referrer_end, end, "\" \"", 3)) return false;
     const Octet *agent = referrer_end + 3, *agent_end = find(agent, end, '"');
-    if (!agent_end) agent_end = end;
-    else if (agent_end != end - 1) return false;
+    if (!agent_end)
+        agent_end = end;
+    else if (agent_end != end - 1)
+        return false;
     if (!read_request(text, request, request_end, rows)) return false;
     int64_t row = rows->count;
     rows->texts[A_CLIENT_IP][row] = present(text, at, address_end);
     rows->texts[A_REFERRER][row] = present(text, referrer, referrer_end);
     rows->texts[A_USER_AGENT][row] = present(text, agent, agent_end);
-    for (int i = A_REQUEST_ID; i < ACCESS_TEXTS; i++) rows->texts[i][row] = (Span){0, 0};
+    for (int i = A_REQUEST_ID; i < ACCESS_TEXTS; i++)
+        rows->texts[i][row] = (Span){0, 0};
     rows->numbers[A_LOGGED_AT][row] = logged_at_us;
     rows->numbers[A_STATUS][row] = status;
     rows->numbers[A_BYTES][row] = bytes;
-    for (int i = A_REQUEST_MS; i < ACCESS_NUMBERS; i++) rows->numbers[i][row] = NULL_NUMBER;
+    for (int i = A_REQUEST_MS; i < ACCESS_NUMBERS; i++)
+        rows->numbers[i][row] = NULL_NUMBER;
     return true;
 }
 
 /* In the order of our log format. */
 enum {
-    X_V, X_TS, X_REQUEST_ID, X_METHOD, X_URI, X_STATUS, X_BYTES_SENT, X_BODY_BYTES_SENT, X_CONTENT_TYPE,
-    X_CONTENT_ENCODING, X_GZIP_RATIO, X_ACCEPT_ENCODING, X_REQUEST_LENGTH, X_REQUEST_TIME, X_UPSTREAM_TIME, X_XFF,
-    X_REFERER, X_UA, X_END, EXTENDED_KEYS_COUNT
+    X_V,
+    X_TS,
+    X_REQUEST_ID,
+    X_METHOD,
+    X_URI,
+    X_STATUS,
+    X_BYTES_SENT,
+    X_BODY_BYTES_SENT,
+    X_CONTENT_TYPE,
+    X_CONTENT_ENCODING,
+    X_GZIP_RATIO,
+    X_ACCEPT_ENCODING,
+    X_REQUEST_LENGTH,
+    X_REQUEST_TIME,
+    X_UPSTREAM_TIME,
+    X_XFF,
+    X_REFERER,
+    X_UA,
+    X_END,
+    EXTENDED_KEYS_COUNT
 };
 static const Key EXTENDED_KEYS[] = {
-    KEY("v"), KEY("ts"), KEY("request_id"), KEY("method"), KEY("uri"), KEY("status"), KEY("bytes_sent"),
-    KEY("body_bytes_sent"), KEY("content_type"), KEY("content_encoding"), KEY("gzip_ratio"), KEY("accept_encoding"),
-    KEY("request_length"), KEY("request_time"), KEY("upstream_time"), KEY("xff"), KEY("referer"), KEY("ua"), KEY("end"),
+    KEY("v"),
+    KEY("ts"),
+    KEY("request_id"),
+    KEY("method"),
+    KEY("uri"),
+    KEY("status"),
+    KEY("bytes_sent"),
+    KEY("body_bytes_sent"),
+    KEY("content_type"),
+    KEY("content_encoding"),
+    KEY("gzip_ratio"),
+    KEY("accept_encoding"),
+    KEY("request_length"),
+    KEY("request_time"),
+    KEY("upstream_time"),
+    KEY("xff"),
+    KEY("referer"),
+    KEY("ua"),
+    KEY("end"),
 };
 static const Octet EXTENDED_FOLLOWING[EXTENDED_KEYS_COUNT];
 static const struct {
     Octet column, key;
 } EXTENDED_TEXT_KEYS[] = {
-    {A_CLIENT_IP, X_XFF}, {A_METHOD, X_METHOD}, {A_PATH, X_URI}, {A_REFERRER, X_REFERER}, {A_USER_AGENT, X_UA},
-    {A_REQUEST_ID, X_REQUEST_ID}, {A_CONTENT_TYPE, X_CONTENT_TYPE}, {A_CONTENT_ENCODING, X_CONTENT_ENCODING},
+    {A_CLIENT_IP, X_XFF},
+    {A_METHOD, X_METHOD},
+    {A_PATH, X_URI},
+    {A_REFERRER, X_REFERER},
+    {A_USER_AGENT, X_UA},
+    {A_REQUEST_ID, X_REQUEST_ID},
+    {A_CONTENT_TYPE, X_CONTENT_TYPE},
+    {A_CONTENT_ENCODING, X_CONTENT_ENCODING},
     {A_ACCEPT_ENCODING, X_ACCEPT_ENCODING},
 };
 /* Column and key, what one unit of the key is in units of the column, and the largest value of the key. */
@@ -124,9 +178,12 @@ static const struct {
     bool has_fraction;
     double scale, largest;
 } EXTENDED_NUMBER_KEYS[ACCESS_NUMBERS] = {
-    [A_LOGGED_AT] = {X_TS, true, 1e6, 1e10},         [A_STATUS] = {X_STATUS, false, 1, INT16_MAX},
-    [A_BYTES] = {X_BODY_BYTES_SENT, false, 1, 1e15}, [A_REQUEST_MS] = {X_REQUEST_TIME, true, 1e3, 1e6},
-    [A_UPSTREAM_MS] = {X_UPSTREAM_TIME, true, 1e3, 1e6}, [A_GZIP_RATIO] = {X_GZIP_RATIO, true, 1, 1e9},
+    [A_LOGGED_AT] = {X_TS, true, 1e6, 1e10},
+    [A_STATUS] = {X_STATUS, false, 1, INT16_MAX},
+    [A_BYTES] = {X_BODY_BYTES_SENT, false, 1, 1e15},
+    [A_REQUEST_MS] = {X_REQUEST_TIME, true, 1e3, 1e6},
+    [A_UPSTREAM_MS] = {X_UPSTREAM_TIME, true, 1e3, 1e6},
+    [A_GZIP_RATIO] = {X_GZIP_RATIO, true, 1, 1e9},
 };
 
 /* A number of up to 15 digits, which are exact in a double, or -1. */
@@ -149,8 +206,10 @@ static bool read_extended_numbers(const Value *values, Rows *rows) {
         if (!has_value(value) || is_dash(value.begin, value.end)) continue;
         double read = decimal(value.begin, value.end, EXTENDED_NUMBER_KEYS[column].has_fraction);
         if (read < 0 || read > EXTENDED_NUMBER_KEYS[column].largest) return false;
-        if (column == A_GZIP_RATIO) memcpy(number, &read, sizeof read);
-        else *number = (int64_t)floor(read * EXTENDED_NUMBER_KEYS[column].scale + 0.5);
+        if (column == A_GZIP_RATIO)
+            memcpy(number, &read, sizeof read);
+        else
+            *number = (int64_t)floor(read * EXTENDED_NUMBER_KEYS[column].scale + 0.5);
     }
     return true;
 }

@@ -1,7 +1,7 @@
 /* Rows as an Arrow record batch, handed over by the C data interface.
  *
- * A batch is one allocation: the structures of its arrays first, then all their buffers. It is freed when the last array
- * is released; arrays can be released by any thread, in any order.
+ * A batch is one allocation: the structures of its arrays first, then all their buffers. It is freed when the last
+ * array is released; arrays can be released by any thread, in any order.
  * https://arrow.apache.org/docs/format/CDataInterface.html
  */
 
@@ -25,7 +25,21 @@ enum { COLUMNS_MAX = 24, ALIGNMENT = 64, SLACK = 16 };
 /* What a column is made of. `index` is that of a text, number or choice; METRIC is a text in the letters of metrics;
  * `choices` are the texts of CHOICE, that of CONSTANT the only one. */
 typedef enum {
-    TIME, APP, CONSTANT, CHOICE, TEXT, TEXT_OR_EMPTY, METRIC, NOTHING, INT16, INT32, INT64, DOUBLE, NULLS, FALSE, FRAME
+    TIME,
+    APP,
+    CONSTANT,
+    CHOICE,
+    TEXT,
+    TEXT_OR_EMPTY,
+    METRIC,
+    NOTHING,
+    INT16,
+    INT32,
+    INT64,
+    DOUBLE,
+    NULLS,
+    FALSE,
+    FRAME
 } Kind;
 typedef struct {
     Kind kind;
@@ -74,7 +88,8 @@ static inline bool is_text(Kind kind) {
 static inline size_t number_bytes(Kind kind) { return kind == INT16 ? 2 : kind == INT32 ? 4 : 8; }
 
 /* The text of a row; a length of 0 is NULL. */
-static inline const Octet *text_at(const Column *column, const Octet *text, const Rows *rows, const Apps *apps, int64_t row, int32_t *length) {
+static inline const Octet *
+text_at(const Column *column, const Octet *text, const Rows *rows, const Apps *apps, int64_t row, int32_t *length) {
     switch (column->kind) {
     case TEXT:
     case TEXT_OR_EMPTY:
@@ -107,15 +122,20 @@ static size_t text_bytes(const Column *column, const Octet *text, const Rows *ro
     return bytes;
 }
 
-/* Fields of our texts are copied 16 bytes at once: what is written too far is overwritten by the next, and the buffer has
- * so much room behind its last. Constants have no such bytes to read behind them. */
+/* Fields of our texts are copied 16 bytes at once: what is written too far is overwritten by the next, and the buffer
+ * has so much room behind its last. Constants have no such bytes to read behind them. */
 static inline Octet *append(Octet *to, const Octet *from, int32_t length, bool is_padded) {
-    if (is_padded && length <= SLACK) memcpy(to, from, SLACK);
-    else memcpy(to, from, (size_t)length);
+    if (is_padded && length <= SLACK)
+        memcpy(to, from, SLACK);
+    else
+        memcpy(to, from, (size_t)length);
     return to + length;
 }
 
-static void fill_text(Holder *holder, struct ArrowArray *array, const Column *column, const Octet *text, const Rows *rows, const Apps *apps, size_t bytes) {
+static void fill_text(
+    Holder *holder, struct ArrowArray *array, const Column *column, const Octet *text, const Rows *rows,
+    const Apps *apps, size_t bytes
+) {
     size_t height = (size_t)rows->count;
     Octet *validity = take(holder, (height + 7) / 8);
     int32_t *offsets = take(holder, (height + 1) * sizeof *offsets);
@@ -129,7 +149,8 @@ static void fill_text(Holder *holder, struct ArrowArray *array, const Column *co
         const Octet *from = text_at(column, text, rows, apps, row, &length);
         Octet *begin = to;
         to = append(to, from, length, is_of_text(column->kind));
-        for (; column->kind == METRIC && begin < to; begin++) *begin = metric_octet(*begin);
+        for (; column->kind == METRIC && begin < to; begin++)
+            *begin = metric_octet(*begin);
         offsets[row + 1] = (int32_t)(to - octets);
         bool is_null = may_be_null && !length;
         nulls += is_null;
@@ -160,15 +181,20 @@ static void fill_numbers(Holder *holder, struct ArrowArray *array, const Column 
         fill_zeros(array, column->kind == NULLS ? validity : NULL, cells, height);
         return;
     }
-    const int64_t *values = column->kind == TIME ? rows->time_us : column->kind == FRAME ? rows->frame : rows->numbers[column->index];
+    const int64_t *values = column->kind == TIME    ? rows->time_us
+                            : column->kind == FRAME ? rows->frame
+                                                    : rows->numbers[column->index];
     memset(validity, 0, (height + 7) / 8);
     int64_t nulls = 0;
     for (int64_t row = 0; row < rows->count; row++) {
         bool is_null = values[row] == NULL_NUMBER;
         int64_t value = is_null ? 0 : values[row];
-        if (column->kind == INT16) ((int16_t *)cells)[row] = (int16_t)value;
-        else if (column->kind == INT32) ((int32_t *)cells)[row] = (int32_t)value;
-        else ((int64_t *)cells)[row] = value;
+        if (column->kind == INT16)
+            ((int16_t *)cells)[row] = (int16_t)value;
+        else if (column->kind == INT32)
+            ((int32_t *)cells)[row] = (int32_t)value;
+        else
+            ((int64_t *)cells)[row] = value;
         nulls += is_null;
         validity[row / 8] |= (Octet)(!is_null << (row % 8));
     }
@@ -185,7 +211,9 @@ static size_t column_bytes(Kind kind, size_t height, size_t text) {
 }
 
 /* Fill `batch` with the rows; whether there was memory for it. */
-static bool make_batch(const Column *columns, int count, const Octet *text, const Rows *rows, const Apps *apps, struct ArrowArray *batch) {
+static bool make_batch(
+    const Column *columns, int count, const Octet *text, const Rows *rows, const Apps *apps, struct ArrowArray *batch
+) {
     size_t bytes[COLUMNS_MAX], total = aligned(sizeof(Holder)) + ALIGNMENT;
     for (int i = 0; i < count; i++) {
         bytes[i] = is_text(columns[i].kind) ? text_bytes(&columns[i], text, rows, apps) : 0;
@@ -204,8 +232,10 @@ static bool make_batch(const Column *columns, int count, const Octet *text, cons
         array->buffers = holder->buffers[i];
         array->release = release_array;
         array->private_data = holder;
-        if (is_text(columns[i].kind)) fill_text(holder, array, &columns[i], text, rows, apps, bytes[i]);
-        else fill_numbers(holder, array, &columns[i], rows);
+        if (is_text(columns[i].kind))
+            fill_text(holder, array, &columns[i], text, rows, apps, bytes[i]);
+        else
+            fill_numbers(holder, array, &columns[i], rows);
     }
     memset(batch, 0, sizeof *batch);
     batch->length = rows->count;

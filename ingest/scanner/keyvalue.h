@@ -23,7 +23,8 @@ static inline bool is_key(const Key *key, const Octet *at, long length) {
     return key->length == length && !memcmp(key->name, at, (size_t)length);
 }
 
-/* The number of a key, or -1. Lines name their keys in one order nearly always: the one behind the last is tried first. */
+/* The number of a key, or -1. Lines name their keys in one order nearly always: the one behind the last is tried first.
+ */
 static inline int find_key(const Key *keys, int count, int expected, const Octet *at, long length) {
     for (int ahead = 0; ahead < count; ahead++) {
         int number = expected + ahead < count ? expected + ahead : expected + ahead - count;
@@ -34,13 +35,15 @@ static inline int find_key(const Key *keys, int count, int expected, const Octet
 
 /* `following[key]`, if not 0, is the key that has to come right behind a value of `key`: text of a client could else
  * end its value early and bring keys of its own. */
-static bool read_pairs(const Octet *at, const Octet *end, const Key *keys, const Octet *following, int count, Value *values) {
+static bool
+read_pairs(const Octet *at, const Octet *end, const Key *keys, const Octet *following, int count, Value *values) {
     memset(values, 0, sizeof(Value) * (size_t)count);
     int expected = 0, demanded = -1;
     if (at == end) return false;
     for (;;) {
         const Octet *name = at;
-        while (at < end && *at != '=' && *at != ' ' && *at != '"') at++;
+        while (at < end && *at != '=' && *at != ' ' && *at != '"')
+            at++;
         if (at == end || *at != '=') return false;
         int key = find_key(keys, count, expected < count ? expected : 0, name, at - name);
         if (key < 0 || values[key].begin || (demanded >= 0 && key != demanded)) return false;
@@ -48,11 +51,13 @@ static bool read_pairs(const Octet *at, const Octet *end, const Key *keys, const
         value->begin = ++at;
         if (at < end && *at == '"') {
             value->begin = ++at;
-            while (at < end && *at != '"') at++;
+            while (at < end && *at != '"')
+                at++;
             if (at == end) return false;
             value->end = at++;
         } else {
-            while (at < end && *at != ' ' && *at != '"') at++;
+            while (at < end && *at != ' ' && *at != '"')
+                at++;
             value->end = at;
         }
         demanded = following[key] && has_value(*value) ? following[key] : -1;

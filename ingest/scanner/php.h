@@ -12,16 +12,17 @@ enum { P_DYNO, P_LEVEL, P_MESSAGE, P_FILE, PHP_TEXTS };
 enum { P_LINE, P_MEMORY_LIMIT, P_MEMORY_WANTED, PHP_NUMBERS };
 
 static const char *const LEVELS[] = {
-    "Fatal error", "Parse error", "Core error", "Compile error", "Recoverable fatal error", "Catchable fatal error",
-    "Core warning", "Compile warning", "Warning", "Notice", "Strict Standards", "Deprecated", "Unknown error",
+    "Fatal error",           "Parse error",  "Core error",      "Compile error", "Recoverable fatal error",
+    "Catchable fatal error", "Core warning", "Compile warning", "Warning",       "Notice",
+    "Strict Standards",      "Deprecated",   "Unknown error",
 };
 enum { DATE_BYTES = 20, LINE_MAX_DIGITS = 9 };
 
 /* Whether the table php could have the line: a sieve, which lets some through that it has not. */
 static bool may_be_php(const Octet *at, const Octet *end) {
     static const char *const BEGINNINGS[] = {
-        "PHP ", "FastCGI", "Stack trace:", "#", "  thrown in ", "script_filename", "+++ ", "WARNING: ", "ERROR: ",
-        "NOTICE: ", "ALERT: ",
+        "PHP ", "FastCGI",   "Stack trace:", "#",        "  thrown in ", "script_filename",
+        "+++ ", "WARNING: ", "ERROR: ",      "NOTICE: ", "ALERT: ",
     };
     if (at == end) return false;
     if (*at == '[') return end - at > 1 && (is_digit(at[1]) || (at[1] >= 'A' && at[1] <= 'Z'));
@@ -35,7 +36,8 @@ static bool may_be_php(const Octet *at, const Octet *end) {
 static bool is_date(const Octet *at) {
     static const char SHAPE[] = "dd-aaa-dddd dd:dd:dd";
     for (int i = 0; i < DATE_BYTES; i++) {
-        if (SHAPE[i] == 'd' ? !is_digit(at[i]) : SHAPE[i] == 'a' ? !is_letter(at[i]) : at[i] != (Octet)SHAPE[i]) return false;
+        if (SHAPE[i] == 'd' ? !is_digit(at[i]) : SHAPE[i] == 'a' ? !is_letter(at[i]) : at[i] != (Octet)SHAPE[i])
+            return false;
     }
     return true;
 }
@@ -50,13 +52,14 @@ static bool begins_file(const Octet *at, const Octet *end, bool is_on_line) {
     if (at == end) return false;
     if (is_on_line) return *at > ' ' && *at < 127;
     return *at == '/' || starts_with(at, end, "phar:", 5)
-        || (end - at > 2 && is_letter(*at) && at[1] == ':' && (at[2] == '/' || at[2] == '\\'));
+           || (end - at > 2 && is_letter(*at) && at[1] == ':' && (at[2] == '/' || at[2] == '\\'));
 }
 
 /* The place at the end, `` in FILE on line N`` or `` in FILE:N``: where it begins, the file and the number. */
 static const Octet *find_place(const Octet *begin, const Octet *end, Value *file, int64_t *line) {
     const Octet *number = end;
-    while (number > begin && is_digit(number[-1])) number--;
+    while (number > begin && is_digit(number[-1]))
+        number--;
     if (number == end || end - number > LINE_MAX_DIGITS) return NULL;
     bool is_on_line = number - begin > 9 && !memcmp(number - 9, " on line ", 9);
     if (!is_on_line && (number == begin || number[-1] != ':')) return NULL;
@@ -78,11 +81,13 @@ static bool read_memory(const Octet *begin, const Octet *end, int64_t *limit, in
     if (!at) return true;
     if (at != begin) return false;
     const Octet *number = at + sizeof ALLOWED - 1, *stop = number;
-    while (stop < end && is_digit(*stop)) stop++;
+    while (stop < end && is_digit(*stop))
+        stop++;
     *limit = whole(number, stop);
     if (!starts_with(stop, end, EXHAUSTED, sizeof EXHAUSTED - 1)) return false;
     number = stop += sizeof EXHAUSTED - 1;
-    while (stop < end && is_digit(*stop)) stop++;
+    while (stop < end && is_digit(*stop))
+        stop++;
     *wanted = whole(number, stop);
     return *limit >= 0 && *wanted >= 0 && starts_with(stop, end, " bytes)", 7);
 }
@@ -102,7 +107,8 @@ static bool read_php(const Octet *text, const Octet *at, const Octet *end, Rows 
     Value file;
     int64_t line, row = rows->count;
     const Octet *place = is_level ? find_place(message, end, &file, &line) : NULL;
-    if (!place || place == message || !read_memory(message, place, &rows->numbers[P_MEMORY_LIMIT][row], &rows->numbers[P_MEMORY_WANTED][row]))
+    if (!place || place == message
+        || !read_memory(message, place, &rows->numbers[P_MEMORY_LIMIT][row], &rows->numbers[P_MEMORY_WANTED][row]))
         return false;
     rows->texts[P_LEVEL][row] = span(text, (Value){level, level_end});
     rows->texts[P_MESSAGE][row] = span(text, (Value){message, place});

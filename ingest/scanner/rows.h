@@ -29,9 +29,12 @@ static bool allocate_rows(Rows *rows, int64_t height, int texts, int numbers) {
     rows->frame = column;
     rows->part = column + cells;
     rows->time_us = column + 2 * cells;
-    for (int i = 0; i < texts; i++) rows->texts[i] = (Span *)(column + (3 + (size_t)i) * cells);
-    for (int i = 0; i < numbers; i++) rows->numbers[i] = column + (3 + (size_t)(texts + i)) * cells;
-    for (int i = 0; i < CHOICES_MAX; i++) rows->choices[i] = (Octet *)(column + width * cells) + (size_t)i * cells;
+    for (int i = 0; i < texts; i++)
+        rows->texts[i] = (Span *)(column + (3 + (size_t)i) * cells);
+    for (int i = 0; i < numbers; i++)
+        rows->numbers[i] = column + (3 + (size_t)(texts + i)) * cells;
+    for (int i = 0; i < CHOICES_MAX; i++)
+        rows->choices[i] = (Octet *)(column + width * cells) + (size_t)i * cells;
     return true;
 }
 

@@ -25,10 +25,9 @@ static const struct {
     const char *suffix;
     Meaning meaning;
 } SUFFIXES[] = {
-    {"bytes", {OF_BYTES, 1}},       {"kB", {OF_BYTES, 1024}},         {"KB", {OF_BYTES, 1024}},
-    {"MB", {OF_BYTES, 1048576}},    {"GB", {OF_BYTES, 1073741824}},   {"ms", {OF_MS, 1}},
-    {"s", {OF_MS, 1000}},           {"us", {OF_MS, 0.001}},           {"pages", {OF_PAGES, 1}},
-    {"%", {OF_PERCENT, 1}},
+    {"bytes", {OF_BYTES, 1}},       {"kB", {OF_BYTES, 1024}}, {"KB", {OF_BYTES, 1024}}, {"MB", {OF_BYTES, 1048576}},
+    {"GB", {OF_BYTES, 1073741824}}, {"ms", {OF_MS, 1}},       {"s", {OF_MS, 1000}},     {"us", {OF_MS, 0.001}},
+    {"pages", {OF_PAGES, 1}},       {"%", {OF_PERCENT, 1}},
 };
 
 /* Measures without a suffix: what a metric begins with, ends with, or is. */
@@ -38,10 +37,14 @@ static const struct {
     int kind; /* NO_KIND: any */
     Meaning meaning;
 } BARE[] = {
-    {IS, "avg_query", PGBOUNCER, {OF_MS, 0.001}},     {IS, "max_wait", PGBOUNCER, {OF_MS, 1000}},
-    {IS, "avg_recv", PGBOUNCER, {OF_BYTES, 1}},       {IS, "avg_sent", PGBOUNCER, {OF_BYTES, 1}},
-    {BEGINS, "load_avg", NO_KIND, {OF_LOAD, 1}},      {ENDS, "hit_rate", NO_KIND, {OF_PERCENT, 100}},
-    {ENDS, "percentage_used", NO_KIND, {OF_PERCENT, 100}}, {BEGINS, "tmp_disk_", NO_KIND, {OF_BYTES, 1}},
+    {IS, "avg_query", PGBOUNCER, {OF_MS, 0.001}},
+    {IS, "max_wait", PGBOUNCER, {OF_MS, 1000}},
+    {IS, "avg_recv", PGBOUNCER, {OF_BYTES, 1}},
+    {IS, "avg_sent", PGBOUNCER, {OF_BYTES, 1}},
+    {BEGINS, "load_avg", NO_KIND, {OF_LOAD, 1}},
+    {ENDS, "hit_rate", NO_KIND, {OF_PERCENT, 100}},
+    {ENDS, "percentage_used", NO_KIND, {OF_PERCENT, 100}},
+    {BEGINS, "tmp_disk_", NO_KIND, {OF_BYTES, 1}},
     {IS, "db_size", NO_KIND, {OF_BYTES, 1}},
 };
 
@@ -93,7 +96,8 @@ typedef enum { SAMPLE, NOT_SAMPLE, ODD } Outcome;
 static Outcome read_sample(const Octet *text, const Octet *name, const Octet *end, int kind, Rows *rows) {
     static const double POWERS[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
     const Octet *at = name;
-    while (at < end && is_name(*at)) at++;
+    while (at < end && is_name(*at))
+        at++;
     size_t length = (size_t)(at - name);
     if (!length || at == end || *at++ != '=') return NOT_SAMPLE;
     bool is_negative = at < end && *at == '-';
@@ -101,16 +105,22 @@ static Outcome read_sample(const Octet *text, const Octet *name, const Octet *en
     int64_t whole_and_part = 0;
     const Octet *first = at, *dot = NULL;
     for (; at < end && (is_digit(*at) || (*at == '.' && !dot)); at++) {
-        if (*at == '.') dot = at;
-        else if (at - first > 15) return ODD;
-        else whole_and_part = whole_and_part * 10 + (*at - '0');
+        if (*at == '.')
+            dot = at;
+        else if (at - first > 15)
+            return ODD;
+        else
+            whole_and_part = whole_and_part * 10 + (*at - '0');
     }
     if (at == first || dot == first || (dot && dot + 1 == at)) return NOT_SAMPLE;
     if (at - first - (dot != NULL) > 15 || length > METRIC_MAX_BYTES) return ODD;
     const Octet *suffix = at;
     if (at < end && (*at | 0x20) == 'e' && at + 1 < end && !is_letter(at[1])) return ODD;
-    if (at < end && *at == '%') at++;
-    else while (at < end && is_letter(*at)) at++;
+    if (at < end && *at == '%')
+        at++;
+    else
+        while (at < end && is_letter(*at))
+            at++;
     if (at != end) return NOT_SAMPLE;
     double value = (double)whole_and_part / POWERS[dot ? suffix - dot - 1 : 0];
     Meaning meaning = meaning_of(kind, name, length, suffix, end);
@@ -124,7 +134,10 @@ static Outcome read_sample(const Octet *text, const Octet *name, const Octet *en
 }
 
 /* Add the values of a message; ODD if the line is for the general way: then no row is added. */
-static Outcome read_samples(const Octet *text, const Octet *begin, const Octet *end, int kind, Value process, Rows *rows, int64_t frame, int64_t part, int64_t time_us) {
+static Outcome read_samples(
+    const Octet *text, const Octet *begin, const Octet *end, int kind, Value process, Rows *rows, int64_t frame,
+    int64_t part, int64_t time_us
+) {
     int64_t first = rows->count;
     Value source = process;
     for (const Octet *word = begin, *stop; word <= end; word = stop + 1) {
@@ -140,7 +153,8 @@ static Outcome read_samples(const Octet *text, const Octet *begin, const Octet *
         }
         if (outcome == SAMPLE) add_row(rows, frame, part, time_us);
     }
-    for (int64_t row = first; row < rows->count; row++) rows->texts[S_SOURCE][row] = span(text, source);
+    for (int64_t row = first; row < rows->count; row++)
+        rows->texts[S_SOURCE][row] = span(text, source);
     return rows->count > first ? SAMPLE : NOT_SAMPLE;
 }
 

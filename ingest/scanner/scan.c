@@ -1,9 +1,9 @@
 /* The fast way through a batch of deliveries: frames, headers, router and access lines, in one pass each.
  *
- * It reads what is well-formed and leaves the rest, frame by frame, to the general way in Python, whose rows its own must
- * equal to the letter. Nothing here is decided by a guess: a line is read only where the general way could read it no
- * other way; anything odd, foreign or secret-looking is left. A body with bytes that are no frame makes it refuse the
- * batch.
+ * It reads what is well-formed and leaves the rest, frame by frame, to the general way in Python, whose rows its own
+ * must equal to the letter. Nothing here is decided by a guess: a line is read only where the general way could read it
+ * no other way; anything odd, foreign or secret-looking is left. A body with bytes that are no frame makes it refuse
+ * the batch.
  *
  * Compiled at installation (hatch_build.py) and loaded by ingest/scanner/__init__.py, which mirrors the structures.
  */
@@ -17,15 +17,16 @@
 #include "samples.h"
 #include "times.h"
 
-/* A frame with a header like Logplex' has 57 bytes and more, an access line 60. Where all are smaller none can be read, and
- * millions of them would take ten times their bytes. */
+/* A frame with a header like Logplex' has 57 bytes and more, an access line 60. Where all are smaller none can be read,
+ * and millions of them would take ten times their bytes. */
 enum { COUNT_MAX_DIGITS = 7, PART_BYTES = 128 << 10, MEAN_MIN_BYTES = 48, SMALL_BYTES = 4096 };
 
 enum { ROUTER_TABLE, ACCESS_TABLE, PHP_TABLE, SAMPLES_TABLE, LINES_TABLE, TABLES };
 enum { L_PROCESS, L_MESSAGE, LINES_TEXTS };
 
-/* Who wrote a frame that is left: the masks of ingest/classify.py in their order. GENERAL are frames of which the general
- * way has to read even the header, or rewrite the message. What PHP_LINE and NOT_PHP become, the end of the batch shows. */
+/* Who wrote a frame that is left: the masks of ingest/classify.py in their order. GENERAL are frames of which the
+ * general way has to read even the header, or rewrite the message. What PHP_LINE and NOT_PHP become, the end of the
+ * batch shows. */
 enum { ROUTER, LOG_SYSTEM, API, DYNO_MANAGER, DYNO_OUTPUT, ADDON, GENERAL, PHP_LINE, NOT_PHP, PLAIN, READ };
 
 typedef struct {
@@ -67,27 +68,87 @@ static const char *const HEROKU[] = {"heroku"}, *const PHP_ITSELF[] = {"php"};
 
 /* The order of the columns in ingest/schema.py. */
 static const Column ROUTER_COLUMNS[] = {
-    {TIME}, {APP}, {CONSTANT, 0, HEROKU}, {TEXT, LEVEL}, {TEXT, CODE}, {TEXT, DESCRIPTION}, {TEXT, METHOD}, {TEXT, HOST},
-    {TEXT, PATH}, {NOTHING}, {TEXT, REQUEST_ID}, {TEXT, CLIENT_IP}, {TEXT, FORWARDED_FOR}, {TEXT, DYNO},
-    {INT32, CONNECT_MS}, {INT32, SERVICE_MS}, {INT16, STATUS}, {INT64, BYTES}, {TEXT, PROTOCOL}, {TEXT, TLS_VERSION},
-    {TEXT, USER_AGENT}, {CHOICE, 0, EXTRA_TEXTS}, {FRAME},
+    {TIME},
+    {APP},
+    {CONSTANT, 0, HEROKU},
+    {TEXT, LEVEL},
+    {TEXT, CODE},
+    {TEXT, DESCRIPTION},
+    {TEXT, METHOD},
+    {TEXT, HOST},
+    {TEXT, PATH},
+    {NOTHING},
+    {TEXT, REQUEST_ID},
+    {TEXT, CLIENT_IP},
+    {TEXT, FORWARDED_FOR},
+    {TEXT, DYNO},
+    {INT32, CONNECT_MS},
+    {INT32, SERVICE_MS},
+    {INT16, STATUS},
+    {INT64, BYTES},
+    {TEXT, PROTOCOL},
+    {TEXT, TLS_VERSION},
+    {TEXT, USER_AGENT},
+    {CHOICE, 0, EXTRA_TEXTS},
+    {FRAME},
 };
 static const Column ACCESS_COLUMNS[] = {
-    {TIME}, {APP}, {TEXT, A_DYNO}, {INT64, A_LOGGED_AT}, {TEXT, A_CLIENT_IP}, {TEXT, A_METHOD}, {TEXT, A_PATH}, {NOTHING},
-    {TEXT, A_PROTOCOL}, {INT16, A_STATUS}, {INT64, A_BYTES}, {TEXT, A_REFERRER}, {TEXT, A_USER_AGENT},
-    {TEXT, A_REQUEST_ID}, {INT32, A_REQUEST_MS}, {INT32, A_UPSTREAM_MS}, {TEXT, A_CONTENT_TYPE},
-    {TEXT, A_CONTENT_ENCODING}, {TEXT, A_ACCEPT_ENCODING}, {DOUBLE, A_GZIP_RATIO}, {FRAME},
+    {TIME},
+    {APP},
+    {TEXT, A_DYNO},
+    {INT64, A_LOGGED_AT},
+    {TEXT, A_CLIENT_IP},
+    {TEXT, A_METHOD},
+    {TEXT, A_PATH},
+    {NOTHING},
+    {TEXT, A_PROTOCOL},
+    {INT16, A_STATUS},
+    {INT64, A_BYTES},
+    {TEXT, A_REFERRER},
+    {TEXT, A_USER_AGENT},
+    {TEXT, A_REQUEST_ID},
+    {INT32, A_REQUEST_MS},
+    {INT32, A_UPSTREAM_MS},
+    {TEXT, A_CONTENT_TYPE},
+    {TEXT, A_CONTENT_ENCODING},
+    {TEXT, A_ACCEPT_ENCODING},
+    {DOUBLE, A_GZIP_RATIO},
+    {FRAME},
 };
 static const Column PHP_COLUMNS[] = {
-    {TIME}, {APP}, {TEXT, P_DYNO}, {CONSTANT, 0, PHP_ITSELF}, {TEXT, P_LEVEL}, {TEXT, P_MESSAGE}, {TEXT, P_FILE},
-    {INT32, P_LINE}, {INT64, P_MEMORY_LIMIT}, {INT64, P_MEMORY_WANTED}, {NOTHING}, {NOTHING}, {NOTHING}, {NOTHING},
-    {NULLS}, {NOTHING}, {NOTHING}, {NOTHING}, {FRAME}, {FALSE},
+    {TIME},
+    {APP},
+    {TEXT, P_DYNO},
+    {CONSTANT, 0, PHP_ITSELF},
+    {TEXT, P_LEVEL},
+    {TEXT, P_MESSAGE},
+    {TEXT, P_FILE},
+    {INT32, P_LINE},
+    {INT64, P_MEMORY_LIMIT},
+    {INT64, P_MEMORY_WANTED},
+    {NOTHING},
+    {NOTHING},
+    {NOTHING},
+    {NOTHING},
+    {NULLS},
+    {NOTHING},
+    {NOTHING},
+    {NOTHING},
+    {FRAME},
+    {FALSE},
 };
 static const Column SAMPLES_COLUMNS[] = {
-    {TIME}, {APP}, {TEXT, S_SOURCE}, {CHOICE, S_KIND, KINDS}, {METRIC, S_METRIC}, {DOUBLE, S_VALUE},
-    {CHOICE, S_UNIT, UNITS}, {FRAME},
+    {TIME},
+    {APP},
+    {TEXT, S_SOURCE},
+    {CHOICE, S_KIND, KINDS},
+    {METRIC, S_METRIC},
+    {DOUBLE, S_VALUE},
+    {CHOICE, S_UNIT, UNITS},
+    {FRAME},
 };
-static const Column LINES_COLUMNS[] = {{TIME}, {APP}, {TEXT, L_PROCESS}, {TEXT_OR_EMPTY, L_MESSAGE}, {NOTHING}, {FRAME}};
+static const Column LINES_COLUMNS[] = {{TIME},    {APP},  {TEXT, L_PROCESS}, {TEXT_OR_EMPTY, L_MESSAGE},
+                                       {NOTHING}, {FRAME}};
 
 #define COLUMNS(columns) columns, (int)(sizeof columns / sizeof *columns)
 static const struct {
@@ -104,7 +165,8 @@ static const struct {
 /* How many digits stand at a place, up to a most. */
 static inline int run_of_digits(const Octet *at, int most) {
     int count = 0;
-    while (count < most && is_digit(at[count])) count++;
+    while (count < most && is_digit(at[count]))
+        count++;
     return count;
 }
 
@@ -165,7 +227,8 @@ static bool read_header(const Octet *text, const Frame *frame, Header *header) {
 /* `name.N`: what every dyno is called. */
 static bool is_dyno(const Octet *begin, const Octet *end) {
     const Octet *number = end;
-    while (number > begin && is_digit(number[-1])) number--;
+    while (number > begin && is_digit(number[-1]))
+        number--;
     if (number == end || number - begin < 2 || number[-1] != '.') return false;
     for (const Octet *at = begin; at < number - 1; at++)
         if (!is_digit(*at) && (lower(*at) < 'a' || lower(*at) > 'z') && *at != '_' && *at != '-') return false;
@@ -233,7 +296,8 @@ static int read_message(Scan *scan, const Octet *text, const Header *header, int
         int kind = sender == ADDON ? addon_kind(process.begin, process.end) : DYNO_KIND;
         Rows *samples = &scan->rows[SAMPLES_TABLE];
         if (!kind) return sender;
-        return read_samples(text, begin, end, kind, process, samples, frame, part, header->time_us) == SAMPLE ? READ : sender;
+        return read_samples(text, begin, end, kind, process, samples, frame, part, header->time_us) == SAMPLE ? READ
+                                                                                                              : sender;
     }
     if (sender == READ) add_row(&scan->rows[table], frame, part, header->time_us);
     if (sender == PHP_LINE) add_row(&scan->rows[PHP_TABLE], frame, part, header->time_us);
@@ -243,7 +307,9 @@ static int read_message(Scan *scan, const Octet *text, const Header *header, int
 static void leave(Scan *scan, const Octet *text, int64_t number, int64_t part, int sender, const Header *header) {
     const Frame *frame = &scan->frames[number];
     Left *left = &scan->left[scan->left_count++];
-    *left = (Left){.frame = number, .start = frame->start, .head = frame->head, .end = frame->end, .part = part, .sender = sender};
+    *left = (Left){
+        .frame = number, .start = frame->start, .head = frame->head, .end = frame->end, .part = part, .sender = sender
+    };
     scan->general_count += sender == GENERAL;
     if (sender == GENERAL) return;
     left->time_us = header->time_us;
@@ -296,13 +362,17 @@ static void scan_frames(const Batch *batch, Scan *scan) {
 
 static void add_plain_line(Scan *scan, const Left *left) {
     Rows *lines = &scan->rows[LINES_TABLE];
-    lines->texts[L_PROCESS][lines->count] = (Span){(int32_t)left->process_start, (int32_t)(left->process_end - left->process_start)};
-    lines->texts[L_MESSAGE][lines->count] = (Span){(int32_t)left->message_start, (int32_t)(left->message_end - left->message_start)};
+    lines->texts[L_PROCESS][lines->count] = (Span){
+        (int32_t)left->process_start, (int32_t)(left->process_end - left->process_start)
+    };
+    lines->texts[L_MESSAGE][lines->count] = (Span){
+        (int32_t)left->message_start, (int32_t)(left->message_end - left->message_start)
+    };
     add_row(lines, left->frame, left->part, left->time_us);
 }
 
-/* Only when all is read it is known whether lines of dynos stand alone. If one event may span several, all lines of dynos
- * are left, but for access lines, since any of them can be a part of it. */
+/* Only when all is read it is known whether lines of dynos stand alone. If one event may span several, all lines of
+ * dynos are left, but for access lines, since any of them can be a part of it. */
 static void decide(Scan *scan) {
     int64_t kept = 0;
     if (scan->may_continue) scan->rows[PHP_TABLE].count = 0;
@@ -310,7 +380,8 @@ static void decide(Scan *scan) {
         Left *left = &scan->left[i];
         bool is_dynos = left->sender == PHP_LINE || left->sender == NOT_PHP;
         if (is_dynos && scan->may_continue) left->sender = DYNO_OUTPUT;
-        bool is_plain = left->sender == NOT_PHP || left->sender == PLAIN, is_read = is_plain || left->sender == PHP_LINE;
+        bool is_plain = left->sender == NOT_PHP || left->sender == PLAIN,
+             is_read = is_plain || left->sender == PHP_LINE;
         if (is_plain) add_plain_line(scan, left);
         scan->parts[left->part].lines += is_read;
         scan->parts[left->part].parsed += left->sender == PHP_LINE;
@@ -363,8 +434,8 @@ static bool allocate(const Batch *batch, Scan *scan) {
     return made;
 }
 
-/* Lines of a file, each up to its newline or the end of its body: how many. Only counted where `lines` is NULL. A line's
- * end is without a carriage return; what it begins with stands in place of a head. */
+/* Lines of a file, each up to its newline or the end of its body: how many. Only counted where `lines` is NULL. A
+ * line's end is without a carriage return; what it begins with stands in place of a head. */
 static int64_t read_lines(const Batch *batch, Frame *lines) {
     int64_t count = 0, at = 0;
     for (int64_t body = 0; body < batch->bodies; body++)
@@ -408,7 +479,8 @@ static void scan_lines(const Batch *batch, Scan *scan) {
 
 /* Everything but the Arrow tables, which live on in what is made of them. */
 void drainlake_free(Scan *scan) {
-    for (int table = 0; table < TABLES; table++) free(scan->rows[table].memory);
+    for (int table = 0; table < TABLES; table++)
+        free(scan->rows[table].memory);
     free(scan->frames);
     free(scan->part_of_frame);
     free(scan->left);
@@ -420,7 +492,8 @@ const char *drainlake_sources(void) { return SOURCES; }
 
 int64_t drainlake_scan_bytes(void) { return sizeof(Scan); }
 
-/* `parts` and `names` are the words of ingest/redaction.py, each ended by a zero and the list by another. They must stay. */
+/* `parts` and `names` are the words of ingest/redaction.py, each ended by a zero and the list by another. They must
+ * stay. */
 void drainlake_set_up(const char *parts, const char *names) { set_up_text(parts, names); }
 
 /* 0 if the lines of access logs were scanned; 1 if they are for the general way. */

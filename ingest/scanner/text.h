@@ -59,13 +59,15 @@ static bool is_secret(const Octet *name, size_t length) {
 /* Whether a parameter with a secret's name begins here, behind its `?`, `&` or `;`. */
 static bool begins_secret(const Octet *name, const Octet *end) {
     const Octet *at = name;
-    while (at < end && !ENDS_NAME[*at]) at++;
+    while (at < end && !ENDS_NAME[*at])
+        at++;
     return at < end && *at == '=' && is_secret(name, (size_t)(at - name));
 }
 
 /* Whether a URL's password can end at this `@`: only then do no `/`, `?`, `#`, `"` or blank stand behind its `://`. */
 static bool ends_password(const Octet *begin, const Octet *at) {
-    while (at > begin && at[-1] != '/' && at[-1] != '?' && at[-1] != '#' && at[-1] != '"' && at[-1] != ' ') at--;
+    while (at > begin && at[-1] != '/' && at[-1] != '?' && at[-1] != '#' && at[-1] != '"' && at[-1] != ' ')
+        at--;
     return at - begin >= 3 && at[-1] == '/' && at[-2] == '/' && at[-3] == ':';
 }
 
@@ -74,7 +76,12 @@ static int utf8_length(const Octet *at, const Octet *end) {
     Octet first = at[0];
     int length = first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
     if (!length || end - at < length) return 0;
-    Octet low = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80, high = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
+    Octet low = first == 0xE0   ? 0xA0
+                : first == 0xF0 ? 0x90
+                                : 0x80,
+          high = first == 0xED   ? 0x9F
+                 : first == 0xF4 ? 0x8F
+                                 : 0xBF;
     if (at[1] < low || at[1] > high) return 0;
     for (int i = 2; i < length; i++)
         if ((at[i] & 0xC0) != 0x80) return 0;
@@ -147,13 +154,15 @@ static void set_up_text(const char *parts, const char *names) {
     CLASS['\\'] = BACKSLASH;
     CLASS['@'] = AT;
     CLASS['?'] = CLASS['&'] = CLASS[';'] = DELIMITER;
-    for (const char *octet = "=?&;# \""; *octet; octet++) ENDS_NAME[(Octet)*octet] = true;
+    for (const char *octet = "=?&;# \""; *octet; octet++)
+        ENDS_NAME[(Octet)*octet] = true;
     for (PARTS_COUNT = 0; *parts && PARTS_COUNT < WORDS_MAX; parts += strlen(parts) + 1, PARTS_COUNT++) {
         PARTS[PARTS_COUNT] = parts;
         PART_LENGTHS[PARTS_COUNT] = strlen(parts);
         WORDS_BY_FIRST[(Octet)*parts] |= 1ull << PARTS_COUNT;
     }
-    for (NAMES_COUNT = 0; *names && NAMES_COUNT < WORDS_MAX; names += strlen(names) + 1) NAMES[NAMES_COUNT++] = names;
+    for (NAMES_COUNT = 0; *names && NAMES_COUNT < WORDS_MAX; names += strlen(names) + 1)
+        NAMES[NAMES_COUNT++] = names;
 }
 
 #endif

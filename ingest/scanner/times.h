@@ -39,7 +39,8 @@ static inline int64_t civil_us(int year, int month, int day, int hour, int minut
 
 /* `YYYY-MM-DDTHH:MM:SS.ffffff+00:00`, which Logplex writes; any other form is for the general way. */
 static inline int64_t stamp_us(const Octet *at) {
-    if (at[4] != '-' || at[7] != '-' || at[10] != 'T' || at[13] != ':' || at[16] != ':' || at[19] != '.') return NO_TIME;
+    if (at[4] != '-' || at[7] != '-' || at[10] != 'T' || at[13] != ':' || at[16] != ':' || at[19] != '.')
+        return NO_TIME;
     if (memcmp(at + 26, "+00:00", 6)) return NO_TIME;
     int fraction = digits(at + 20, 6);
     int64_t second_us = civil_us(
@@ -57,7 +58,8 @@ static inline int month_of(const Octet *at) {
 
 /* `dd/Mon/yyyy:HH:MM:SS +hhmm`. Years 1 and 9999 are for the general way: an offset could leave what can be stored. */
 static inline int64_t clf_us(const Octet *at) {
-    if (at[2] != '/' || at[6] != '/' || at[11] != ':' || at[14] != ':' || at[17] != ':' || at[20] != ' ') return NO_TIME;
+    if (at[2] != '/' || at[6] != '/' || at[11] != ':' || at[14] != ':' || at[17] != ':' || at[20] != ' ')
+        return NO_TIME;
     int year = digits(at + 7, 4), zone_hours = digits(at + 22, 2), zone_minutes = digits(at + 24, 2);
     if (year < 2 || year > 9998 || (at[21] != '+' && at[21] != '-')) return NO_TIME;
     if (zone_hours < 0 || zone_hours > 23 || zone_minutes < 0 || zone_minutes > 59) return NO_TIME;
