@@ -77,8 +77,6 @@ static int addon_kind(const Octet *process, const Octet *end) {
     return NO_KIND;
 }
 
-static inline bool is_letter(Octet octet) { return (Octet)((octet | 0x20) - 'a') < 26; }
-
 static inline bool is_name(Octet octet) {
     return is_letter(octet) || is_digit(octet) || octet == '_' || octet == '.' || octet == '-';
 }

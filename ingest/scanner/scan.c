@@ -10,19 +10,14 @@
 
 #include "text.h"
 
-#include "access.h"
-#include "arrow.h"
 #include "php.h"
-#include "router.h"
 #include "samples.h"
+#include "tables.h"
 #include "times.h"
 
 /* A frame with a header like Logplex' has 57 bytes and more, an access line 60. Where all are smaller none can be read,
  * and millions of them would take ten times their bytes. */
 enum { COUNT_MAX_DIGITS = 7, PART_BYTES = 128 << 10, MEAN_MIN_BYTES = 48, SMALL_BYTES = 4096 };
-
-enum { ROUTER_TABLE, ACCESS_TABLE, PHP_TABLE, SAMPLES_TABLE, LINES_TABLE, TABLES };
-enum { L_PROCESS, L_MESSAGE, LINES_TEXTS };
 
 /* Who wrote a frame that is left: the masks of ingest/classify.py in their order. GENERAL are frames of which the
  * general way has to read even the header, or rewrite the message. What PHP_LINE and NOT_PHP become, the end of the
@@ -63,104 +58,6 @@ typedef struct {
     Rows rows[TABLES];
     bool may_continue; /* some line may begin or continue an event of PHP that spans several */
 } Scan;
-
-static const char *const HEROKU[] = {"heroku"}, *const PHP_ITSELF[] = {"php"};
-
-/* The order of the columns in ingest/schema.py. */
-static const Column ROUTER_COLUMNS[] = {
-    {TIME},
-    {APP},
-    {CONSTANT, 0, HEROKU},
-    {TEXT, LEVEL},
-    {TEXT, CODE},
-    {TEXT, DESCRIPTION},
-    {TEXT, METHOD},
-    {TEXT, HOST},
-    {TEXT, PATH},
-    {NOTHING},
-    {TEXT, REQUEST_ID},
-    {TEXT, CLIENT_IP},
-    {TEXT, FORWARDED_FOR},
-    {TEXT, DYNO},
-    {INT32, CONNECT_MS},
-    {INT32, SERVICE_MS},
-    {INT16, STATUS},
-    {INT64, BYTES},
-    {TEXT, PROTOCOL},
-    {TEXT, TLS_VERSION},
-    {TEXT, USER_AGENT},
-    {CHOICE, 0, EXTRA_TEXTS},
-    {FRAME},
-};
-static const Column ACCESS_COLUMNS[] = {
-    {TIME},
-    {APP},
-    {TEXT, A_DYNO},
-    {INT64, A_LOGGED_AT},
-    {TEXT, A_CLIENT_IP},
-    {TEXT, A_METHOD},
-    {TEXT, A_PATH},
-    {NOTHING},
-    {TEXT, A_PROTOCOL},
-    {INT16, A_STATUS},
-    {INT64, A_BYTES},
-    {TEXT, A_REFERRER},
-    {TEXT, A_USER_AGENT},
-    {TEXT, A_REQUEST_ID},
-    {INT32, A_REQUEST_MS},
-    {INT32, A_UPSTREAM_MS},
-    {TEXT, A_CONTENT_TYPE},
-    {TEXT, A_CONTENT_ENCODING},
-    {TEXT, A_ACCEPT_ENCODING},
-    {DOUBLE, A_GZIP_RATIO},
-    {FRAME},
-};
-static const Column PHP_COLUMNS[] = {
-    {TIME},
-    {APP},
-    {TEXT, P_DYNO},
-    {CONSTANT, 0, PHP_ITSELF},
-    {TEXT, P_LEVEL},
-    {TEXT, P_MESSAGE},
-    {TEXT, P_FILE},
-    {INT32, P_LINE},
-    {INT64, P_MEMORY_LIMIT},
-    {INT64, P_MEMORY_WANTED},
-    {NOTHING},
-    {NOTHING},
-    {NOTHING},
-    {NOTHING},
-    {NULLS},
-    {NOTHING},
-    {NOTHING},
-    {NOTHING},
-    {FRAME},
-    {FALSE},
-};
-static const Column SAMPLES_COLUMNS[] = {
-    {TIME},
-    {APP},
-    {TEXT, S_SOURCE},
-    {CHOICE, S_KIND, KINDS},
-    {METRIC, S_METRIC},
-    {DOUBLE, S_VALUE},
-    {CHOICE, S_UNIT, UNITS},
-    {FRAME},
-};
-static const Column LINES_COLUMNS[] = {{TIME},    {APP},  {TEXT, L_PROCESS}, {TEXT_OR_EMPTY, L_MESSAGE},
-                                       {NOTHING}, {FRAME}};
-
-#define COLUMNS(columns) columns, (int)(sizeof columns / sizeof *columns)
-static const struct {
-    const Column *columns;
-    int width, texts, numbers;
-} SHAPES[TABLES] = {
-    [ROUTER_TABLE] = {COLUMNS(ROUTER_COLUMNS), ROUTER_TEXTS, ROUTER_NUMBERS},
-    [ACCESS_TABLE] = {COLUMNS(ACCESS_COLUMNS), ACCESS_TEXTS, ACCESS_NUMBERS},
-    [PHP_TABLE] = {COLUMNS(PHP_COLUMNS), PHP_TEXTS, PHP_NUMBERS},
-    [SAMPLES_TABLE] = {COLUMNS(SAMPLES_COLUMNS), SAMPLES_TEXTS, SAMPLES_NUMBERS},
-    [LINES_TABLE] = {COLUMNS(LINES_COLUMNS), LINES_TEXTS, 0},
-};
 
 /* How many digits stand at a place, up to a most. */
 static inline int run_of_digits(const Octet *at, int most) {

@@ -32,6 +32,8 @@ static int NAMES_COUNT;
 
 static inline bool is_digit(Octet octet) { return (Octet)(octet - '0') <= 9; }
 
+static inline bool is_letter(Octet octet) { return (Octet)((octet | 0x20) - 'a') < 26; }
+
 static inline Octet lower(Octet octet) { return (Octet)(octet - 'A') < 26 ? octet | 0x20 : octet; }
 
 static bool is_word(const Octet *at, const char *word, size_t length) {
