@@ -320,9 +320,9 @@ async def _sweep(edge: Edge, receiver: Receiver) -> None:
 
 
 async def _show_up(colleagues: Colleagues, edge: Edge, metrics: Metrics) -> None:
-    """Let the other workers see that this one lives, its connections and its figures."""
+    """Let the other workers see this one's connections and figures, and so that it lives."""
     while True:
-        colleagues.show_up(edge.connections.count)
+        colleagues.hold(edge.connections.count)
         await asyncio.to_thread(metrics.publish)
         await asyncio.sleep(PUBLISH_SECONDS)
 

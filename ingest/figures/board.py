@@ -1,7 +1,7 @@
 """What the workers of one receiver show each other: memory that all of them map, with a row for each.
 
 The memory belongs to no file that stays: it is gone when the last of them is. In its row a worker leaves its figures,
-its number of connections and when it was there last. A row is written by its worker alone, so there is no lock: the
+the time when it did, and its number of connections. A row is written by its worker alone, so there is no lock: the
 figures are written into the half of the row that is not being read, then the number that names the half is raised, in
 one store of eight bytes. A worker that is killed in between leaves the figures of before, which its successor goes on
 from; a checksum refuses what was torn in any other way.
@@ -47,8 +47,12 @@ class Board:
         # As numbers of eight bytes: one store each, where `struct` would write byte by byte.
         self._numbers = memoryview(self._map).cast("Q")
 
-    def write(self, row: int, figures: bytes) -> bool:
-        """Leave the figures of a row; False if they are too large."""
+    def write(self, row: int, figures: bytes, now: float) -> bool:
+        """Leave the figures of a row; False if they are too large, then those before stay.
+
+        ``now`` are seconds of the clock that all processes of a host share (``monotonic``).
+        """
+        self._set(row, _SEEN_MS, int(now * 1000))
         if len(figures) > FIGURES_MAX_BYTES:
             return False
         written = self._number(row, _WRITTEN) + 1
@@ -71,18 +75,16 @@ class Board:
                 return figures
         return None
 
-    def show_up(self, row: int, connections: int, now: float) -> None:
-        """A row's worker is there at ``now`` (seconds of the clock that all processes of a host share, ``monotonic``)
-        and holds so many connections."""
+    def hold(self, row: int, connections: int) -> None:
+        """A row's worker holds so many connections."""
         self._set(row, _CONNECTIONS, connections)
-        self._set(row, _SEEN_MS, int(now * 1000))
 
     def connections(self, row: int) -> int:
         """How many connections a row's worker held last."""
         return self._number(row, _CONNECTIONS)
 
     def silent_seconds(self, row: int, now: float) -> float:
-        """How long a row's worker has not shown up."""
+        """How long a row was not written."""
         return now - self._number(row, _SEEN_MS) / 1000
 
     def _half(self, row: int, written: int) -> int:

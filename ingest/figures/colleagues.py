@@ -5,7 +5,7 @@ shown is read from the board alone, also what the asked one counted itself. So a
 to the next, whichever workers answer: to Prometheus that would look like a restart, and a rate like a peak.
 
 A worker goes on from what the one before it in its row had counted. After ``kill -9`` the figures, not the deliveries,
-of its last moments are missing. Gauges of one that has not shown up for ``SILENT_SECONDS`` are left out.
+of its last moments are missing. Gauges of one that left nothing for ``SILENT_SECONDS`` are left out.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Colleagues:
         """Leave this worker's figures for the others."""
         with self._lock:
             families = add_up([self._before, [*own(), *self._vitals()]])
-            if not self._board.write(self._row, render(merge(families)[0])):
+            if not self._board.write(self._row, render(merge(families)[0]), time.monotonic()):
                 self._unread += 1
 
     def whole(self, own: Callable[[], Iterable[Metric]]) -> list[Metric]:
@@ -56,14 +56,14 @@ class Colleagues:
         self.publish(own)
         return add_up([self._figures(row) for row in range(self._board.rows)])
 
-    def show_up(self, connections: int) -> None:
-        """This worker lives, and holds so many connections."""
-        self._board.show_up(self._row, connections, time.monotonic())
+    def hold(self, connections: int) -> None:
+        """This worker holds so many connections."""
+        self._board.hold(self._row, connections)
 
     def is_our_turn(self, connections: int) -> bool:
-        """Whether no other worker that lives holds fewer connections than this one."""
+        """Whether no other worker that lives holds fewer connections than this one, which holds so many."""
         now = time.monotonic()
-        self._board.show_up(self._row, connections, now)
+        self.hold(connections)
         return all(
             connections <= self._board.connections(row) or self._board.silent_seconds(row, now) > SILENT_SECONDS
             for row in range(self._board.rows)
