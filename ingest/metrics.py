@@ -47,6 +47,7 @@ REASONS: Final = (
     "TimeoutError", "LogFull", "Overloaded", "BodiesFull", "ClientDisconnect", "TooLarge", "UnknownEncoding",
     "MalformedBody", "stopping", "loop",
 )  # fmt: skip
+SPOOL_KEEP_SECONDS: Final = 15.0  # workers publish every second, and to count a long spool takes as long
 _REPLY_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 
 
@@ -120,7 +121,7 @@ class Metrics:
 
     def watch_spool(self, state: Callable[[], SpoolState]) -> None:
         """Ask this function how the spool before Kafka is whenever the metrics are read."""
-        self._registry.register(_SpoolCollector(state))
+        self._registry.register(_SpoolCollector(state, SPOOL_KEEP_SECONDS if self._colleagues is not None else 0.0))
 
     def stored(self, counts: Counts) -> None:
         """A batch became durable."""
@@ -168,14 +169,19 @@ class Metrics:
 
 
 class _SpoolCollector(Collector):
-    """The spool's figures, all of one moment."""
+    """The spool's figures, all of one moment, which was at most so many seconds ago."""
 
-    def __init__(self, state: Callable[[], SpoolState]) -> None:
+    def __init__(self, state: Callable[[], SpoolState], keep_seconds: float) -> None:
         self._state = state
+        self._keep_seconds = keep_seconds
+        self._kept: SpoolState | None = None
+        self._kept_until = float("-inf")
 
     def collect(self) -> Iterator[Metric]:
         """One sample of each figure."""
-        state = self._state()
+        if self._kept is None or time.monotonic() >= self._kept_until:
+            self._kept, self._kept_until = self._state(), time.monotonic() + self._keep_seconds
+        state = self._kept
         age_seconds = max(0.0, time.time() - state.oldest_at) if state.oldest_at is not None else 0.0
         gauges = (
             ("drainlake_spool_direct", "1 while deliveries go to Kafka directly, 0 while they go to the spool.",
