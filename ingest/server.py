@@ -192,7 +192,7 @@ async def _run(
     loop.set_exception_handler(functools.partial(_on_error, edge))
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _on_stop, number, server, stopping)
+        loop.add_signal_handler(number, _on_stop, number, server, stopping, options.worker)
     tasks = [_stop(server, receiver, edge, stopping), _sweep(edge, receiver)]
     if colleagues is not None:
         tasks.append(_show_up(colleagues, edge, receiver.metrics))
@@ -283,9 +283,10 @@ def _on_error(edge: Edge, loop: asyncio.AbstractEventLoop, context: dict[str, An
         loop.default_exception_handler(context)
 
 
-def _on_stop(number: signal.Signals, server: _Server, stopping: asyncio.Event) -> None:
+def _on_stop(number: signal.Signals, server: _Server, stopping: asyncio.Event, worker: Worker | None) -> None:
+    """A second signal skips the waiting, but not of a worker: systemd asks it itself, and so does its parent."""
     tell("serve", "stopping", f"{number.name}: stopping; what was received is stored first.", why=number.name)
-    if stopping.is_set():
+    if stopping.is_set() and worker is None:
         server.end()
     stopping.set()
 

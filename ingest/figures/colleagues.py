@@ -81,7 +81,7 @@ class Colleagues:
         yield from process_figures(process, self._version)
         starts = "Times that a worker was started; past the first time in place of one that had died."
         yield single("counter", "drainlake_worker_starts", starts, 1.0, process=process)
-        stuck = "When this process is to be taken for dead or stuck if it was not heard of before."
+        stuck = "When the process counts as stuck or dead, unless it gives a sign of life before."
         yield single(
             "gauge", "drainlake_stuck_after_timestamp_seconds", stuck, time.time() + PATIENCE_SECONDS, process=process
         )
