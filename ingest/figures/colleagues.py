@@ -2,7 +2,8 @@
 
 Each leaves its figures on the board every ``PUBLISH_SECONDS``, and at once when it is asked for the whole. What is
 shown is read from the board alone, also what the asked one counted itself. So a counter never goes back from one scrape
-to the next, whichever workers answer: to Prometheus that would look like a restart, and a rate like a peak.
+to the next, whichever workers answer: to Prometheus that would look like a restart, and a rate like a peak. (Who asks
+more than ten times a second is answered what was shown before, by each worker for itself.)
 
 A worker goes on from what the one before it in its row had counted. After ``kill -9`` the figures, not the deliveries,
 of its last moments are missing. Gauges of one that left nothing for ``SILENT_SECONDS`` are left out.

@@ -107,28 +107,36 @@ def test_workers_killed_under_load_lose_and_double_nothing_and_landing_follows(t
 
 
 def test_one_address_several_processes(tmp_path: Path) -> None:
-    """Connections are spread, a delivery at two workers is one, figures are those of all, SIGHUP harms nobody."""
+    """Connections are spread, a delivery at two workers is one, figures are those of all, SIGHUP harms nobody.
+
+    A stuck worker holds up no connection, and a killed parent leaves nobody at the port.
+    """
     with crew(tmp_path, 2) as running, contextlib.ExitStack() as stack:
         drains = [stack.enter_context(contextlib.closing(running.connect())) for _ in range(8)]
         for drain in drains:
             assert post(drain, frame("hello")) == 204
         workers = _workers(running)
         assert sorted(_held(worker, running.port) for worker in workers) == [4, 4]
-        with ThreadPoolExecutor(8) as pool:
+        workers[0].suspend()
+        for _ in range(3):  # it is the stuck one's turn
+            drains.append(stack.enter_context(contextlib.closing(running.connect())))
+            assert post(drains[-1], frame("hello")) == 204
+        workers[0].resume()
+        with ThreadPoolExecutor(len(drains)) as pool:
             answers = pool.map(lambda drain: post(drain, frame("twice"), Logplex_Frame_Id="one"), drains)
-            assert list(answers) == [204] * 8
+            assert list(answers) == [204] * 11
         running.process.send_signal(signal.SIGHUP)
         time.sleep(0.05)
-        assert [post(drain, frame("hello")) for drain in drains] == [204] * 8
-        _until(lambda: _shown(running, "drainlake_acknowledged_total") == 24, "the whole")
-        assert _shown(running, 'drainlake_lines_total{fate="repeated"}') == 7
+        assert [post(drain, frame("hello")) for drain in drains] == [204] * 11
+        _until(lambda: _shown(running, "drainlake_acknowledged_total") == 33, "the whole")
+        _until(lambda: _shown(running, 'drainlake_lines_total{fate="repeated"}') == 10, "the whole")
         assert _workers(running) == workers
         running.process.kill()
         assert psutil.wait_procs(workers, timeout=30)[1] == []
         with contextlib.suppress(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", running.port)).close()
             raise AssertionError("somebody listens still")
-    assert Counter(stored(tmp_path / "log.db")["lines"]["message"]) == {"hello": 16, "twice": 1}
+    assert Counter(stored(tmp_path / "log.db")["lines"]["message"]) == {"hello": 22, "twice": 1}
 
 
 def test_children_that_die_at_once_again_and_again_end_the_parent(tmp_path: Path) -> None:
