@@ -248,6 +248,14 @@ TABLE: Final = (
         values.whole(10, 100_000),
     ),
     Setting(
+        "DRAINLAKE_WORKERS",
+        "workers",
+        "1",
+        "number",
+        "Processes that receive; more than one pays where several drains keep one processor busy (docs/operations.md).",
+        values.whole(1, 64),
+    ),
+    Setting(
         "DRAINLAKE_METRICS_TOKEN",
         "metrics_token",
         "<none>",

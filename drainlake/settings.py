@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -60,6 +60,7 @@ class Settings:
     alarm_budget: float = 1.0
     url: str | None = None
     connections_max: int = 1000
+    workers: int = 1
     metrics_token: Secret | None = None
     metrics_port: int | None = None
     log_format: str = "text"
@@ -113,6 +114,14 @@ def parse(texts: Mapping[str, str]) -> Settings:
     return settings
 
 
+def with_workers(settings: Settings, workers: int | None) -> Settings:
+    """The settings with what ``--workers`` says, if it was given. Raises :class:`WrongUse`."""
+    if workers is not None:
+        settings = replace(settings, workers=workers)
+        _refuse_contradictions(settings)
+    return settings
+
+
 def _value(setting: Setting, text: str) -> Any:
     text = text or ("" if setting.default.startswith("<") else setting.default)
     if not text:
@@ -131,6 +140,12 @@ def _refuse_contradictions(settings: Settings) -> None:
         raise WrongUse(f"DRAINLAKE_TLS_KEY={settings.tls_key} needs DRAINLAKE_TLS_CERT.", "set both, or neither")
     if (settings.kafka_cert is None) != (settings.kafka_key is None):
         raise WrongUse("KAFKA_CLIENT_CERT and KAFKA_CLIENT_CERT_KEY go together.", "set both, or neither")
+    if settings.connections_max < 10 * settings.workers:
+        raise WrongUse(
+            f"DRAINLAKE_CONNECTIONS_MAX={settings.connections_max} is too few for"
+            f" DRAINLAKE_WORKERS={settings.workers}, which divide them.",
+            f"DRAINLAKE_CONNECTIONS_MAX={10 * settings.workers} or more",
+        )
     if settings.body_max_bytes > settings.spool_max_bytes:
         raise WrongUse(
             f"DRAINLAKE_BODY_MAX_BYTES={settings.body_max_bytes} is more than"

@@ -1,10 +1,13 @@
-"""Keeps several child processes alive and stops them together: what ``up`` runs on.
+"""Keeps several child processes alive and stops them together: what ``up`` and ``serve --workers`` run on.
 
 A child that dies is started again after a pause that doubles from one second to a minute; the count begins
 anew once it has lived a minute. A child that ends with exit code 2 (wrong use) would do so for ever: all
-stop, and the code is passed on. SIGTERM or SIGINT stops all: SIGTERM to each, 30 s to finish, then SIGKILL;
-a second signal kills at once. Children have a process group of their own, so that Ctrl-C reaches the
-supervisor alone, and a pipe as stdin, whose end tells them that it is gone, even when it was killed.
+stop, and the code is passed on. With ``failures_max`` there is an end to other deaths, too: when every child has died
+so many times in a row, none of them after a minute of life, all stop with exit code 1.
+
+SIGTERM or SIGINT stops all: SIGTERM to each, 30 s to finish, then SIGKILL; a second signal kills at once. Children
+have a process group of their own, so that Ctrl-C reaches the supervisor alone, and a pipe as stdin, whose end tells
+them that it is gone, even when it was killed.
 """
 
 from __future__ import annotations
@@ -35,9 +38,16 @@ def backoff_seconds(failures: int) -> float:
 
 
 def start_child(
-    arguments: Sequence[str], *, environment: Mapping[str, str] | None = None, stderr: IO[bytes] | None = None
+    arguments: Sequence[str],
+    *,
+    environment: Mapping[str, str] | None = None,
+    stderr: IO[bytes] | None = None,
+    descriptors: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
-    """Start ``drainlake ARGUMENTS`` as a child that ends with this process, however this one ends."""
+    """Start ``drainlake ARGUMENTS`` as a child that ends with this process, however this one ends.
+
+    It inherits these descriptors under their numbers.
+    """
     # -P: else a folder named `queries` where the user stands would be imported in place of ours.
     return subprocess.Popen(  # noqa: S603 - our own command line
         [sys.executable, "-P", "-m", "drainlake", "--supervised", *arguments],
@@ -45,6 +55,7 @@ def start_child(
         stderr=stderr,
         env=environment,
         process_group=0,
+        pass_fds=tuple(descriptors),
     )
 
 
@@ -88,10 +99,16 @@ class _Child:
 class Supervisor:
     """Runs commands of drainlake as children, by name.
 
-    ``tell`` gets the name and the sentence of each event, and what ``ingest.oplog.tell`` takes by name.
+    ``tell`` gets the name and the sentence of each event, and what ``ingest.oplog.tell`` takes by name. Children
+    inherit ``descriptors``; ``on_stop`` is called before they are asked to stop. SIGHUP ends the supervisor as any
+    process, unless ``passes_hangup``: then it goes to the children.
     """
 
     tell: Callable[..., None]
+    descriptors: Sequence[int] = ()
+    on_stop: Callable[[], None] = lambda: None
+    passes_hangup: bool = False
+    failures_max: int | None = None
     _children: list[_Child] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
     _signals: int = 0
@@ -103,6 +120,8 @@ class Supervisor:
     def run(self) -> int:
         """Run until a signal or a child's exit code 2; returns the exit code."""
         before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+        if self.passes_hangup:
+            before[signal.SIGHUP] = signal.signal(signal.SIGHUP, self._on_hangup)
         try:
             return self._watch()
         finally:
@@ -117,11 +136,19 @@ class Supervisor:
             for child in self._running():
                 child.kill()
 
+    def _on_hangup(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as above
+        for child in self._running():
+            child.send_signal(number)
+
     def _watch(self) -> int:
         while not self._stop.is_set():
             for child in self._children:
                 if self._look_after(child) == 2:
                     return 2
+            if self._is_hopeless(time.monotonic()):
+                said = f"Every child died {self.failures_max} times in a row: it is given up. What they said tells why."
+                self.tell("given_up", said, level=logging.ERROR)
+                return 1
             self._stop.wait(POLL_SECONDS)
         self.tell("stopping", "Stopping.")
         return 0
@@ -131,7 +158,7 @@ class Supervisor:
         now = time.monotonic()
         if child.process is None:
             if now >= child.start_at:
-                child.process, child.started_at = start_child(child.arguments), now
+                child.process, child.started_at = start_child(child.arguments, descriptors=self.descriptors), now
                 if child.failures:
                     said = f"{child.name} started again."
                     self.tell("child_restarted", said, about=child.name, child=child.name, failures=child.failures)
@@ -154,10 +181,18 @@ class Supervisor:
                 child=child.name, ending=_ending(code), failures=child.failures, pause_seconds=pause,
             )  # fmt: skip
 
+    def _is_hopeless(self, now: float) -> bool:
+        """Whether all die again and again; one that is up for a minute has hope."""
+        return self.failures_max is not None and all(
+            child.failures >= self.failures_max and (child.process is None or now - child.started_at < HEALTHY_SECONDS)
+            for child in self._children
+        )
+
     def _running(self) -> list[subprocess.Popen[bytes]]:
         return [child.process for child in self._children if child.process is not None]
 
     def _end(self) -> None:
+        self.on_stop()
         stop_children(self._running())
 
 

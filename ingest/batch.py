@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow.compute as pc
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from ingest.deliveries import Delivery
     from ingest.loops import OwnDrains, Post
     from ingest.parsing import Parsed
-
-REPEATS_MAX: Final = 3  # appends of one batch: each round learns of held pieces, and no more than two can be left
 
 
 class Batch(NamedTuple):
@@ -96,7 +94,8 @@ def store(log: Appender, deliveries: Sequence[Delivery], own_drains: OwnDrains |
     No two of the deliveries may share a mark. ``own_drains`` looks at what was stored. Raises ``LogFull``; nothing is
     stored then.
     """
-    for _ in range(REPEATS_MAX):
+    # Each round but the last takes a piece out that the log held; another worker can store more of them in between.
+    for _ in range(1 + sum(len(delivery.marks) for delivery in deliveries)):
         batch = prepare(deliveries)
         try:
             log.append(batch.entries, batch.marks)

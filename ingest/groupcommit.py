@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ingest.loops import OwnDrains
 
 BATCH_MAX_BYTES: Final = 1 << 20
-WAITING_MAX_BYTES: Final = 48 << 20  # the receiver promises to stay under 400 MB
 
 
 class Overloaded(Exception):  # noqa: N818
@@ -40,8 +39,15 @@ class _Waiting(NamedTuple):
 class GroupCommit:
     """Stores deliveries in batches. Use it from one event loop."""
 
-    def __init__(self, log: Appender, observe: Callable[[Counts], None], own_drains: OwnDrains | None = None) -> None:
+    def __init__(
+        self,
+        log: Appender,
+        observe: Callable[[Counts], None],
+        waiting_max_bytes: int,
+        own_drains: OwnDrains | None = None,
+    ) -> None:
         self._log = log
+        self._waiting_max_bytes = waiting_max_bytes
         self._observe = observe
         self._own_drains = own_drains
         self._waiting: deque[_Waiting] = deque()
@@ -63,7 +69,7 @@ class GroupCommit:
         of it is recognised.
         """
         size = len(delivery.body)
-        if self._stopping or self._waiting_bytes + size > WAITING_MAX_BYTES:
+        if self._stopping or self._waiting_bytes + size > self._waiting_max_bytes:
             raise Overloaded
         waiting = _Waiting(delivery, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)

@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 
 from ingest.figures.apps import AppFigures
 from ingest.figures.exposition import merge, render
+from ingest.figures.process import process_figures
 from ingest.figures.surroundings import Surroundings
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from ingest.batch import Counts
     from ingest.eventlog.spooled import SpoolState
+    from ingest.figures.colleagues import Colleagues
     from ingest.figures.surroundings import Place
 
 FATES: Final = ("received", "parsed", "defective", "repeated")
@@ -45,16 +47,22 @@ REASONS: Final = (
     "TimeoutError", "LogFull", "Overloaded", "BodiesFull", "ClientDisconnect", "TooLarge", "UnknownEncoding",
     "MalformedBody", "stopping", "loop",
 )  # fmt: skip
+SPOOL_KEEP_SECONDS: Final = 15.0  # workers publish every second, and to count a long spool takes as long
 _REPLY_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 
 
 class Metrics:
-    """The counters of one receiver; with a ``place`` also what is around it."""
+    """The counters of one process of the receiver; with a ``place`` also what is around it.
 
-    def __init__(self, place: Place | None = None) -> None:
+    With ``colleagues`` it is one of several workers, and what it shows are the figures of them all.
+    """
+
+    def __init__(self, place: Place | None = None, *, version: str = "", colleagues: Colleagues | None = None) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call] # a second series of each, which nobody reads
         self._apps = AppFigures()
         self._surroundings = Surroundings(place, self._apps) if place is not None else None
+        self._version = version
+        self._colleagues = colleagues
         self._registry = CollectorRegistry()
         self._lines = self._counter("lines", "Lines of stored deliveries, by fate.", "fate", FATES)
         self._replies = self._counter(
@@ -113,7 +121,7 @@ class Metrics:
 
     def watch_spool(self, state: Callable[[], SpoolState]) -> None:
         """Ask this function how the spool before Kafka is whenever the metrics are read."""
-        self._registry.register(_SpoolCollector(state))
+        self._registry.register(_SpoolCollector(state, SPOOL_KEEP_SECONDS if self._colleagues is not None else 0.0))
 
     def stored(self, counts: Counts) -> None:
         """A batch became durable."""
@@ -139,21 +147,41 @@ class Metrics:
     def exposition(self) -> tuple[bytes, str]:
         """The metrics as text, and its content type. Reads files: not to be called on an event loop."""
         around = self._surroundings.families() if self._surroundings is not None else []
-        families, left_out = merge([*self._registry.collect(), *self._apps.families(), *around])
+        if self._colleagues is not None:
+            counted = self._colleagues.whole(self._own)
+        else:
+            counted = [*self._own(), *process_figures("serve", self._version)]
+        families, left_out = merge([*counted, *around])
         if left_out and self._surroundings is not None:
             self._surroundings.count_error("series_twice", left_out)
         return render(families), CONTENT_TYPE_LATEST
 
+    def publish(self) -> None:
+        """Let the other workers see what this one counted. Not to be called on an event loop: it takes milliseconds."""
+        if self._colleagues is not None:
+            self._colleagues.publish(self._own)
+
+    def _own(self) -> Iterator[Metric]:
+        yield from self._registry.collect()
+        yield from self._apps.families()
+        if self._surroundings is not None:
+            yield self._surroundings.errors()
+
 
 class _SpoolCollector(Collector):
-    """The spool's figures, all of one moment."""
+    """The spool's figures, all of one moment, which was at most so many seconds ago."""
 
-    def __init__(self, state: Callable[[], SpoolState]) -> None:
+    def __init__(self, state: Callable[[], SpoolState], keep_seconds: float) -> None:
         self._state = state
+        self._keep_seconds = keep_seconds
+        self._kept: SpoolState | None = None
+        self._kept_until = float("-inf")
 
     def collect(self) -> Iterator[Metric]:
         """One sample of each figure."""
-        state = self._state()
+        if self._kept is None or time.monotonic() >= self._kept_until:
+            self._kept, self._kept_until = self._state(), time.monotonic() + self._keep_seconds
+        state = self._kept
         age_seconds = max(0.0, time.time() - state.oldest_at) if state.oldest_at is not None else 0.0
         gauges = (
             ("drainlake_spool_direct", "1 while deliveries go to Kafka directly, 0 while they go to the spool.",

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from ingest.credentials import Doorkeeper
     from ingest.eventlog.contract import Appender
     from ingest.metrics import Metrics
+    from ingest.workers import Limits
 
 REPLY_MAX_SECONDS: Final = 4.0
 _REPLY_MARGIN_SECONDS: Final = 0.3  # for the answer itself to be written in time on a busy host
@@ -75,15 +76,16 @@ class Receiver:
         doorkeeper: Doorkeeper,
         *,
         body_max_bytes: int,
-        delayed_max: int,
+        allowed: Limits,
         metrics: Metrics,
         metrics_token: str | None = None,
     ) -> None:
         self._log = log
         self._doorkeeper = doorkeeper
         self._body_max_bytes = body_max_bytes
+        self._waiting_max_bytes = allowed.waiting_bytes
         self._metrics_digest = None if metrics_token is None else _digest(metrics_token.encode())
-        self.slowdown = Slowdown(delayed_max)
+        self.slowdown = Slowdown(allowed.delayed)
         self.metrics = metrics
         if isinstance(log, SpooledLog):
             self.metrics.watch_spool(log.state)
@@ -99,9 +101,7 @@ class Receiver:
         self.app = Starlette(
             routes=[
                 Route("/logs", self._logs, methods=["POST"]),
-                Route(
-                    "/logs/", self._logs, methods=["POST"]
-                ),  # Logplex follows no redirect: it would drop the delivery
+                Route("/logs/", self._logs, methods=["POST"]),  # Logplex follows no redirect: it would drop it
                 Route("/healthz", self._healthz),
                 Route("/readyz", self._readyz),
                 Route("/metrics", self._expose),
@@ -131,7 +131,7 @@ class Receiver:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
-        self._commit = GroupCommit(self._log, self.metrics.stored, self._own_drains)
+        self._commit = GroupCommit(self._log, self.metrics.stored, self._waiting_max_bytes, self._own_drains)
         self.metrics.watch_waiting(lambda: self._commit.waiting_bytes)
         learning = asyncio.create_task(self._doorkeeper.keep_learning())
         yield

@@ -31,14 +31,19 @@ import uvloop
 
 from ingest.credentials import CredentialStore, Doorkeeper
 from ingest.eventlog.embedded import EmbeddedLog
+from ingest.figures.board import Board
+from ingest.figures.colleagues import PUBLISH_SECONDS, Colleagues
 from ingest.figures.surroundings import Place
 from ingest.http.acceptor import Acceptor, raise_descriptor_limit
+from ingest.http.body_memory import BodyMemory
 from ingest.http.certificate import WATCH_SECONDS, Certificate
 from ingest.http.connections import Connections
+from ingest.http.listener import bind
 from ingest.http.protocol import Connection, Edge
 from ingest.metrics import Metrics
 from ingest.oplog import tell
 from ingest.receiver import Receiver
+from ingest.workers import limits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
@@ -47,11 +52,11 @@ if TYPE_CHECKING:
     from ingest.eventlog.kafka.connection import KafkaConnection
     from ingest.eventlog.spooled import SpooledLog
     from ingest.http.connections import Guest
+    from ingest.workers import Limits, Worker
 
 LEAVE_SECONDS: Final = 5.0  # what load balancers take to notice, and Kubernetes to pass it on
 STOP_SECONDS: Final = 20  # Heroku and Kubernetes kill 30 s after SIGTERM
 SWEEP_SECONDS: Final = 0.5
-DELAYED_MAX: Final = 200  # refusals that wait at a time
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 _KEEP_FREED_BYTES: Final = 64 << 20
 
@@ -60,7 +65,8 @@ _KEEP_FREED_BYTES: Final = 64 << 20
 class ReceiverOptions:
     """Where to listen, what to keep, whom to let in. With ``kafka`` the file at ``log_path`` is the spool before it.
 
-    In ``figures_folder`` the other processes of this host leave their figures.
+    In ``figures_folder`` the other processes of this host leave their figures. A ``worker`` is one of several
+    processes of one receiver; it does not bind the address.
     """
 
     log_path: Path
@@ -76,17 +82,24 @@ class ReceiverOptions:
     version: str = ""
     connections_max: int = 1000
     metrics_token: str | None = None
+    worker: Worker | None = None
 
 
 class _Server(uvicorn.Server):
     """uvicorn without its signal handling, which would end the process by the signal, and with our accepting."""
 
     def __init__(
-        self, config: uvicorn.Config, edge: Edge, listener: socket.socket, certificate: Certificate | None
+        self,
+        config: uvicorn.Config,
+        edge: Edge,
+        listener: socket.socket,
+        certificate: Certificate | None,
+        colleagues: Colleagues | None,
     ) -> None:
         super().__init__(config)
         self._edge = edge
-        self.acceptor = Acceptor(listener, edge, certificate, self._connection)
+        is_our_turn = colleagues.is_our_turn if colleagues is not None else lambda _: True
+        self.acceptor = Acceptor(listener, edge, certificate, self._connection, is_our_turn)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -121,7 +134,8 @@ def serve(options: ReceiverOptions) -> int:
     """Receive until SIGTERM or SIGINT; the exit code. Raises ``OSError`` when the address is taken."""
     keep_freed_memory()
     leave_pandas_out()
-    listener = _listen(options)
+    worker = options.worker
+    listener = bind(options.host, options.port) if worker is None else socket.socket(fileno=worker.listener)
     certificate = None
     if options.tls_cert is not None and options.tls_key is not None:
         certificate = Certificate(options.tls_cert, options.tls_key)
@@ -141,7 +155,6 @@ def _place(options: ReceiverOptions) -> Place:
         options.spool_max_bytes,
         is_embedded=options.kafka is None,
         folder=options.figures_folder,
-        version=options.version,
         drains=tuple(options.drains),
     )
 
@@ -163,34 +176,42 @@ async def _run(
 ) -> dict[str, int]:
     """Receive until a signal; gives what became of the deliveries."""
     doorkeeper = Doorkeeper(CredentialStore(options.log_path), options.drains)
-    connections_max = _connections_max(options.connections_max)
+    colleagues = _colleagues(options)
+    allowed = _limits(options)
     receiver = Receiver(
         log,
         doorkeeper,
         body_max_bytes=options.body_max_bytes,
-        metrics=Metrics(_place(options)),
+        metrics=Metrics(_place(options), version=options.version, colleagues=colleagues),
         metrics_token=options.metrics_token,
-        delayed_max=min(connections_max // 2, DELAYED_MAX),
+        allowed=allowed,
     )
-    edge = _edge(receiver, doorkeeper, Connections(connections_max), options.body_max_bytes)
-    server = _Server(_config(receiver), edge, listener, certificate)
+    edge = _edge(receiver, doorkeeper, allowed, options.body_max_bytes)
+    server = _Server(_config(receiver), edge, listener, certificate, colleagues)
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(functools.partial(_on_error, edge))
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _on_stop, number, server, stopping)
+        loop.add_signal_handler(number, _on_stop, number, server, stopping, options.worker)
     tasks = [_stop(server, receiver, edge, stopping), _sweep(edge, receiver)]
+    if colleagues is not None:
+        tasks.append(_show_up(colleagues, edge, receiver.metrics))
     loop.add_signal_handler(signal.SIGHUP, _reload, certificate)
     if certificate is not None:
         receiver.metrics.watch_certificate(lambda: certificate.expires_at)
         tasks.append(_watch(certificate))
-    scheme = "https" if certificate else "http"
-    host, port = listener.getsockname()[:2]
-    named = f"[{host}]" if ":" in host else host
-    tasks.append(_announce(server, f"{scheme}://{named}:{port}/logs"))
+    tasks.append(_announce(server, _address(listener, certificate), options.worker))
     async with _in_background(tasks, server):
         await server.serve()
+    receiver.metrics.publish()
     return receiver.fates.counts
+
+
+def _colleagues(options: ReceiverOptions) -> Colleagues | None:
+    worker = options.worker
+    if worker is None:
+        return None
+    return Colleagues(Board(worker.board, worker.count), worker.number, options.version)
 
 
 def _config(receiver: Receiver) -> uvicorn.Config:
@@ -207,23 +228,27 @@ def _config(receiver: Receiver) -> uvicorn.Config:
     )
 
 
-def _edge(receiver: Receiver, doorkeeper: Doorkeeper, connections: Connections, body_max_bytes: int) -> Edge:
+def _edge(receiver: Receiver, doorkeeper: Doorkeeper, allowed: Limits, body_max_bytes: int) -> Edge:
     metrics = receiver.metrics
-    edge = Edge(connections, receiver.slowdown, doorkeeper, body_max_bytes, metrics.closed)
+    connections, bodies = Connections(allowed.connections), BodyMemory(allowed.arriving_bytes)
+    edge = Edge(connections, receiver.slowdown, doorkeeper, body_max_bytes, metrics.closed, bodies)
     metrics.watch_connections(lambda: connections.known, lambda: connections.strangers)
     metrics.watch_bodies(lambda: edge.bodies.held_bytes)
     return edge
 
 
-def _connections_max(wanted: int) -> int:
+def _limits(options: ReceiverOptions) -> Limits:
+    """This process's limits; fewer connections where the system lets it open few files."""
+    workers = options.worker.count if options.worker is not None else 1
     possible = raise_descriptor_limit()
+    wanted = limits(options.connections_max, options.body_max_bytes, workers).connections
     if possible < wanted:
         sentence = (
             f"Only {possible} connections are held at a time instead of {wanted}, as the system lets this process open"
             " few files: raise the limit of open files (ulimit -n)."
         )
         tell("serve", "few_descriptors", sentence, level=logging.WARNING)
-    return min(wanted, possible)
+    return limits(min(wanted, possible) * workers, options.body_max_bytes, workers)
 
 
 @contextlib.asynccontextmanager
@@ -258,9 +283,10 @@ def _on_error(edge: Edge, loop: asyncio.AbstractEventLoop, context: dict[str, An
         loop.default_exception_handler(context)
 
 
-def _on_stop(number: signal.Signals, server: _Server, stopping: asyncio.Event) -> None:
+def _on_stop(number: signal.Signals, server: _Server, stopping: asyncio.Event, worker: Worker | None) -> None:
+    """A second signal skips the waiting, but not of a worker: systemd asks it itself, and so does its parent."""
     tell("serve", "stopping", f"{number.name}: stopping; what was received is stored first.", why=number.name)
-    if stopping.is_set():
+    if stopping.is_set() and worker is None:
         server.end()
     stopping.set()
 
@@ -294,28 +320,31 @@ async def _sweep(edge: Edge, receiver: Receiver) -> None:
         receiver.tell_what_is_due(time.monotonic())
 
 
+async def _show_up(colleagues: Colleagues, edge: Edge, metrics: Metrics) -> None:
+    """Let the other workers see this one's connections and figures, and so that it lives."""
+    while True:
+        colleagues.hold(edge.connections.count)
+        await asyncio.to_thread(metrics.publish)
+        await asyncio.sleep(PUBLISH_SECONDS)
+
+
 async def _watch(certificate: Certificate) -> None:
     while True:
         await asyncio.sleep(WATCH_SECONDS)
         certificate.renew()
 
 
-async def _announce(server: uvicorn.Server, address: str) -> None:
+def _address(listener: socket.socket, certificate: Certificate | None) -> str:
+    scheme = "https" if certificate else "http"
+    host, port = listener.getsockname()[:2]
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/logs"
+
+
+async def _announce(server: uvicorn.Server, address: str, worker: Worker | None) -> None:
     while not (server.started or server.should_exit):
         await asyncio.sleep(0.01)
-    tell("serve", "listening", f"receiving on {address}", address=address)  # it answers now
-
-
-def _listen(options: ReceiverOptions) -> socket.socket:
-    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    listener = socket.socket(family)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((options.host, options.port))
-    except OSError:
-        listener.close()
-        raise
-    return listener
+    which = f" (worker {worker.number} of {worker.count})" if worker is not None else ""
+    tell("serve", "listening", f"receiving on {address}{which}", address=address)  # it answers now
 
 
 def keep_freed_memory() -> None:

@@ -23,7 +23,7 @@ PURE = (
     "ingest/classify.py", "ingest/redaction.py", "ingest/rewriting.py", "ingest/parsing.py", "ingest/plain.py",
     "ingest/records.py", "ingest/defects.py",
     *(f"ingest/http/{name}.py" for name in ("body_memory", "connections", "expiry", "framing", "slowdown",
-      "unauthorized")), "ingest/figures/exposition.py",
+      "unauthorized")), "ingest/figures/exposition.py", "ingest/figures/adding.py", "ingest/workers.py",
     "ingest/columns.py", *(f"ingest/parsers/{path.name}" for path in (ROOT / "ingest/parsers").glob("*.py")),
     "transforms/php_events.py", "transforms/routes.py", "transforms/route_pins.py", "transforms/route_rules.py",
     "transforms/route_learning.py", "transforms/distinct.py", "transforms/addresses.py", "transforms/query_strings.py",

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from drainlake import listening, posting
+from drainlake.commands.serve import WORKERS
 from drainlake.dynos import refuse_scratch
 from drainlake.options import with_settings
 from drainlake.ownlog.setup import keeps_own_log, started
 from drainlake.route_file import read_pins
+from drainlake.settings import with_workers
 from drainlake.supervisor import Supervisor, stop_with_parent
 from ingest.oplog import tell
 
@@ -20,14 +22,16 @@ if TYPE_CHECKING:
 
 
 @click.command("up", epilog="Example: drainlake up")
+@click.option("--workers", "count", type=WORKERS, help="As for `drainlake serve`.")
 @click.pass_context
 @with_settings
 @keeps_own_log("up")
-def command(settings: Settings, ctx: click.Context) -> int:
+def command(settings: Settings, ctx: click.Context, count: int | None) -> int:
     """Receive, land and report in one command, until SIGTERM or Ctrl-C.
 
     It runs `drainlake serve`, `land` and `schedule` as child processes and starts one that dies again.
     """
+    settings = with_workers(settings, count)
     refuse_scratch(settings, log=True, lake=True)
     listening.check(settings)
     # Refused here, and not by a child that is started again and again, or ends all when it has begun to receive.
@@ -41,8 +45,8 @@ def command(settings: Settings, ctx: click.Context) -> int:
     for line in greeting(settings):
         tell("up", "greeting", line, about=line)
     supervisor = Supervisor(partial(tell, "up"))
-    for part in ("serve", "land", "schedule"):
-        supervisor.add(part, ["--home", str(settings.home), part])
+    for part, *more in (["serve", "--workers", str(settings.workers)], ["land"], ["schedule"]):
+        supervisor.add(part, ["--home", str(settings.home), part, *more])
     return supervisor.run()
 
 

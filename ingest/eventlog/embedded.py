@@ -2,7 +2,9 @@
 
 ``synchronous=FULL`` makes every commit wait for the disk, and one append is one transaction: after ``kill -9``
 or a power cut the log holds all of an append or nothing of it (SQLite's checksums drop a torn WAL page). Several
-processes may have the file open: one writes at a time, readers never wait.
+processes may have the file open: one writes at a time, readers never wait. An append looks for known marks and takes
+its offsets while it holds the right to write, so of two processes with the same delivery the second finds the marks of
+the first, and no entry ever appears below one that could have been read.
 
 Offsets grow for ever, also when the file is replaced by an older copy: a process begins at the clock's
 microseconds or behind the last offset, whichever is larger. Otherwise entries appended after such a restore
@@ -34,6 +36,7 @@ KEEP_LANDED_SECONDS: Final = 3600
 KEEP_MARKS_SECONDS: Final = 7 * 86_400  # Heroku tries again within seconds
 KEEP_LANDED_SHARE: Final = 0.5  # of the budget: beyond it landed entries go at once, however young
 BUSY_SECONDS: Final = 3.0  # below the receiver's 4 s: a blocked log answers 503 in time
+TURN_SECONDS: Final = 0.001  # between two looks whether another process has finished writing
 TRIM_EVERY_SECONDS: Final = 30.0
 TRIM_ENTRIES_MAX: Final = 200  # per append, so that making room never delays a reply noticeably
 
@@ -210,7 +213,7 @@ class EmbeddedLog:
         """One durable transaction; whatever the disk refuses becomes :class:`LogFull`, and nothing is stored."""
         with self._lock:
             try:
-                self._connection.execute("BEGIN IMMEDIATE")
+                self._begin()
                 yield self._connection
                 self._connection.execute("COMMIT")
             except sqlite3.Error as error:
@@ -219,6 +222,28 @@ class EmbeddedLog:
             except BaseException:
                 self._roll_back()
                 raise
+
+    def _begin(self) -> None:
+        """Begin to write as soon as no other process does; raises ``sqlite3.Error`` after ``BUSY_SECONDS``.
+
+        SQLite's own pauses grow to 100 ms: of several processes that write without a break one would wait for seconds.
+        """
+        deadline = time.monotonic() + BUSY_SECONDS
+        self._connection.execute("PRAGMA busy_timeout=0")
+        try:
+            while not self._begins(is_last=time.monotonic() >= deadline):
+                time.sleep(TURN_SECONDS)
+        finally:
+            self._connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000:.0f}")
+
+    def _begins(self, *, is_last: bool) -> bool:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if is_last or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            return False
+        return True
 
     def _roll_back(self) -> None:
         """Back to before the transaction; a failed COMMIT can have ended it already."""

@@ -7,6 +7,10 @@ nothing is known of Kafka yet, they go to the spool.
 
 What dies when: a batch is acknowledged after it is durable in one of the two places. One that failed directly is
 appended to the spool whole, though Kafka may have some of it, or get it later; landing keeps the first.
+
+Several workers share the spool's file. Whoever has something to do there forwards all of it, one at a time
+(``forwarding.sole_forwarder``), and whoever finds it empty lets its own batches go directly. So a batch of one worker
+can overtake one of another, as it can between two dynos; those of one connection keep their order.
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ DIRECT_SECONDS: Final = 1.0
 SLOW_SECONDS: Final = 0.5
 HOLD_SECONDS: Final = 5.0  # in the spool at least, so that a slow Kafka does not delay every few batches
 CLOSE_SECONDS: Final = 10.0  # Heroku kills 30 s after it asks
+CLOSE_POLL_SECONDS: Final = 0.05  # while another worker forwards
 LOOK_SECONDS: Final = 1.0  # another process of this host may have filled the spool
 RETRY_MAX_SECONDS: Final = 10.0
 
@@ -101,11 +106,19 @@ class SpooledLog:
         self._spool.close()
 
     def _forward_what_is_left(self) -> None:
-        """On a dyno the disk goes with the process: a stop that was asked for should leave nothing on it."""
+        """On a dyno the disk goes with the process: a stop that was asked for should leave nothing on it.
+
+        Another worker may be forwarding. It need not have seen what this one appended last, so this one waits until
+        the spool is empty, or empties it.
+        """
         deadline = time.monotonic() + CLOSE_SECONDS
-        with sole_forwarder(self._path) as is_ours, suppress(LogUnavailable, LogFull):
-            while is_ours and not self._spool.is_landed() and time.monotonic() < deadline:
-                self._forwarded += forward(self._spool, self._shared)
+        with suppress(LogUnavailable, LogFull):
+            while not self._spool.is_landed() and time.monotonic() < deadline:
+                with sole_forwarder(self._path) as is_ours:
+                    if is_ours:
+                        self._forwarded += forward(self._spool, self._shared)
+                if not is_ours:
+                    time.sleep(CLOSE_POLL_SECONDS)
 
     def _appended_directly(self, entries: Sequence[NewEntry], marks: Sequence[Mark]) -> bool:
         begun = time.monotonic()

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Final
 from ingest.eventlog.standing import read_standing
 from ingest.figures.exposition import family, single
 from ingest.figures.files import read_folder
-from ingest.figures.process import process_figures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -47,7 +46,6 @@ class Place:
     budget_bytes: int
     is_embedded: bool
     folder: Path | None = None
-    version: str = ""
     drains: tuple[str, ...] = ()
 
 
@@ -74,17 +72,19 @@ class Surroundings:
         """Something was left out of a scrape."""
         self._errors[source] += count
 
-    def _read(self) -> Iterator[Metric]:
-        self._apps.know(self._place.drains)
-        yield from process_figures("serve", self._place.version)
-        yield from self._log()
-        yield from self._disk()
-        yield from self._files()
+    def errors(self) -> Metric:
+        """What was left out of this process's scrapes until now."""
         meaning = "What was left out of scrapes because it could not be read, by source."
-        yield family(
+        return family(
             "counter", "drainlake_scrape_errors", meaning,
             (({"source": source}, float(count)) for source, count in self._errors.items()),
         )  # fmt: skip
+
+    def _read(self) -> Iterator[Metric]:
+        self._apps.know(self._place.drains)
+        yield from self._log()
+        yield from self._disk()
+        yield from self._files()
 
     def _log(self) -> Iterator[Metric]:
         budget = "Disk budget of the event log (DRAINLAKE_SPOOL_MAX_BYTES); past it deliveries are refused."

@@ -3,6 +3,9 @@
 uvicorn would leave this to the event loop, which accepts all that wait at once, gives a handshake a minute, and knows
 no limit. A TLS handshake takes about a millisecond of the event loop: so few begin per turn of it, and the deliveries
 that arrive on open connections have their turn in between, however many strangers knock.
+
+Several workers accept from one socket. Drains keep their connections for hours, so a worker leaves a connection to one
+that holds fewer. It waits for a moment only: one that is stuck must not keep a drain waiting.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from ingest.http import connections
 from ingest.http.connections import Guest, neighbourhood
+from ingest.http.listener import BACKLOG
 from ingest.oplog import tell
 
 if TYPE_CHECKING:
@@ -25,9 +29,9 @@ if TYPE_CHECKING:
     from ingest.http.certificate import Certificate
     from ingest.http.protocol import Connection, Edge
 
-BACKLOG: Final = 2048
 ACCEPTS_AT_ONCE: Final = 4
 PAUSE_SECONDS: Final = 0.1  # when the system has no more room
+YIELD_SECONDS: Final = 0.02  # for a worker with fewer connections to take one
 DESCRIPTORS_RESERVED: Final = 128  # for the log, Kafka and the process itself
 _NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -51,11 +55,15 @@ class Acceptor:
         edge: Edge,
         certificate: Certificate | None,
         make: Callable[[Guest], Connection],
+        is_our_turn: Callable[[int], bool],
     ) -> None:
+        """``is_our_turn`` says if a process with so many connections should take one more, or another worker should."""
         self._listener = listener
         self._edge = edge
         self._certificate = certificate
         self._make = make
+        self._is_our_turn = is_our_turn
+        self._has_yielded = False
         self._loop = asyncio.get_running_loop()
         self._connecting: set[asyncio.Task[None]] = set()
         self._is_open = False
@@ -79,6 +87,10 @@ class Acceptor:
 
     def _accept(self) -> None:
         for _ in range(ACCEPTS_AT_ONCE):
+            if not (self._has_yielded or self._is_our_turn(self._edge.connections.count)):
+                self._yield()
+                return
+            self._has_yielded = False
             try:
                 accepted, address = self._listener.accept()
             except (BlockingIOError, ConnectionAbortedError, InterruptedError):
@@ -140,6 +152,17 @@ class Acceptor:
             ousted.end("descriptors")
         self._loop.remove_reader(self._listener)
         self._loop.call_later(PAUSE_SECONDS, self._resume)
+
+    def _yield(self) -> None:
+        """Leave what knocks to another worker; what it has not taken after a moment is ours."""
+        self._has_yielded = True
+        self._loop.remove_reader(self._listener)
+        self._loop.call_later(YIELD_SECONDS, self._resume_with_one)
+
+    def _resume_with_one(self) -> None:
+        if self._is_open:
+            self._loop.add_reader(self._listener, self._accept)
+            self._accept()
 
     def _resume(self) -> None:
         if self._is_open:

@@ -69,6 +69,11 @@ class Connections:
         self._strangers = _Crowds()
 
     @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._guests)
+
+    @property
     def known(self) -> int:
         """How many have shown good credentials."""
         return len(self._guests) - self._strangers.count

@@ -8,6 +8,7 @@ import http.client
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -103,14 +104,39 @@ sys.exit(serve(options))
         process.stderr.close()
 
 
-def wait_until_it_listens(process: subprocess.Popen[str], log_path: Path) -> Running:
-    """The receiver, once it has said where it listens."""
+@contextlib.contextmanager
+def crew(home: Path, workers: int, **settings: str) -> Iterator[Running]:
+    """Run `drainlake serve` with so many workers until the block ends."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    given = {"DRAINLAKE_HOME": str(home), "PORT": str(port), "DRAINLAKE_DRAINS": f"shop:{SECRET}", **settings}
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "drainlake", "serve", "--workers", str(workers)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **given},
+    )
+    try:
+        yield wait_until_it_listens(process, home / "log.db", workers)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait(timeout=30)
+        assert process.stderr is not None
+        process.stderr.close()
+
+
+def wait_until_it_listens(process: subprocess.Popen[str], log_path: Path, workers: int = 1) -> Running:
+    """The receiver, once all of it has said where it listens."""
     assert process.stderr is not None
     said = []
     for line in process.stderr:
         said.append(line)
         if match := _READY.search(line):
-            return Running(process, match[1], int(match[3]), log_path)
+            workers -= 1
+            if not workers:
+                return Running(process, match[1], int(match[3]), log_path)
     raise AssertionError("the receiver did not start: " + "".join(said))
 
 

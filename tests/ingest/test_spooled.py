@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -20,6 +20,7 @@ from ingest.deliveries import Delivery
 from ingest.eventlog import spooled
 from ingest.eventlog.contract import LogFull, LogUnavailable
 from ingest.eventlog.embedded import EmbeddedLog
+from ingest.eventlog.forwarding import sole_forwarder
 from ingest.eventlog.kafka import connection
 from ingest.eventlog.kafka.connection import KafkaConnection, Sasl, Tls
 from ingest.eventlog.kafka.log import KafkaLog
@@ -201,6 +202,22 @@ def test_a_stop_that_is_asked_for_empties_the_spool(tmp_path: Path, kafka: Acces
     log = SpooledLog(EmbeddedLog(path), shared, path, lambda *_, **__: None)
     log.close()
     assert landed(tmp_path, kafka.bootstrap, kafka_prefix) == ["a"]
+
+
+def test_a_stop_waits_for_another_worker_that_forwards(tmp_path: Path, kafka: Access, kafka_prefix: str) -> None:
+    """That one may have looked into the spool before the last batch of this one came."""
+    with spooled_log(tmp_path, "127.0.0.1:9") as log:
+        put(log, "a")
+    path = tmp_path / "log.db"
+    with ExitStack() as other:
+        assert other.enter_context(sole_forwarder(path))
+        shared = KafkaLog(KafkaConnection((kafka.bootstrap,), kafka_prefix))
+        leaving = threading.Thread(target=SpooledLog(EmbeddedLog(path), shared, path, lambda *_, **__: None).close)
+        leaving.start()
+        leaving.join(0.3)
+        assert leaving.is_alive()
+    leaving.join()
+    assert in_kafka(kafka.bootstrap, prefix=kafka_prefix) == 1
 
 
 KILLED = """

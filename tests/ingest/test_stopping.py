@@ -41,6 +41,29 @@ def test_while_a_load_balancer_looks_away_slowly_deliveries_are_still_taken(tmp_
     assert len(stored(tmp_path / "log.db")["lines"]) == 3
 
 
+WORKER = """
+import ingest.server
+from ingest.figures.board import make_memory
+from ingest.http.listener import bind
+from ingest.workers import Worker
+ingest.server.LEAVE_SECONDS = 1.0
+listener = bind("127.0.0.1", 0)
+"""
+
+
+def test_a_worker_that_is_asked_twice_still_takes_deliveries_for_a_while(tmp_path: Path) -> None:
+    """Its parent asks it, and so does systemd, or Heroku: that is no impatience."""
+    worker = "worker=Worker(1, 1, listener.fileno(), make_memory(1))"
+    with receiver(tmp_path / "log.db", options=worker, setup=WORKER) as running:
+        assert [readiness(running) for _ in range(3)] == [200] * 3
+        for _ in range(2):
+            running.process.send_signal(signal.SIGTERM)
+            while readiness(running) == 200:
+                pass
+        assert running.post(frame("on a new connection")) == 204
+        assert running.process.wait(timeout=30) == 0
+
+
 def test_without_a_load_balancer_it_stops_listening_at_once(tmp_path: Path) -> None:
     """Logplex that cannot connect keeps its messages and uses up no try: nothing is won by waiting."""
     with receiver(tmp_path / "log.db", setup=PATIENT) as running:

@@ -17,6 +17,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from drainlake.figures.land import LandFigures, land_figures
 from ingest.eventlog.spooled import SpoolState
+from ingest.figures.board import Board, make_memory
+from ingest.figures.colleagues import Colleagues
 from ingest.metrics import Metrics
 from tests.drainlake.conftest import Cli
 from tests.drainlake.receivers import free_port
@@ -119,12 +121,12 @@ def _families(text: str) -> dict[str, Metric]:
 
 @pytest.fixture(scope="module")
 def families(running: Running) -> dict[str, Metric]:
-    """All families: of the processes, and those that only a spool before Kafka shows."""
-    with_spool = Metrics()
-    with_spool.watch_spool(lambda: SpoolState(True, 0, 0, None, 0, None))
-    spool = _families(with_spool.exposition()[0].decode())
+    """All families: of the processes, and those that only a spool before Kafka, or several workers show."""
+    more = Metrics(colleagues=Colleagues(Board(make_memory(1), 1), 1, ""))
+    more.watch_spool(lambda: SpoolState(True, 0, 0, None, 0, None))
+    others = _families(more.exposition()[0].decode())
     landers = _families(running.get("land", "/metrics")[1])
-    return {**{name: each for name, each in spool.items() if "_spool_" in name}, **landers, **_families(running.shown)}
+    return {**others, **landers, **_families(running.shown)}
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,61 @@
+"""Several processes that receive at one address: the parent binds it and starts them, they do all the work.
+
+* **The port.** The parent binds it once and listens; each worker is a process of its own (``exec``, no ``fork``) that
+  inherits the socket. One that dies leaves what it had not accepted to the others, and a new one takes its place after
+  a second. What it had accepted was not answered, so Heroku sends it again, and any worker knows what is in the log.
+* **Again and again.** When every worker has died ``FAILURES_MAX`` times in a row the parent ends with exit code 1,
+  and whoever started it sees that. ``drainlake_worker_starts_total`` counts.
+* **The stop.** SIGTERM of the parent stops all workers at once, each as one process alone stops (``ingest.server``),
+  and the parent closes its socket first: nothing must wait in a queue that nobody empties. A load balancer's questions
+  reach one worker or another; any that was asked often enough goes on accepting for all of them.
+* **kill -9 of the parent** ends the pipe that each worker watches; they stop as for SIGTERM, and the port is free.
+* **SIGHUP** goes to all of them, so that each reads the certificate anew.
+
+Figures are shared in memory (``ingest.figures.board``), limits are divided (``ingest.workers``). The parent reads no
+delivery and imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from drainlake.supervisor import Supervisor
+from ingest.figures.board import make_memory
+from ingest.http.listener import BACKLOG, bind
+from ingest.oplog import tell
+from ingest.workers import Worker
+
+if TYPE_CHECKING:
+    from drainlake.settings import Settings
+
+FAILURES_MAX: Final = 5
+
+
+def run(settings: Settings, count: int) -> int:
+    """Start the workers and look after them until a signal; the exit code. Raises ``OSError`` for a taken address."""
+    listener = bind(settings.host, settings.port)
+    listener.listen(BACKLOG)
+    board = make_memory(count)
+    supervisor = Supervisor(
+        partial(tell, "serve"),
+        descriptors=(listener.fileno(), board),
+        on_stop=listener.close,
+        passes_hangup=True,
+        failures_max=FAILURES_MAX,
+    )
+    for number in range(1, count + 1):
+        place = place_of(Worker(number, count, listener.fileno(), board))
+        supervisor.add(f"worker {number}", ["--home", str(settings.home), "serve", "--worker", place])
+    return supervisor.run()
+
+
+def place_of(worker: Worker) -> str:
+    """A worker's place as its command line says it."""
+    return f"{worker.number},{worker.count},{worker.listener},{worker.board}"
+
+
+def worker_at(place: str) -> Worker:
+    """What :func:`place_of` wrote. Raises ``ValueError``."""
+    number, count, listener, board = map(int, place.split(","))
+    return Worker(number, count, listener, board)
