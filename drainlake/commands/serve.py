@@ -68,8 +68,12 @@ def _refuse_and_note(settings: Settings) -> None:
 
 
 def _receive(settings: Settings, worker: Worker | None = None) -> int:
-    from ingest.server import serve  # noqa: PLC0415 - slow to import
+    from ingest import scanner  # noqa: PLC0415 - slow to import
+    from ingest.server import serve  # noqa: PLC0415
 
+    if scanner.load() is None and (worker is None or worker.number == 1):
+        said = "Lines are parsed several times slower than they could be: the scanner is not compiled."
+        tell("serve", "no_scanner", f"{said} Try: install gcc, then install drainlake again.", level=logging.WARNING)
     return serve(replace(receiver_options(settings), worker=worker))
 
 

@@ -16,6 +16,7 @@ from ingest.parsing import Body
 from ingest.scanner.building import SOURCES, command
 from ingest.text import Text
 from tests.benchmarks import mix
+from tests.drainlake.receivers import free_port
 from tests.ingest import ways
 
 ROOT = Path(__file__).parent.parent.parent
@@ -93,3 +94,19 @@ def test_what_a_scan_held_is_given_back() -> None:
     for _ in range(100):
         scan_all()
     assert resident_mb() - before < 20  # a leak of the tables alone would be 60 MB
+
+
+def test_a_receiver_without_the_scanner_says_so(tmp_path: Path) -> None:
+    """Who runs one learns from its first lines what it costs and what to try."""
+    program = (
+        "import sys; from ingest import scanner; scanner.load = lambda: None; from drainlake.cli import main; main()"
+    )
+    command_line = [sys.executable, "-c", program, "--home", tmp_path, "serve"]
+    with subprocess.Popen(
+        command_line, env=os.environ | {"PORT": str(free_port())}, stderr=subprocess.PIPE, text=True
+    ) as serving:
+        assert serving.stderr is not None
+        said = next((line for line in serving.stderr if "scanner" in line), "")
+        serving.terminate()
+    assert "several times slower" in said
+    assert "Try: install gcc" in said
