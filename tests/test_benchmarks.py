@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drainlake.documents.benchmarks import table
+from drainlake.documents.benchmarks import RECORDED, table
 from drainlake.documents.measures import Measure
-from tests.benchmarks import benches, measure
+from tests.benchmarks import benches, measure, scale
 from tests.benchmarks.comparing import compare, findings_table, gather, results_table
 
 ROOT = Path(__file__).parent.parent
@@ -155,6 +155,21 @@ def test_an_unknown_bench_is_wrong_use() -> None:
 def test_arguments_are_of_benches_that_are_there() -> None:
     """A renamed bench would lose its small size."""
     assert set(benches.ARGUMENTS) <= set(benches.names())
+
+
+def test_the_page_on_scale_shows_the_calculation_as_it_is() -> None:
+    """After new rates run ``python -m tests.benchmarks.scale --write``; ``--record`` does it by itself."""
+    kept = json.loads(RECORDED.read_text("utf-8")) if RECORDED.exists() else {}
+    assert f"{scale.BEGIN}{scale.table(kept)}{scale.END}" in scale.PAGE.read_text("utf-8")
+
+
+def test_a_recorded_rate_takes_the_place_of_an_older_one() -> None:
+    """Twice the rate is half the machines."""
+    faster = Measure("kafka, receiver, Kafka", SPEED, (170_000.0,)).as_json()
+    kept = {"full": {"kafka": {"date": "2026-12-01", "machine": {}, "measures": [faster]}}}
+    assert "| CPUs of receivers | 2 x L / R | 24 |" in scale.table({})
+    assert "| CPUs of receivers | 2 x L / R | 12 |" in scale.table(kept)
+    assert "170,000 lines/CPU-s | 2026-12-01 |" in scale.table(kept)
 
 
 def test_the_table_shows_each_measure_with_machine_and_date() -> None:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 # These need no baseline: they do not depend on who else uses the machine.
-WITHOUT_BASELINE: Final = ("MB", "bytes/row")
+WITHOUT_BASELINE: Final = ("MB", "bytes/row", "bytes/line")
 
 
 @dataclass(frozen=True)

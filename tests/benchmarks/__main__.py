@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from drainlake.documents.benchmarks import RECORDED
 from drainlake.documents.measures import Measure
-from tests.benchmarks import benches
+from tests.benchmarks import benches, scale
 from tests.benchmarks.comparing import compare, findings_table, gather, results_table
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def main() -> int:
         if given.record and found:
             kept.setdefault(size, {})[name] = _entry(found)
             RECORDED.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", "utf-8")
+            scale.renew(kept)
     print("", *results_table(measures), *(f"FAILED {error}" for error in failed), sep="\n")
     return 1 if failed or bad else 0
 
