@@ -23,14 +23,14 @@ SPEED, TIME, SIZE = "lines/CPU-s", "CPU s", "bytes/row"
 
 # What was recorded, what is measured now (ratios to a baseline of 1), the unit, and what to find.
 CASES: list[tuple[list[float], list[float], str, str]] = [
-    ([2.0, 2.1, 1.9], [1.0, 1.1, 1.2], SPEED, "slower"),
+    ([2.0, 2.1, 1.9], [1.0, 1.1, 1.2], SPEED, "worse"),
     ([2.0, 2.1, 1.9], [1.0, 1.1, 1.2], TIME, "better"),
     ([2.0, 2.1, 1.9], [3.0, 3.1, 3.2], SPEED, "better"),
-    ([2.0, 2.1, 1.9], [3.0, 3.1, 3.2], TIME, "slower"),
+    ([2.0, 2.1, 1.9], [3.0, 3.1, 3.2], TIME, "worse"),
     ([2.0, 2.1, 1.9], [2.15, 2.16, 2.17], TIME, "same"),  # all worse, but by less than two sessions differ by
     ([2.0, 2.1, 1.9], [2.05, 3.1, 3.2], TIME, "same"),  # one run was as good as ever: the others had bad luck
     ([1.0, 2.0, 3.0], [2.9, 2.9, 2.9], TIME, "same"),  # what spread so far then can say no more now
-    ([2.0], [2.5], TIME, "slower"),
+    ([2.0], [2.5], TIME, "worse"),
 ]
 
 
@@ -40,12 +40,12 @@ def measured(unit: str, ratios: list[float], speed: float = 1.0, name: str = "it
 
 
 @pytest.mark.parametrize(("before", "now", "unit", "what"), CASES)
-def test_slower_is_what_is_worse_in_every_run_and_by_enough(
+def test_worse_is_what_is_worse_in_every_run_and_by_enough(
     before: list[float], now: list[float], unit: str, what: str
 ) -> None:
     """Otherwise it is noise."""
     [found] = compare([measured(unit, before)], [measured(unit, now)])
-    assert (found.what, found.is_bad) == (what, what == "slower")
+    assert (found.what, found.is_bad) == (what, what == "worse")
 
 
 @given(
@@ -55,29 +55,29 @@ def test_slower_is_what_is_worse_in_every_run_and_by_enough(
     st.sampled_from([SPEED, TIME]),
 )
 def test_the_speed_of_the_machine_is_no_finding(before: list[float], now: list[float], speed: float, unit: str) -> None:
-    """A machine of another speed gives the same ratios; and whoever is slower than B, B is faster than."""
-    swapped = {"slower": "better", "better": "slower", "same": "same"}
+    """A machine of another speed gives the same ratios; and what is worse one way is better the other way."""
+    swapped = {"worse": "better", "better": "worse", "same": "same"}
     [found] = compare([measured(unit, before)], [measured(unit, now)])
     [faster] = compare([measured(unit, before)], [measured(unit, now, speed=2.0 ** round(speed))])
     [back] = compare([measured(unit, now)], [measured(unit, before)])
     assert (faster.what, back.what) == (found.what, swapped[found.what])
 
 
-def test_noise_alone_is_seldom_found_slower() -> None:
+def test_noise_alone_is_seldom_found_worse() -> None:
     """Five recorded runs and three of now: by chance alone one measure in 56 is worse in all; far fewer by enough."""
     pick = random.Random(11)
-    slower = 0
+    found = 0
     for _ in range(2_000):
         runs = [pick.lognormvariate(0, 0.05) for _ in range(8)]
-        slower += compare([measured(TIME, runs[:5])], [measured(TIME, runs[5:])])[0].is_bad
-    assert slower < 2_000 / 56
+        found += compare([measured(TIME, runs[:5])], [measured(TIME, runs[5:])])[0].is_bad
+    assert 0 < found < 2_000 / 56
 
 
 def test_a_size_is_compared_without_a_baseline_and_a_time_is_not() -> None:
     """Bytes a row depend on nobody else; seconds without a baseline say nothing."""
     size = compare([Measure("lake", SIZE, (28.0,))], [Measure("lake", SIZE, (35.0,))])
     time = compare([Measure("serve", "s", (1.0,))], [Measure("serve", "s", (9.0,))])
-    assert [each.what for each in size + time] == ["slower", "not compared"]
+    assert [each.what for each in size + time] == ["worse", "not compared"]
 
 
 def test_a_measure_that_is_gone_fails_and_a_new_one_does_not() -> None:

@@ -1,10 +1,10 @@
-"""All benchmarks in one command, each in a process of its own, and the check that nothing became slower.
+"""All benchmarks in one command, each in a process of its own, and the check that nothing became worse.
 
     python -m tests.benchmarks [NAME…] [--quick] [--rounds N] [--record | --check]
 
 Prints each measure against what is to be reached. ``--record`` keeps the runs (5 of them) in ``recorded.json``, by
-size and bench; ``--check`` compares the ratios of 3 runs with those kept there, and exits with 1 when one became slower
-or is missing, or a bench failed. What looks slower is run once more as often, and all runs count. ``comparing.py`` says
+size and bench; ``--check`` compares the ratios of 3 runs with those kept there, and exits with 1 when one became worse
+or is missing, or a bench failed. What looks worse is run once more as often, and all runs count. ``comparing.py`` says
 what is noise.
 """
 

@@ -3,7 +3,7 @@
 What is compared is a ratio: a value to its baseline, both of one run on one machine. Absolute times are shown and never
 compared.
 
-**The band of noise.** A measure counts as slower when two things hold. Every run of now is worse than every recorded
+**The band of noise.** A measure counts as worse when two things hold. Every run of now is worse than every recorded
 run: if nothing changed, the chance of that is one in C(n + m, n), whatever the noise looks like: 1 in 56 for five
 recorded runs and three of now. And the medians differ by more than :data:`SMALLEST`, since two sessions on a shared
 machine differ by some per cent in ways that runs a minute apart do not show. So the band is as wide as the runs spread.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 SMALLEST: Final = 0.10
-BAD: Final = ("slower", "missing")
+BAD: Final = ("worse", "missing")
 
 
 def gather(runs: Sequence[Sequence[Mapping[str, Any]]]) -> list[Measure]:
@@ -50,7 +50,7 @@ def _measure(lines: Sequence[Mapping[str, Any]]) -> Measure:
 
 @dataclass(frozen=True)
 class Finding:
-    """What became of a measure: better, slower (or larger), same, new, missing, or not compared; with its medians."""
+    """What became of a measure: better, worse, same, new, missing, or not compared; with its medians."""
 
     name: str
     what: str
@@ -84,9 +84,9 @@ def _finding(before: Measure | None, now: Measure) -> Finding:
     old, new = median(before.compared), median(now.compared)
     what = "same"
     if min(now.compared) > max(before.compared) and new > old * (1 + SMALLEST):
-        what = "better" if now.is_more_better else "slower"
+        what = "better" if now.is_more_better else "worse"
     elif max(now.compared) < min(before.compared) and new < old / (1 + SMALLEST):
-        what = "slower" if now.is_more_better else "better"
+        what = "worse" if now.is_more_better else "better"
     return Finding(now.name, what, old, new)
 
 
