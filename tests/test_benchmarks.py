@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from drainlake.documents.benchmarks import RECORDED, table
 from drainlake.documents.measures import Measure
-from tests.benchmarks import benches, measure, scale
+from tests.benchmarks import measure, scale
 from tests.benchmarks.comparing import compare, findings_table, gather, results_table
 
 ROOT = Path(__file__).parent.parent
@@ -150,11 +150,6 @@ def test_an_unknown_bench_is_wrong_use() -> None:
         [sys.executable, "-m", "tests.benchmarks", "nothing"], capture_output=True, text=True, cwd=ROOT, check=False
     )
     assert (found.returncode, "there is no bench nothing" in found.stderr) == (2, True)
-
-
-def test_arguments_are_of_benches_that_are_there() -> None:
-    """A renamed bench would lose its small size."""
-    assert set(benches.ARGUMENTS) <= set(benches.names())
 
 
 def test_the_page_on_scale_shows_the_calculation_as_it_is() -> None:

@@ -31,12 +31,15 @@ class Arguments(NamedTuple):
 
 # A bench that is not named here takes --quick, and no argument for its full size.
 ARGUMENTS: Final = {
+    "goaccess": Arguments(quick=("--lines", "100000", "--rounds", "1")),
     "kafka": Arguments(quick=("10",)),
     "landing": Arguments(quick=("--rows", "200000")),
     "minutes": Arguments(quick=("--rows", "500000", "--days", "1")),
     "parsing": Arguments(quick=("10000",)),
+    "questions": Arguments(quick=("--rows", "200000", "--days", "10")),
     "receiving": Arguments(quick=("10",)),
     "report": Arguments(quick=("--rows", "500000", "--days", "2"), full=("--rows", "10000000", "--days", "30")),
+    "workers": Arguments(quick=("10",)),
 }
 LEFT_OUT: Final = ("hostile",)  # bounds under attack, by tests; it takes minutes by itself and has no ratio
 
