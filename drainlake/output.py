@@ -15,11 +15,9 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from drainlake import cells, hostile, table
 from drainlake.errors import Failure, WrongUse
-from transforms.durable import publish
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -103,6 +101,8 @@ class Output:
         def write(temporary: Path) -> None:
             with temporary.open("wb") as sink:
                 self._write_to(sink, rows, trust)
+
+        from transforms.durable import publish  # noqa: PLC0415 - for a file only
 
         path = path.absolute()
         publish(path, path.parent, write)
@@ -191,6 +191,8 @@ def _json(value: Any) -> str:
 
 
 def _write_parquet(rows: Rows, sink: IO[bytes]) -> None:
+    import pyarrow.parquet as pq  # noqa: PLC0415 - slow to import, and for this format only
+
     schema = pa.schema(list(zip(rows.names, rows.kinds, strict=True)))
     try:
         with pq.ParquetWriter(sink, schema, compression="zstd") as writer:

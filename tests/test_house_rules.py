@@ -31,6 +31,7 @@ PURE = (
     *(f"transforms/minutes/{name}.py" for name in ("counting", "coverage", "filling", "flights", "latency", "served")),
     *(f"drainlake/{name}.py" for name in ("dynos", "host", "parts", "silence", "drains/states", "drains/rotation_plan",
       "ownlog/limits", "ownlog/lines", "ownlog/scrubbing", "figures/land", "figures/report", "figures/rounds")),
+    "drainlake/documents/measures.py",
     "queries/catalog.py", "queries/documentation.py",
     "queries/report/causes.py", "queries/report/quoting.py", "queries/report/verdict.py", "queries/report/words.py",
     *(f"queries/budgets/{module}.py" for module in ("objectives", "burn_rates", "projection", "wording")),

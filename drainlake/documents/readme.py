@@ -1,4 +1,4 @@
-"""The README's generated tables: commands, questions, settings.
+"""The README's generated tables: commands, questions, settings, and what was measured.
 
 Each stands between two markers, so that the page cannot drift from the program: a test compares.
 """
@@ -9,6 +9,7 @@ import re
 from typing import Final
 
 from drainlake.cli import COMMANDS
+from drainlake.documents import benchmarks
 from drainlake.setting_table import TABLE
 from queries.catalog import questions
 from queries.documentation import readme_table
@@ -34,6 +35,7 @@ def command_table() -> str:
 def renewed(page: str) -> str:
     """The page with every generated block as it has to be now; raises KeyError for an unknown block."""
     tables = {"settings": settings_table, "commands": command_table, "questions": _questions}
+    tables["benchmarks"] = benchmarks.recorded
     return _BLOCK.sub(lambda block: block[1] + tables[block[2]]() + block[3], page)
 
 

@@ -62,6 +62,28 @@ def test_help_imports_nothing_heavy(cli: Cli) -> None:
     assert loaded - set(sys.stdlib_module_names) == LIGHT
 
 
+def test_a_first_answer_imports_what_it_needs(cli: Cli) -> None:
+    """A table of a question needs DuckDB and Arrow; each of the others would make the answer wait."""
+    code = (
+        "import sys; from drainlake.cli import run; code = run(['query', 'h12_timeouts']);"
+        "print(*sys.modules, file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=cli.env())
+    loaded = set(done.stderr.split())
+    assert loaded >= {"duckdb", "pyarrow"}
+    assert not loaded & {
+        "polars",
+        "scipy",
+        "jinja2",
+        "boto3",
+        "kafka",
+        "uvicorn",
+        "fsspec",
+        "pyarrow.parquet",
+        "pandas",
+    }
+
+
 def test_a_closed_stdout_ends_in_no_traceback(cli: Cli) -> None:
     """A cron job closes it (`>&-`); the exit code is what it reads."""
     line = [sys.executable, "-c", "from drainlake.cli import main; main()", "query", "routes"]

@@ -1,0 +1,55 @@
+"""How many bytes a line of the standard mix is on the wire, in the event log and in the lake.
+
+    python -m tests.benchmarks.bench_size [--quick]
+
+Lines come in 100 KB deliveries, ten to a commit, and are landed at once. Sizes do not depend on the machine, so they
+need no baseline. Every row must be in the lake.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+from ingest.batch import store
+from ingest.deliveries import Delivery
+from ingest.eventlog.embedded import PARTITION, EmbeddedLog
+from ingest.schema import TABLES
+from tests.benchmarks import measure, mix
+from transforms.bites import entries_after
+from transforms.landing import land_once
+from transforms.locallake import LocalLake
+
+LINES, QUICK_LINES = 300_000, 30_000
+COMMIT = 10
+NOW_US = 1_795_000_000_000_000
+
+
+def main(lines: int) -> None:
+    """Store, land, weigh."""
+    framed = mix.frames(lines)
+    bodies = mix.deliveries(framed, 102_400)
+    with tempfile.TemporaryDirectory() as folder:
+        with closing(EmbeddedLog(Path(folder) / "log.db")) as log:
+            for at in range(0, len(bodies), COMMIT):
+                taken = bodies[at : at + COMMIT]
+                store(log, [Delivery("shop", body, NOW_US, frame_id=f"{at}-{n}") for n, body in enumerate(taken)])
+            logged = sum(len(entry.payload) for table in TABLES for entry in entries_after(log, table, PARTITION, -1))
+            landed = land_once(log, LocalLake(Path(folder) / "lake"), file_rows=250_000)
+        sizes = {file: file.stat().st_size for file in (Path(folder) / "lake").rglob("*.parquet")}
+    assert sum(landed.rows.values()) >= lines
+    router = sum(size for file, size in sizes.items() if "router" in file.parts)
+    for name, value, unit in (
+        ("a line on the wire", sum(map(len, framed)) / lines, "bytes/line"),
+        ("a line in the event log", logged / lines, "bytes/line"),
+        ("a line in the lake", sum(sizes.values()) / lines, "bytes/line"),
+        ("a router row in the lake", router / landed.rows["router"], "bytes/row"),
+    ):
+        print(f"{name:28}{value:8.1f} {unit}")
+        measure.record(f"size, {name}", value, unit)
+
+
+if __name__ == "__main__":
+    main(QUICK_LINES if "--quick" in sys.argv else LINES)
