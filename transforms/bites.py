@@ -27,7 +27,7 @@ OFFSET: Final = "_offset"
 BITE_ROWS: Final = 250_000
 # About 90,000 router rows. Decoded, sorted and encoded, with what the allocator keeps, that makes a process of
 # 300 to 350 MB, measured; half as much again breaks the bound of 400 MB and is no faster.
-BITE_MEMORY_BYTES: Final = 40 << 20
+BITE_MEMORY_BYTES: Final = 64 << 20
 READ_BYTES: Final = 4 << 20
 _VIEW_BYTES: Final = 16
 
@@ -64,34 +64,35 @@ class Stamp(NamedTuple):
 
 def next_bite(log: EventLog, table: str, partition: str, after: int) -> Bite | None:
     """The next entries above ``after`` as one frame, or None when there are none."""
-    entries: list[Entry] = []
     decoded: list[pa.Table] = []
+    stamps: list[Stamp] = []
     rows = memory = 0
     more = False
     for entry in entries_after(log, table, partition, after):
         found = _decoded(entry)
         rows += found.num_rows
         memory += found.nbytes + _VIEW_BYTES * _TEXTS[table] * found.num_rows
-        if entries and (rows > BITE_ROWS or memory > BITE_MEMORY_BYTES):
+        if decoded and (rows > BITE_ROWS or memory > BITE_MEMORY_BYTES):
             more = True
             break
-        entries.append(entry)
         decoded.append(found)
-    if not entries:
+        stamps.append(Stamp(entry.offset, entry.appended_at, entry.since))
+    if not decoded:
         return None
-    stamps = [Stamp(entry.offset, entry.appended_at, entry.since) for entry in entries]
     offset = np.repeat([stamp.offset for stamp in stamps], [found.num_rows for found in decoded])
-    whole = _together(entries, decoded, entry_schema(table, with_pieces=log.may_repeat))
+    whole = _together(table, stamps, decoded, entry_schema(table, with_pieces=log.may_repeat))
     return Bite(whole.with_columns(pl.Series(OFFSET, offset, dtype=pl.Int64)), stamps, more)
 
 
-def _together(entries: Sequence[Entry], decoded: Sequence[pa.Table], wanted: pl.Schema) -> pl.DataFrame:
+def _together(table: str, stamps: Sequence[Stamp], decoded: Sequence[pa.Table], wanted: pl.Schema) -> pl.DataFrame:
     """The rows of entries as one frame; all at once if they are alike, since each costs as much as 500 rows."""
-    [first, *others] = decoded
-    if first.schema.equals(_ENTRIES[entries[0].table]) and all(first.schema.equals(other.schema) for other in others):
+    first = decoded[0].schema
+    alike = all(found.schema.equals(first) for found in decoded)
+    if alike and all(name in first.names and first.field(name).type == _TYPES[table][name] for name in wanted.names()):
         with suppress(Exception, pl.exceptions.PanicException):  # else one by one, so that the error names its entry
             return pl.DataFrame(pl.from_arrow(pa.concat_tables(decoded).select(wanted.names()))).rechunk()
-    return pl.concat([_framed(*pair, wanted) for pair in zip(entries, decoded, strict=True)], rechunk=True)
+    frames = [_framed(table, stamp.offset, found, wanted) for stamp, found in zip(stamps, decoded, strict=True)]
+    return pl.concat(frames, rechunk=True)
 
 
 def memory_bytes(rows: pl.DataFrame) -> int:
@@ -109,27 +110,28 @@ def entries_after(log: EventLog, table: str, partition: str, after: int) -> Iter
 
 def rows_of(entry: Entry, *, with_pieces: bool) -> pl.DataFrame:
     """The rows of an entry, with the columns of :func:`entry_schema`; raises :class:`EntryError`."""
-    return _framed(entry, _decoded(entry), entry_schema(entry.table, with_pieces=with_pieces))
+    wanted = entry_schema(entry.table, with_pieces=with_pieces)
+    return _framed(entry.table, entry.offset, _decoded(entry), wanted)
 
 
 def _decoded(entry: Entry) -> pa.Table:
-    with _naming(entry):
+    with _naming(entry.table, entry.offset):
         return decode_table(entry.payload)
 
 
-def _framed(entry: Entry, decoded: pa.Table, wanted: pl.Schema) -> pl.DataFrame:
-    with _naming(entry):
+def _framed(table: str, offset: int, decoded: pa.Table, wanted: pl.Schema) -> pl.DataFrame:
+    with _naming(table, offset):
         return _conform(pl.DataFrame(pl.from_arrow(decoded)), wanted)
 
 
 @contextmanager
-def _naming(entry: Entry) -> Iterator[None]:
+def _naming(table: str, offset: int) -> Iterator[None]:
     """Make an :class:`EntryError` of whatever goes wrong with an entry."""
     try:
         yield
     except (Exception, pl.exceptions.PanicException) as error:  # a panic of polars is no Exception
         raise EntryError(
-            f"entry {entry.offset} of {entry.table} in the event log cannot be decoded ({error}); "
+            f"entry {offset} of {table} in the event log cannot be decoded ({error}); "
             "restore the log from a copy, or report this with the entry."
         ) from error
 
@@ -150,7 +152,9 @@ def entry_schema(table: str, *, with_pieces: bool = False) -> pl.Schema:
     return (_WITH_PIECES if with_pieces else _WITHOUT_PIECES)[table]
 
 
-_ENTRIES: Final = {name: schema.entry_schema(table) for name, table in schema.TABLES.items()}
+_TYPES: Final = {
+    name: {field.name: field.type for field in schema.entry_schema(table)} for name, table in schema.TABLES.items()
+}
 _TEXTS: Final = {name: sum(map(pa.types.is_string, table.arrow.types)) for name, table in schema.TABLES.items()}
 _WITH_PIECES: Final = {name: pl.Schema(schema.entry_schema(table)) for name, table in schema.TABLES.items()}
 _WITHOUT_PIECES: Final = {
