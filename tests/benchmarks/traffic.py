@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
-from ingest.schema import ROUTER
+from ingest.eventlog.contract import NewEntry
+from ingest.eventlog.entry import encode
+from ingest.schema import DIGEST_BYTES, PIECE, PIECE_TYPE, ROUTER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +26,7 @@ FIRST_US: Final = 1_793_491_200_000_000  # 2026-11-01 00:00:00 UTC
 CLIENTS: Final = 20_000
 ITEMS: Final = 5_000
 GAP_US: Final = 50_000
+LATE_US: Final = 30_000
 ASSETS: Final = 60
 _SECTIONS: Final = ("product", "category", "api/orders", "api/cart", "blog", "account/orders", "search", "brand")
 _PAGES: Final = (
@@ -69,6 +73,24 @@ def router_rows(count: int, *, seed: int = 7, after: int = 0, app: str = "shop")
         pl.col(name).cast(dtype) if name in filled.columns else pl.lit(None, dtype).alias(name)
         for name, dtype in schema.items()
     )
+
+
+def as_arrived(rows: pl.DataFrame, seed: int = 7) -> pl.DataFrame:
+    """Rows in the order in which a log drain brings them: late by 30 ms on average, each by itself."""
+    late_us = np.random.default_rng(seed).exponential(LATE_US, rows.height).astype(np.int64)
+    return rows[(rows["timestamp"].to_physical() + pl.Series(late_us)).arg_sort()]
+
+
+def entries(rows: pl.DataFrame, entry_rows: int, apps: int = 1) -> list[NewEntry]:
+    """Entries of so many rows, as the receiver encodes them; the apps take turns."""
+    made = []
+    for number, piece in enumerate(rows.iter_slices(entry_rows)):
+        app = f"shop-{number % apps}" if apps > 1 else "shop"
+        table = piece.with_columns(app=pl.lit(app)).rechunk().to_arrow().cast(ROUTER.arrow)
+        part = number.to_bytes(DIGEST_BYTES)
+        whole = table.append_column(PIECE, pa.array([part] * piece.height, PIECE_TYPE))
+        made.append(NewEntry("router", app, piece.height, encode(whole.combine_chunks().to_batches()[0])))
+    return made
 
 
 def zipf(pick: np.random.Generator, kinds: int, count: int) -> NDArray[np.int64]:
