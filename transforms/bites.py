@@ -97,8 +97,13 @@ def _together(table: str, stamps: Sequence[Stamp], decoded: Sequence[pa.Table], 
 
 def memory_bytes(rows: pl.DataFrame) -> int:
     """About what a frame takes in memory. Polars counts the text alone, not the view of each string."""
+    return int(rows.estimated_size()) + least_memory_bytes(rows)
+
+
+def least_memory_bytes(rows: pl.DataFrame) -> int:
+    """What a frame takes at least; to look at each text takes as long as to hash a column."""
     strings = sum(dtype == pl.String for dtype in rows.dtypes)
-    return int(rows.estimated_size()) + _VIEW_BYTES * strings * rows.height
+    return _VIEW_BYTES * strings * rows.height
 
 
 def entries_after(log: EventLog, table: str, partition: str, after: int) -> Iterator[Entry]:

@@ -48,6 +48,7 @@ def open_writer(sink: pa.NativeFile, rows: pl.DataFrame) -> pq.ParquetWriter:
         use_dictionary=[name for name in schema.names if name not in direct],
         column_encoding=direct,
         dictionary_pagesize_limit=DICTIONARY_MAX_BYTES,
+        write_statistics=[name for name in schema.names if name not in _IDS],  # the least of random ids says nothing
         store_schema=False,  # else readers in Arrow would get views of strings, as polars holds them
     )
 
