@@ -1,4 +1,4 @@
-"""How the columns of the lake are encoded: small, quick to write, and read by every reader of Parquet. Pure.
+"""How the columns of the lake are encoded: small, quick to write, and read by every reader of Parquet.
 
 Text and numbers go through a dictionary, which is Parquet's own default. What does not repeat has no use for one:
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # DuckDB scans row groups in parallel, and each has dictionaries of its own: half as many rows take 4 % more bytes.
 ROW_GROUP_ROWS_MAX: Final = 262_144
+MINUTES_GROUP_ROWS_MAX: Final = 61_440  # of a day of minutes most readers want the first few alone, those per app
 ZSTD_LEVEL: Final = 1
 # Half of a row group's paths can be distinct; beyond it a column goes on as plain text.
 DICTIONARY_MAX_BYTES: Final = 4 << 20
@@ -55,7 +56,8 @@ def open_writer(sink: pa.NativeFile, rows: pl.DataFrame) -> pq.ParquetWriter:
 
 def row_groups(rows: pl.DataFrame) -> Iterator[pa.Table]:
     """The rows in pieces of about equal size, at most :data:`ROW_GROUP_ROWS_MAX`. Equal rows give equal bytes."""
-    count = -(-rows.height // ROW_GROUP_ROWS_MAX)
+    rows_max = MINUTES_GROUP_ROWS_MAX if "per" in rows.columns else ROW_GROUP_ROWS_MAX
+    count = -(-rows.height // rows_max)
     for piece in rows.iter_slices(-(-rows.height // count)) if count else ():
         yield _as_arrow(piece.rechunk())  # pages would end where chunks do
 

@@ -78,3 +78,9 @@ def test_row_groups_are_about_equal(rows: int, groups: int) -> None:
     assert len(sizes) == groups
     assert sum(sizes) == rows
     assert max(sizes, default=0) - min(sizes, default=0) <= 1
+
+
+def test_minutes_have_smaller_row_groups() -> None:
+    """Whoever wants the rows per app, which stand first in a day of minutes, does not read all of the day."""
+    groups = list(row_groups(pl.select(per=pl.lit("app"), id=pl.int_range(100_000))))
+    assert [group.num_rows for group in groups] == [50_000, 50_000]
