@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 
 OFFSET: Final = "_offset"
 BITE_ROWS: Final = 250_000
-# About 90,000 router rows. Decoded, sorted and encoded, with what the allocator keeps, that makes a process of
-# 300 to 350 MB, measured; half as much again breaks the bound of 400 MB and is no faster.
-BITE_MEMORY_BYTES: Final = 64 << 20
+# About 100,000 router rows. Decoded, sorted and encoded, with what the allocators keep, that makes a process of 300 to
+# 360 MB, measured, most where entries are small; half as much again breaks the bound of 400 MB and is no faster.
+BITE_MEMORY_BYTES: Final = 56 << 20
 READ_BYTES: Final = 4 << 20
 _VIEW_BYTES: Final = 16
+_SMALL_ROWS: Final = 1_000  # in an entry
 
 
 class EntryError(Exception):
@@ -90,7 +91,10 @@ def _together(table: str, stamps: Sequence[Stamp], decoded: Sequence[pa.Table], 
     alike = all(found.schema.equals(first) for found in decoded)
     if alike and all(name in first.names and first.field(name).type == _TYPES[table][name] for name in wanted.names()):
         with suppress(Exception, pl.exceptions.PanicException):  # else one by one, so that the error names its entry
-            return pl.DataFrame(pl.from_arrow(pa.concat_tables(decoded).select(wanted.names()))).rechunk()
+            joined = pa.concat_tables(decoded).select(wanted.names())
+            if joined.num_rows < _SMALL_ROWS * len(decoded):
+                joined = joined.combine_chunks()  # polars takes more time and memory for each chunk than Arrow
+            return pl.DataFrame(pl.from_arrow(joined)).rechunk()
     frames = [_framed(table, stamp.offset, found, wanted) for stamp, found in zip(stamps, decoded, strict=True)]
     return pl.concat(frames, rechunk=True)
 
