@@ -86,7 +86,7 @@ def next_bite(log: EventLog, table: str, partition: str, after: int) -> Bite | N
 
 
 def _together(table: str, stamps: Sequence[Stamp], decoded: Sequence[pa.Table], wanted: pl.Schema) -> pl.DataFrame:
-    """The rows of entries as one frame; all at once if they are alike, since each costs as much as 500 rows."""
+    """The rows of entries as one frame; all at once if they are alike, since each alone costs more."""
     first = decoded[0].schema
     alike = all(found.schema.equals(first) for found in decoded)
     if alike and all(name in first.names and first.field(name).type == _TYPES[table][name] for name in wanted.names()):
