@@ -7,27 +7,30 @@ never cut: a file's offset could not say that half of an entry is in it.
 
 from __future__ import annotations
 
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from ingest import schema
-from ingest.eventlog.entry import decode
+from ingest.eventlog.entry import decode_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ingest.eventlog.contract import Entry, EventLog
 
 OFFSET: Final = "_offset"
 BITE_ROWS: Final = 250_000
-# About 90,000 router rows. Decoded, sorted and encoded, with what the allocator keeps, that makes a process of
-# 300 to 350 MB, measured; half as much again breaks the bound of 400 MB and is no faster.
-BITE_MEMORY_BYTES: Final = 40 << 20
+# About 100,000 router rows. Decoded, sorted and encoded, with what the allocators keep, that makes a process of 300 to
+# 360 MB, measured, most where entries are small; half as much again breaks the bound of 400 MB and is no faster.
+BITE_MEMORY_BYTES: Final = 56 << 20
 READ_BYTES: Final = 4 << 20
 _VIEW_BYTES: Final = 16
+_SMALL_ROWS: Final = 1_000  # in an entry
 
 
 class EntryError(Exception):
@@ -62,30 +65,49 @@ class Stamp(NamedTuple):
 
 def next_bite(log: EventLog, table: str, partition: str, after: int) -> Bite | None:
     """The next entries above ``after`` as one frame, or None when there are none."""
-    frames: list[pl.DataFrame] = []
+    decoded: list[pa.Table] = []
     stamps: list[Stamp] = []
     rows = memory = 0
     more = False
     for entry in entries_after(log, table, partition, after):
-        frame = rows_of(entry, with_pieces=log.may_repeat)
-        rows += frame.height
-        memory += memory_bytes(frame)
-        if frames and (rows > BITE_ROWS or memory > BITE_MEMORY_BYTES):
+        found = _decoded(entry)
+        rows += found.num_rows
+        memory += found.nbytes + _VIEW_BYTES * _TEXTS[table] * found.num_rows
+        if decoded and (rows > BITE_ROWS or memory > BITE_MEMORY_BYTES):
             more = True
             break
-        frames.append(frame)
+        decoded.append(found)
         stamps.append(Stamp(entry.offset, entry.appended_at, entry.since))
-    if not frames:
+    if not decoded:
         return None
-    offset = np.repeat([stamp.offset for stamp in stamps], [frame.height for frame in frames])
-    whole = pl.concat(frames, rechunk=True).with_columns(pl.Series(OFFSET, offset, dtype=pl.Int64))
-    return Bite(whole, stamps, more)
+    offset = np.repeat([stamp.offset for stamp in stamps], [found.num_rows for found in decoded])
+    whole = _together(table, stamps, decoded, entry_schema(table, with_pieces=log.may_repeat))
+    return Bite(whole.with_columns(pl.Series(OFFSET, offset, dtype=pl.Int64)), stamps, more)
+
+
+def _together(table: str, stamps: Sequence[Stamp], decoded: Sequence[pa.Table], wanted: pl.Schema) -> pl.DataFrame:
+    """The rows of entries as one frame; all at once if they are alike, since each alone costs more."""
+    first = decoded[0].schema
+    alike = all(found.schema.equals(first) for found in decoded)
+    if alike and all(name in first.names and first.field(name).type == _TYPES[table][name] for name in wanted.names()):
+        with suppress(Exception, pl.exceptions.PanicException):  # else one by one, so that the error names its entry
+            joined = pa.concat_tables(decoded).select(wanted.names())
+            if joined.num_rows < _SMALL_ROWS * len(decoded):
+                joined = joined.combine_chunks()  # polars takes more time and memory for each chunk than Arrow
+            return pl.DataFrame(pl.from_arrow(joined)).rechunk()
+    frames = [_framed(table, stamp.offset, found, wanted) for stamp, found in zip(stamps, decoded, strict=True)]
+    return pl.concat(frames, rechunk=True)
 
 
 def memory_bytes(rows: pl.DataFrame) -> int:
     """About what a frame takes in memory. Polars counts the text alone, not the view of each string."""
+    return int(rows.estimated_size()) + least_memory_bytes(rows)
+
+
+def least_memory_bytes(rows: pl.DataFrame) -> int:
+    """What a frame takes at least; to look at each text takes as long as to hash a column."""
     strings = sum(dtype == pl.String for dtype in rows.dtypes)
-    return int(rows.estimated_size()) + _VIEW_BYTES * strings * rows.height
+    return _VIEW_BYTES * strings * rows.height
 
 
 def entries_after(log: EventLog, table: str, partition: str, after: int) -> Iterator[Entry]:
@@ -97,11 +119,28 @@ def entries_after(log: EventLog, table: str, partition: str, after: int) -> Iter
 
 def rows_of(entry: Entry, *, with_pieces: bool) -> pl.DataFrame:
     """The rows of an entry, with the columns of :func:`entry_schema`; raises :class:`EntryError`."""
+    wanted = entry_schema(entry.table, with_pieces=with_pieces)
+    return _framed(entry.table, entry.offset, _decoded(entry), wanted)
+
+
+def _decoded(entry: Entry) -> pa.Table:
+    with _naming(entry.table, entry.offset):
+        return decode_table(entry.payload)
+
+
+def _framed(table: str, offset: int, decoded: pa.Table, wanted: pl.Schema) -> pl.DataFrame:
+    with _naming(table, offset):
+        return _conform(pl.DataFrame(pl.from_arrow(decoded)), wanted)
+
+
+@contextmanager
+def _naming(table: str, offset: int) -> Iterator[None]:
+    """Make an :class:`EntryError` of whatever goes wrong with an entry."""
     try:
-        return _conform(decode(entry.payload), entry_schema(entry.table, with_pieces=with_pieces))
+        yield
     except (Exception, pl.exceptions.PanicException) as error:  # a panic of polars is no Exception
         raise EntryError(
-            f"entry {entry.offset} of {entry.table} in the event log cannot be decoded ({error}); "
+            f"entry {offset} of {table} in the event log cannot be decoded ({error}); "
             "restore the log from a copy, or report this with the entry."
         ) from error
 
@@ -122,6 +161,10 @@ def entry_schema(table: str, *, with_pieces: bool = False) -> pl.Schema:
     return (_WITH_PIECES if with_pieces else _WITHOUT_PIECES)[table]
 
 
+_TYPES: Final = {
+    name: {field.name: field.type for field in schema.entry_schema(table)} for name, table in schema.TABLES.items()
+}
+_TEXTS: Final = {name: sum(map(pa.types.is_string, table.arrow.types)) for name, table in schema.TABLES.items()}
 _WITH_PIECES: Final = {name: pl.Schema(schema.entry_schema(table)) for name, table in schema.TABLES.items()}
 _WITHOUT_PIECES: Final = {
     name: pl.Schema({column: dtype for column, dtype in full.items() if column not in {schema.PIECE, schema.PIECES}})

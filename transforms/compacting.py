@@ -46,7 +46,7 @@ def next_step(data: bytes, now: float) -> bytes | None:
     start, end = rewriting.live_extent(footer)
     rows, metadata = parquet.read(BytesIO(data)), _ours(data)
     if start == len(rewriting.MAGIC):
-        compact = parquet.encode_alone(rows, metadata)
+        compact = parquet.encode(rows, metadata)
         if compact[:end] == data[:end]:
             return compact
         if footer.created_by == pq.read_metadata(BytesIO(compact)).created_by:

@@ -40,7 +40,7 @@ import polars as pl
 
 from ingest.eventlog.contract import OwnershipLost
 from ingest.schema import CONTINUES, TABLES
-from transforms.bites import BITE_MEMORY_BYTES, OFFSET, EntryError, memory_bytes, next_bite
+from transforms.bites import BITE_MEMORY_BYTES, OFFSET, EntryError, least_memory_bytes, memory_bytes, next_bite
 from transforms.durable import no_fault
 from transforms.lake import SENTINEL_DATE, LakeFile, LakeLockedError, StaleOwnerError
 from transforms.parquet import SCHEMAS, Footer, Origin
@@ -233,8 +233,10 @@ class _Landing:
         return _Tail(newest, None, BEFORE_FIRST)
 
     def _fits(self, tail: Footer, piece: pl.DataFrame) -> bool:
-        held = tail.origin.memory_bytes if tail.origin else 0
-        return tail.rows + count_rows(piece) <= self.file_rows and held + memory_bytes(piece) <= FILE_MEMORY_BYTES
+        room = FILE_MEMORY_BYTES - (tail.origin.memory_bytes if tail.origin else 0)
+        if tail.rows + count_rows(piece) > self.file_rows or least_memory_bytes(piece) > room:
+            return False
+        return memory_bytes(piece) <= room
 
     def _write(self, file: LakeFile, piece: pl.DataFrame, tail: Footer | None, *, sealed: bool) -> None:
         """Write a piece, behind the rows of the file if that is a ``tail``."""
@@ -262,7 +264,9 @@ def shape(tail: pl.DataFrame | None, new: pl.DataFrame) -> pl.DataFrame:
 
 
 def _sort(rows: pl.DataFrame) -> pl.DataFrame:
-    order = rows.select(pl.arg_sort_by("app", "timestamp", maintain_order=True)).to_series()
+    apps = rows["app"]
+    keys = ["timestamp"] if apps.len() and (apps == apps[0]).all(ignore_nulls=False) else ["app", "timestamp"]
+    order = rows.select(pl.arg_sort_by(keys, maintain_order=True)).to_series()
     in_order = order.len() < 2 or order.diff().min() == 1
     return rows if in_order else rows[order]  # one app in order is the usual case, and a copy costs memory
 

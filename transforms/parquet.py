@@ -24,10 +24,6 @@ SCHEMAS: Final[Mapping[str, pl.Schema]] = {
 }
 """The tables' columns in polars types, as every file of the lake holds them."""
 
-# DuckDB scans row groups in parallel; landing's files hold about twice this. Higher levels save 0-2 % only.
-ROW_GROUP_ROWS: Final = 61_440
-ZSTD_LEVEL: Final = 1
-
 
 class TornFileError(Exception):
     """The file is not a whole Parquet file."""
@@ -96,25 +92,23 @@ class Footer:
 
 def write(rows: pl.DataFrame, file: Path | BytesIO, metadata: Mapping[str, str]) -> None:
     """Write rows to a file and read the footer back. Raises if a full disk or a fault left it not whole."""
-    rows.write_parquet(
-        file,
-        compression="zstd",
-        compression_level=ZSTD_LEVEL,
-        row_group_size=ROW_GROUP_ROWS,
-        metadata=dict(metadata),
-    )
+    if isinstance(file, BytesIO):
+        rewriting.write_alone(rows, file, metadata=metadata)
+    else:
+        with file.open("wb") as target:
+            rewriting.write_alone(rows, target, metadata=metadata)
     _require_whole(rows, file)
 
 
 def write_next(rows: pl.DataFrame, previous: Path, path: Path, metadata: Mapping[str, str], now: float) -> None:
     """Write rows to a path as the next version of ``previous`` (see rewriting.py); else as :func:`write`."""
     with previous.open("rb") as source, path.open("wb") as target:
-        rewriting.write_next(rows, source, target, metadata=metadata, row_group_rows=ROW_GROUP_ROWS, now=now)
+        rewriting.write_next(rows, source, target, metadata=metadata, now=now)
     _require_whole(rows, path)
 
 
 def encode(rows: pl.DataFrame, metadata: Mapping[str, str]) -> bytes:
-    """Rows as the bytes of a file."""
+    """Rows as the bytes of a file, in which they take the very bytes that :func:`encode_next` gives them."""
     target = BytesIO()
     write(rows, target, metadata)
     return target.getvalue()
@@ -125,22 +119,7 @@ def encode_next(
 ) -> bytes:
     """Rows as the bytes of the next version of a file (see rewriting.py)."""
     target = BytesIO()
-    rewriting.write_next(
-        rows,
-        BytesIO(previous),
-        target,
-        metadata=metadata,
-        row_group_rows=ROW_GROUP_ROWS,
-        now=now,
-        size_bytes=size_bytes,
-    )
-    return target.getvalue()
-
-
-def encode_alone(rows: pl.DataFrame, metadata: Mapping[str, str]) -> bytes:
-    """Rows as the bytes of a file, in which they take the very bytes that :func:`encode_next` gives them."""
-    target = BytesIO()
-    rewriting.write_alone(rows, target, metadata=metadata, row_group_rows=ROW_GROUP_ROWS)
+    rewriting.write_next(rows, BytesIO(previous), target, metadata=metadata, now=now, size_bytes=size_bytes)
     return target.getvalue()
 
 

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from transforms.encoding import open_writer, row_groups
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
@@ -49,7 +51,6 @@ def write_next(
     target: BinaryIO,
     *,
     metadata: Mapping[str, str],
-    row_group_rows: int,
     now: float,
     size_bytes: int | None = None,
 ) -> None:
@@ -64,13 +65,13 @@ def write_next(
     for start in (first_gap(regions, size), max(region.end for region in regions)):
         target.seek(0)
         target.truncate()
-        if _write(rows, start, regions, previous, target, stored, row_group_rows):
+        if _write(rows, start, regions, previous, target, stored):
             return
 
 
-def write_alone(rows: pl.DataFrame, target: BinaryIO, *, metadata: Mapping[str, str], row_group_rows: int) -> None:
+def write_alone(rows: pl.DataFrame, target: BinaryIO, *, metadata: Mapping[str, str]) -> None:
     """Write ``rows`` to ``target`` without anything of an earlier version, byte for byte as ``write_next`` does."""
-    _write(rows, len(MAGIC), (), target, target, metadata, row_group_rows)
+    _write(rows, len(MAGIC), (), target, target, metadata)
 
 
 def regions_to_keep(previous: BinaryIO, now: float) -> list[Region]:
@@ -133,18 +134,16 @@ def _write(
     source: BinaryIO,
     target: BinaryIO,
     metadata: Mapping[str, str],
-    row_group_rows: int,
 ) -> bool:
     """Write magic, kept regions, rows at ``start``, footer; False if the rows run into a region."""
     before = [region for region in regions if region.end <= start]
     behind = [region for region in regions if region.end > start]
     sink = pa.PythonFile(_Sparse(target), mode="w")
-    with pq.ParquetWriter(sink, rows.clear().to_arrow().schema, compression="zstd", compression_level=1) as writer:
+    with open_writer(sink, rows) as writer:
         _copy(before, source, sink)
         _skip_to(start, sink)
-        for piece in rows.iter_slices(row_group_rows):
-            # Rechunked, so that equal rows give equal bytes: pages would end where chunks do.
-            writer.write_table(piece.rechunk().to_arrow())
+        for piece in row_groups(rows):
+            writer.write_table(piece, row_group_size=piece.num_rows)
         if behind and sink.tell() > behind[0].start:
             return False
         _copy(behind, source, sink)

@@ -85,33 +85,36 @@ def routes(paths: pl.Series, pins: Pins = NO_PINS) -> pl.Series:
 
 
 def distinct_routes(paths: pl.Series, pins: Pins = NO_PINS) -> pl.Series:
-    """As :func:`routes`, for paths that are distinct already and not NULL: a flood of them goes in small pieces."""
-    encoded = _before_query(paths.str.slice(0, PATH_MAX))
-    route = by_distinct(encoded, lambda distinct: _in_pieces(distinct, pins))
-    return pl.select(pl.coalesce(route, paths).str.slice(0, ROUTE_MAX)).to_series()
+    """As :func:`routes`, for paths that are distinct already and not NULL.
 
-
-def _in_pieces(encoded: pl.Series, pins: Pins) -> pl.Series:
-    starts = range(0, encoded.len(), PIECE_PATHS)
-    return pl.concat([_of_encoded(encoded[start : start + PIECE_PATHS], pins) for start in starts] or [encoded])
-
-
-def _of_encoded(encoded: pl.Series, pins: Pins) -> pl.Series:
-    """Routes of paths without query string; NULL for what is no path."""
-    bare = _before_query(_decode(encoded))
-    route = by_distinct(bare, lambda some: by_distinct(_without_ids(some), _of_bare))
+    What is cheap is done for all of them; what is left to look at are few, or else, in a flood, many small pieces.
+    """
+    bare = _before_query(_decode(_before_query(_cut(paths, PATH_MAX))))
+    route = by_distinct(_without_ids(bare), _in_pieces)
     if pins.routes:
         found = by_distinct(bare, pins.find)
         route = found.zip_with(found.is_not_null(), route)
-    return route.set(~bare.str.starts_with("/"), None)
+    return _cut(route.zip_with(bare.str.starts_with("/"), paths), ROUTE_MAX)
+
+
+def _cut(texts: pl.Series, characters: int) -> pl.Series:
+    longest = texts.str.len_bytes().max()
+    return texts.str.slice(0, characters) if isinstance(longest, int) and longest > characters else texts
+
+
+def _in_pieces(bare: pl.Series) -> pl.Series:
+    starts = range(0, bare.len(), PIECE_PATHS)
+    return pl.concat([_of_bare(bare[start : start + PIECE_PATHS]) for start in starts] or [bare])
 
 
 def _without_ids(bare: pl.Series) -> pl.Series:
     """Numbers alone are most of what varies: settled here, a site has few distinct paths left to look at."""
-    doubled = bare.str.replace_all("/", "//", literal=True)  # a match cannot share its slash with the next
-    named = doubled.str.replace_all(r"/[0-9]+(/|$)", "/{id}${1}").str.replace_all("/{2,}", "/")
-    error_page = bare.str.contains(_ERROR_PAGE)
-    return named.zip_with(~error_page.fill_null(value=False), bare)
+    named = bare.str.replace_all("/{2,}", "/") if bare.str.contains("//", literal=True).any() else bare
+    for _ in range(2):  # a match cannot share its slash with the next one
+        numbered = named.str.contains(r"/[0-9]+(?:/|$)")
+        if numbered.any():
+            named = named.str.replace_all(r"/[0-9]+(/|$)", "/{id}${1}").zip_with(numbered, named)
+    return bare.zip_with(bare.str.contains(_ERROR_PAGE), named)
 
 
 def _before_query(paths: pl.Series) -> pl.Series:
@@ -130,7 +133,7 @@ def _decode(paths: pl.Series) -> pl.Series:
     unclean = paths.str.contains(r"[%\x00-\x1f\x7f]").fill_null(value=False)
     if not unclean.any():
         return paths
-    encoded = paths.filter(unclean)
+    encoded = paths.filter(unclean).unique()
     decoded = [unquote(path, errors="surrogateescape").translate(_CLEAN) for path in encoded]
     return paths.to_frame("path").with_columns(pl.col("path").replace(encoded, pl.Series(decoded, dtype=pl.String)))[
         "path"

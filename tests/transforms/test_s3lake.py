@@ -282,7 +282,7 @@ def test_settling_takes_the_dead_space_out(
     assert 0 < writes <= 4
     data = store.get("router/date=2026-11-20/e0-000001.parquet").data
     assert rewriting.kept_regions(BytesIO(data)) == []
-    assert len(data) == len(parquet.encode_alone(rows, origin(versions, sealed=True).metadata()))
+    assert len(data) == len(parquet.encode(rows, origin(versions, sealed=True).metadata()))
 
 
 def test_settling_carries_on_where_a_process_before_ended(

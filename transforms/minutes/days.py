@@ -14,7 +14,6 @@ from transforms.minutes.contents import fingerprint, name_of
 from transforms.minutes.coverage import ARRIVAL_MINUTES, DAY
 from transforms.minutes.filling import LINES, complete, fill, is_quiet
 from transforms.minutes.making import make
-from transforms.parquet import ROW_GROUP_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
 TABLE: Final = "minutes"
 PARTITION: Final = "all"
+SLICE_ROWS: Final = 61_440
 _EPOCH: Final = Date(1970, 1, 1).toordinal()
 
 
@@ -92,7 +92,7 @@ class Day:
         if self.record is not None:
             holds = ~(pl.col("minute") // 60).is_in(self.changed) & ~is_quiet().fill_null(value=False)
             # Slices are views: filtered as a whole the day would be in memory twice.
-            old = self._lake.read(self._file).iter_slices(ROW_GROUP_ROWS)
+            old = self._lake.read(self._file).iter_slices(SLICE_ROWS)
             pieces += [_packed(_numbered(some).filter(holds).select(counting.empty().columns)) for some in old]
         return pieces
 
