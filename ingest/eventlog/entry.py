@@ -38,7 +38,7 @@ def decode_batch(payload: bytes) -> pa.RecordBatch:
 
 
 def decode(payload: bytes) -> pl.DataFrame:
-    """The rows of one payload. A damaged one raises ValueError, OSError or MemoryError.
+    """The rows of one payload. A damaged one raises ValueError, OSError, MemoryError or an Arrow exception.
 
     Arrow reads it, not polars: that trusts the sizes in a stream, and asks for so much memory on a damaged one that the
     process is aborted. Arrow checks sizes when it reads and offsets and UTF-8 when told to.
@@ -49,7 +49,7 @@ def decode(payload: bytes) -> pl.DataFrame:
     table.validate(full=True)
     try:
         return pl.DataFrame(_Stream(table))
-    except pl.exceptions.PanicException as error:  # which is no Exception: it would end the process
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:  # a panic is no Exception
         raise ValueError(f"polars cannot take the rows: {error}") from error
 
 
