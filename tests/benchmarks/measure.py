@@ -1,9 +1,12 @@
-"""CPU time, peak memory and a small table of results."""
+"""CPU time, peak memory, a small table of results, and the line that each result leaves for the runner."""
 
 from __future__ import annotations
 
+import json
+import os
 import resource
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ingest import server
@@ -56,3 +59,30 @@ def report(results: list[Result], baseline: str) -> None:
         megabytes = result.octets / result.cpu_seconds / 1e6
         print(f"{result.name:34} {speed:12,.0f} {megabytes:9.1f} {speed / base:5.1f}x")
     print(f"peak memory {peak_memory_mb():,.0f} MB")
+
+
+RECORD_TO = "DRAINLAKE_BENCHMARKS_TO"
+
+
+def record(
+    name: str,
+    value: float,
+    unit: str,
+    *,
+    baseline: float | None = None,
+    reach: float | None = None,
+    reach_ratio: float | None = None,
+) -> None:
+    """Leave one result for ``python -m tests.benchmarks``; nothing is done in a bench that is run alone.
+
+    ``name`` says bench and measure ("landing, backlog of router rows") and is the key that runs are compared by. Units
+    that end with ``/s`` or ``/CPU-s`` count more as better, all others (s, CPU s, ms, MB, bytes/row) less as better.
+    ``baseline`` is a value of the same unit, measured in the same run. ``reach`` is the value to reach, ``reach_ratio``
+    the ratio of value to baseline to reach.
+    """
+    if not (place := os.environ.get(RECORD_TO)):
+        return
+    given = {"name": name, "value": value, "unit": unit, "baseline": baseline}
+    given |= {"reach": reach, "reach_ratio": reach_ratio}
+    with Path(place).open("a", encoding="utf-8") as out:  # one short write: processes of a bench may share the file
+        out.write(json.dumps(given) + "\n")
