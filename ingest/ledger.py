@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 
 from ingest import frames, headers, plain
-from ingest.columns import fixed_bytes, indices, numbers, timestamps
+from ingest.columns import fixed_bytes, indices, timestamps
 from ingest.parsing import Body
-from ingest.schema import DELIVERIES, PIECE, PIECE_TYPE, PIECES, PIECES_TYPE, entry_schema
+from ingest.schema import DELIVERIES, PIECE, PIECES, PIECES_TYPE, entry_schema
 from ingest.text import Spans, Text
 
 if TYPE_CHECKING:
@@ -67,11 +67,11 @@ def account(
 
 def _counted(deliveries: int, delivery_of: Positions, digests: Sequence[bytes], tally: Tally) -> pa.ListArray:
     """By delivery, what each of its new parts counts."""
-    counted = [fixed_bytes(digests, np.arange(len(digests))) if digests else pa.array([], PIECE_TYPE)]
-    counted += [indices(counts) for counts in (tally.lines, tally.parsed, tally.defects)]
-    bounds = np.searchsorted(delivery_of, np.arange(deliveries + 1))
-    parts = pa.StructArray.from_arrays(counted, fields=list(PIECES_TYPE.value_type))
-    return pa.ListArray.from_arrays(numbers(bounds, "INTEGER"), parts, type=PIECES_TYPE)
+    found: list[list[tuple[object, ...]]] = [[] for _ in range(deliveries)]
+    counts = zip(digests, tally.lines.tolist(), tally.parsed.tolist(), tally.defects.tolist(), strict=True)
+    for delivery, counted in zip(delivery_of.tolist(), counts, strict=True):
+        found[delivery].append(counted)
+    return pa.array(found, PIECES_TYPE)
 
 
 def _count_repeats(deliveries: Sequence[Delivery]) -> list[tuple[int, int]]:
