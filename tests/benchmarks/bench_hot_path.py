@@ -6,7 +6,7 @@ Prints the tables of docs/performance.md. CPU time per line of the standard mix 
 batch: what a real receiver process takes when nothing is stored (HTTP), and the steps of storing in this process, in
 their order. Each step has a floor: a bare copy of the same bytes through a socket or in memory, the same bytes hashed
 or compressed by one call, the same payload written and synced to a bare file. That a batch is whole in the log is
-checked.
+checked. The last table compares ways to compress an entry.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from ingest.batch import Batch
 
 DELIVERY_BYTES: Final = 102_400
+CODECS: Final = (("lz4", None), ("zstd", -1), ("zstd", 1), ("zstd", 3))
 COUNTS: Final = (1, 8)  # deliveries to a batch
 AT_US: Final = 1_795_651_200_000_000
 STORE_NOTHING: Final = """
@@ -60,7 +61,7 @@ class Step(NamedTuple):
 
 
 def main(rounds: int) -> None:
-    """Measure and print both tables."""
+    """Measure and print the tables."""
     like_the_receiver()
     bodies = mix.deliveries(mix.frames(3_500), DELIVERY_BYTES)[: COUNTS[-1]]
     http = _http(bodies, rounds)
@@ -74,6 +75,27 @@ def main(rounds: int) -> None:
         for step in steps:
             name = f"hot path, {step.name}, {count} to a batch"
             record(name, step.seconds / lines * 1e9, "ns", baseline=step.floor_seconds / lines * 1e9)
+    _print_codecs(bodies, rounds)
+
+
+def _print_codecs(bodies: Sequence[bytes], rounds: int) -> None:
+    """What else the rows of entries could be compressed with, of one delivery and of all."""
+    print("\n| rows | bytes | codec | compressed | microseconds | to decompress |\n|---|--:|---|--:|--:|--:|")
+    for count, name in ((1, "platform"), (1, "router"), (len(bodies), "router")):
+        batch = prepare([Delivery("shop", body, AT_US) for body in bodies[:count]])
+        table = next(decode_batch(entry.payload) for entry in batch.entries if entry.table == name)
+        stream = b"".join((table.schema.serialize(), table.serialize()))
+        for codec, level in CODECS:
+            times, octets = _codec(stream, pa.Codec(codec, level), rounds)
+            figures = " | ".join(f"{seconds * 1e6:,.0f}" for seconds in times)
+            shown = codec if level is None else f"{codec} at {level}"
+            print(f"| {table.num_rows:,} of {name} | {len(stream):,} | {shown} | {octets:,} | {figures} |")
+
+
+def _codec(stream: bytes, codec: pa.Codec, rounds: int) -> tuple[tuple[float, float], int]:
+    packed = codec.compress(stream, asbytes=True)
+    compress = best_of(rounds, lambda: codec.compress(stream))
+    return (compress, best_of(rounds, lambda: codec.decompress(packed, len(stream)))), len(packed)
 
 
 def _print(count: int, steps: Sequence[Step], lines: int, octets: int) -> None:
