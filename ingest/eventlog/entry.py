@@ -22,6 +22,8 @@ _LZ4_MAGIC: Final = bytes.fromhex("04224d18")
 _LZ4: Final = pa.Codec("lz4")
 _ZSTD: Final = pa.Codec("zstd", 1)  # higher levels cost time and save little: half of the bytes are request ids
 _END_OF_STREAM: Final = bytes.fromhex("ffffffff00000000")
+_SIZE_TRUSTED: Final = 64 << 20  # a damaged header must not ask for more
+_HEADER_BYTES: Final = 18
 
 
 def encode(rows: pa.RecordBatch) -> bytes:
@@ -38,15 +40,25 @@ def decode_batch(payload: bytes) -> pa.RecordBatch:
 
 
 def decode(payload: bytes) -> pl.DataFrame:
-    """The rows of one payload. A damaged one raises ValueError, OSError, MemoryError or an Arrow exception.
+    """The rows of one payload. A damaged one raises ValueError, OSError, MemoryError or an Arrow exception."""
+    return as_polars(decode_table(payload))
+
+
+def decode_table(payload: bytes) -> pa.Table:
+    """The rows of one payload in Arrow, checked; raises what :func:`decode` does.
 
     Arrow reads it, not polars: that trusts the sizes in a stream, and asks for so much memory on a damaged one that the
     process is aborted. Arrow checks sizes when it reads and offsets and UTF-8 when told to.
     """
-    import polars as pl  # noqa: PLC0415 - the receiver, which only encodes, does without it
-
     table = _read(payload)
     table.validate(full=True)
+    return table
+
+
+def as_polars(table: pa.Table) -> pl.DataFrame:
+    """The same rows for polars. Raises ValueError where it cannot take them."""
+    import polars as pl  # noqa: PLC0415 - the receiver, which only encodes, does without it
+
     try:
         return pl.DataFrame(_Stream(table))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:  # a panic is no Exception
@@ -54,9 +66,29 @@ def decode(payload: bytes) -> pl.DataFrame:
 
 
 def _read(payload: bytes) -> pa.Table:
-    codec = "lz4" if payload[:4] == _LZ4_MAGIC else "zstd"
-    with pa.CompressedInputStream(pa.BufferReader(payload), codec) as stream:
-        return pa.ipc.open_stream(stream.read()).read_all()
+    return pa.ipc.open_stream(_inflated(payload)).read_all()
+
+
+def _inflated(payload: bytes) -> pa.Buffer:
+    """The stream in a frame, into a buffer of its own size where zstd says it: no growing, no copies."""
+    is_lz4 = payload[:4] == _LZ4_MAGIC
+    size = 0 if is_lz4 else _size_said(payload)
+    if 0 < size <= _SIZE_TRUSTED:
+        return _ZSTD.decompress(payload, size)
+    with pa.CompressedInputStream(pa.BufferReader(payload), "lz4" if is_lz4 else "zstd") as stream:
+        return stream.read_buffer()
+
+
+def _size_said(payload: bytes) -> int:
+    """What a zstd frame's header says of the size of its content (RFC 8878, 3.1.1.1); 0 if it does not."""
+    if len(payload) < _HEADER_BYTES:
+        return 0
+    descriptor = payload[4]
+    is_single = descriptor >> 5 & 1
+    begin = 6 - is_single + (0, 1, 2, 4)[descriptor & 3]
+    length = (is_single, 2, 4, 8)[descriptor >> 6]
+    said = int.from_bytes(payload[begin : begin + length], "little")
+    return said + 256 if length == 2 else said
 
 
 class _Stream:
