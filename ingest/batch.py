@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from ingest import loops, plain
-from ingest.columns import fixed_bytes
+from ingest.columns import fixed_bytes, integers
 from ingest.eventlog.contract import AlreadyHeld, Appender, Mark, NewEntry
 from ingest.eventlog.entry import encode
 from ingest.ledger import account
@@ -22,13 +22,14 @@ from ingest.parsing import Body, Parts
 from ingest.schema import DELIVERIES, DIGEST_BYTES, PIECE, ROUTER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import pyarrow as pa
 
     from ingest.deliveries import Delivery
     from ingest.loops import OwnDrains, Post
     from ingest.parsing import Parsed
+    from ingest.text import Positions
 
 
 class Batch(NamedTuple):
@@ -54,7 +55,8 @@ class Counts(NamedTuple):
 def prepare(deliveries: Sequence[Delivery]) -> Batch:
     """Parse and encode what is new in the deliveries, which are all of one form."""
     received_at_us = max(delivery.received_at_us for delivery in deliveries)
-    pieces = [(delivery.app, piece) for delivery in deliveries for piece in delivery.new]
+    new = [delivery.new for delivery in deliveries]
+    pieces = [(delivery.app, piece) for delivery, some in zip(deliveries, new, strict=True) for piece in some]
     [form] = {delivery.form for delivery in deliveries}
     parsed = plain.parse_as(form, [Body(app, piece.octets) for app, piece in pieces], received_at_us)
     digests = _digests([piece.digest for _, piece in pieces], parsed.parts)
@@ -62,22 +64,23 @@ def prepare(deliveries: Sequence[Delivery]) -> Batch:
         name: table.append_column(PIECE, fixed_bytes(digests, parsed.places[name]))
         for name, table in parsed.tables.items()
     }
-    ledger = account(deliveries, parsed.parts, digests, parsed.tally)
+    delivery_of = np.repeat(np.arange(len(deliveries)), [len(some) for some in new])[parsed.parts.body]
+    ledger = account(deliveries, delivery_of, digests, parsed.tally)
+    apps = {delivery.app for delivery in deliveries}
     entries = [
         NewEntry(name, app, rows.num_rows, encode(rows))
         for name, table in {**tables, DELIVERIES.name: ledger}.items()
-        for app, rows in _by_app(table)
+        for app, rows in _by_app(table, apps)
     ]
     marks = [mark for delivery in deliveries for mark in delivery.marks]
-    return Batch(entries, marks, _count(ledger), _posts(deliveries, parsed))
+    return Batch(entries, marks, _count(deliveries, ledger), _posts(deliveries, parsed, delivery_of))
 
 
-def _posts(deliveries: Sequence[Delivery], parsed: Parsed) -> list[Post]:
+def _posts(deliveries: Sequence[Delivery], parsed: Parsed, delivery_of: Positions) -> list[Post]:
     """The router lines about deliveries, each with the number of the delivery that brought it."""
     if (router := parsed.tables.get(ROUTER.name)) is None:
         return []
-    of_body = np.repeat(np.arange(len(deliveries)), [len(delivery.new) for delivery in deliveries])
-    return loops.posts(deliveries, router, of_body[parsed.parts.body[parsed.places[ROUTER.name]]])
+    return loops.posts(deliveries, router, delivery_of[parsed.places[ROUTER.name]])
 
 
 def _digests(pieces: Sequence[bytes], parts: Parts) -> list[bytes]:
@@ -108,21 +111,17 @@ def store(log: Appender, deliveries: Sequence[Delivery], own_drains: OwnDrains |
     raise AssertionError("a piece that was taken out is held again")
 
 
-def _count(ledger: pa.RecordBatch) -> Counts:
-    names = ("lines", "parsed", "defects", "repeated", "octets")
-    lines, parsed, defects, repeated, octets = (pc.sum(ledger[name]).as_py() for name in names)
-    return Counts(lines, parsed, defects, repeated, octets, _lines_by_app(ledger))
+def _count(deliveries: Sequence[Delivery], ledger: pa.RecordBatch) -> Counts:
+    columns = {name: integers(ledger.column(name)) for name in ("lines", "parsed", "defects", "repeated")}
+    lines, parsed, defects, repeated = (int(column.sum()) for column in columns.values())
+    by_app: Counter[str] = Counter()
+    for delivery, count in zip(deliveries, columns["lines"].tolist(), strict=True):
+        by_app[delivery.app] += count
+    return Counts(lines, parsed, defects, repeated, sum(len(delivery.body) for delivery in deliveries), by_app)
 
 
-def _lines_by_app(ledger: pa.RecordBatch) -> Counter[str]:
-    found: Counter[str] = Counter()
-    for app, lines in zip(ledger["app"].to_pylist(), ledger["lines"].to_pylist(), strict=True):  # one per delivery
-        found[app] += lines
-    return found
-
-
-def _by_app(table: pa.RecordBatch) -> list[tuple[str, pa.RecordBatch]]:
-    apps = pc.unique(table["app"]).to_pylist()
-    if len(apps) == 1:
-        return [(apps[0], table)]
-    return [(app, table.filter(pc.equal(table["app"], app))) for app in apps]
+def _by_app(table: pa.RecordBatch, apps: Collection[str]) -> list[tuple[str, pa.RecordBatch]]:
+    """The rows of each of some apps that has any."""
+    if len(apps) == 1:  # as almost always
+        return [(app, table) for app in apps]
+    return [(app, table.filter(pc.equal(table["app"], app))) for app in pc.unique(table["app"]).to_pylist()]

@@ -8,6 +8,7 @@ from typing import Final
 ROUTER_SHARE: Final = 0.70
 ACCESS_SHARE: Final = 0.15
 PHP_SHARE: Final = 0.05
+STEP_US: Final = 4_321  # from line to line
 
 _AGENTS: Final = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
@@ -53,7 +54,7 @@ def deliveries(framed: list[bytes], target_bytes: int) -> list[bytes]:
 
 
 def _frame(pick: random.Random, index: int) -> bytes:
-    seconds, microseconds = divmod(index * 4_321, 1_000_000)
+    seconds, microseconds = divmod(index * STEP_US, 1_000_000)
     at = f"2026-11-23T{seconds // 3600 % 24:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{microseconds:06}+00:00"
     share = pick.random()
     if share < ROUTER_SHARE:

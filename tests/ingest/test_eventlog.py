@@ -6,9 +6,11 @@ import multiprocessing
 import sqlite3
 import threading
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from kafka import KafkaProducer
 
 from ingest.eventlog import embedded
 from ingest.eventlog.contract import AlreadyHeld, EventLog, LogFull, Mark, NewEntry
@@ -19,6 +21,8 @@ from ingest.eventlog.kafka.log import KafkaLog
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from tests.kafka.access import Access
 
 OpenLog = "Callable[[], EventLog]"
 
@@ -124,6 +128,20 @@ def test_an_entry_keeps_what_is_known_of_it(open_log: Callable[[], EventLog]) ->
     }
     assert (found["blog"].rows, found["shop"].rows) == (3, 10)
     assert begun - 5 < found["blog"].appended_at < time.time() + 5
+
+
+@pytest.mark.xdist_group("kafka")
+def test_an_app_stays_in_the_partition_that_kafka_chooses_for_its_key(kafka: Access, kafka_prefix: str) -> None:
+    """As with any producer, and with every version: the tries of a delivery must lie in one partition."""
+    apps = [f"app-{number}" for number in range(9)]
+    connection = KafkaConnection((kafka.bootstrap,), kafka_prefix)
+    with closing(KafkaLog(connection)) as log:
+        log.append([NewEntry("php", app, 1, b"x") for app in apps])
+        with closing(connection.client(KafkaProducer)) as plain:
+            sent = {app: plain.send(connection.topic("php"), b"y", key=app.encode()).get(10).partition for app in apps}
+        for number in range(4):
+            found = log.read("php", f"p{number}", -1, rows_max=99, bytes_max=9999)
+            assert {each.app for each in found} == {app for app, place in sent.items() if place == number}
 
 
 def test_entries_can_be_found_by_the_time_of_their_append(open_log: Callable[[], EventLog]) -> None:
