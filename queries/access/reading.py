@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import duckdb
 
 from ingest.schema import TABLES
-from queries.access.sums import STEP_MINUTES, SUMS
+from queries.access.sums import GROUPS, STEP_MINUTES, SUMS
 from queries.database import spill_folder
 from queries.literals import literal
 from queries.report.model import Answer
@@ -57,7 +57,7 @@ class Reading:
         self._source = f"(FROM {_ROWS} WHERE {' AND '.join(within)})" if within else _ROWS
         self._pieces = 0
         for name, each in SUMS.items():
-            self.connection.execute(f"CREATE TABLE {name} AS {each.of(_NOTHING)}")
+            self.connection.execute(f"CREATE TABLE {name} AS {each.over(_NOTHING)}")
 
     def __enter__(self) -> Self:
         return self
@@ -70,8 +70,10 @@ class Reading:
     def add(self, rows: pa.Table) -> None:
         """Add up some rows of ``access``."""
         self.connection.register(_ROWS, rows)
+        for name, group in GROUPS.items():
+            self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {group.of(self._source)}")
         for name, each in SUMS.items():
-            self.connection.execute(f"INSERT INTO {name} {each.of(self._source)}")
+            self.connection.execute(f"INSERT INTO {name} {each.of(each.group)}")
         self.connection.unregister(_ROWS)
         self._pieces += 1
         if self._pieces % _FOLD_PIECES == 0:
@@ -102,7 +104,7 @@ class Asking:
     def __init__(self, connection: duckdb.DuckDBPyConnection, window: Window) -> None:
         self.connection, self.window = connection, window
         rows = between("access", window)
-        self._lake = {name: f"({each.of(rows)})" for name, each in SUMS.items()}
+        self._lake = {name: f"({each.over(rows)})" for name, each in SUMS.items()}
         self._lake["kinds"] = f"({KINDS.format(**self._lake)})"
         self._held = {name: name for name in self._lake}
 
