@@ -145,6 +145,7 @@ def report_on(
 def _made(asking: Asking, app: str | None, read: Files, first: str, now: datetime) -> Report:
     name = app or own_host(asking) or _SITE
     names = [each.name for each in read.told]
+    first = f"{first} --app {shlex.quote(name)}"
     more = f" and {len(names) - _NAMES_MAX} more files" if len(names) > _NAMES_MAX else ""
     return make(
         asking,
@@ -152,10 +153,10 @@ def _made(asking: Asking, app: str | None, read: Files, first: str, now: datetim
         now,
         lines=sum(each.lines for each in read.told),
         defects=sum(each.defects for each in read.told),
-        first=f"{first} --app {shlex.quote(name)}",
+        first=first,
         notes=(
-            f"Read from {', '.join(names[:_NAMES_MAX])}{more}. Nothing was stored: `{first} --app {name}` does that,"
-            " and then the statements of this page run in `drainlake sql`.",
+            f"Read from {', '.join(names[:_NAMES_MAX])}{more}.",
+            f"Nothing was stored: `{first}` does that; then the statements of this page run in `drainlake sql`.",
             *(each.note() for each in read.told if each.defects),
             *(f"Left out: {each.sentence}" for each in read.refused),
         ),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 CHUNK_BYTES: Final = 2_000_000
 EXAMPLES_MAX: Final = 3  # lines that are named, of a file
 SAMPLE_BYTES: Final = 100_000
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 class Piece(NamedTuple):
@@ -40,8 +41,9 @@ def pieces(path: Path, pool: Executor, ahead: int, chunk_bytes: int = CHUNK_BYTE
     waiting: deque[Future[Piece]] = deque()
     broken: SavedLogError | None = None
     try:
-        for chunk, is_cut, position in chunks(path, chunk_bytes):
-            waiting.append(pool.submit(_piece, chunk, is_cut, position))
+        for number, (chunk, is_cut, position) in enumerate(chunks(path, chunk_bytes)):
+            text = chunk if number else chunk.removeprefix(_BYTE_ORDER_MARK)
+            waiting.append(pool.submit(_piece, text, is_cut, position))
             if len(waiting) >= ahead:
                 yield waiting.popleft().result()
     except SavedLogError as error:
@@ -58,4 +60,3 @@ def _piece(chunk: bytes, is_cut: bool, position: int) -> Piece:
     others = tables["lines"]["message"].to_pylist() if "lines" in tables else []
     others = [line for line in others if line and line.strip()]
     return Piece(tables.get("access"), len(others), others[:EXAMPLES_MAX], chunk[:SAMPLE_BYTES], position)
-

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from io import BufferedReader
     from pathlib import Path
 
 # Heroku cuts lines at 10,000 bytes. A longer one is no log line; cutting it here keeps memory bounded.
@@ -73,27 +74,34 @@ def chunks(path: Path, target_bytes: int) -> Iterator[tuple[bytes, bool, int]]:
     A line of more than ``target_bytes`` comes in pieces that are cut, the last of them too: none may pass for a line.
     SavedLogError as for :func:`bodies`.
     """
+    octets = bytearray(target_bytes)
+    view, held, inside = memoryview(octets), 0, False
     with _opened(path) as (raw, source):
-        rest, inside = b"", False
-        while block := source.read(target_bytes):
-            held = rest + (block if rest or inside or raw.tell() > len(block) else block.removeprefix(b"\xef\xbb\xbf"))
+        while size := _fill(source, view, held):
+            begin = 0
             if inside:
-                end = held.find(b"\n") + 1
-                yield held[: end or len(held)], True, raw.tell()
-                held, inside = held[end or len(held) :], not end
-            end = held.rfind(b"\n") + 1
-            if not end and len(held) >= target_bytes:
-                yield held, True, raw.tell()
-                held, inside = b"", True
-            if end:
-                yield held[:end], False, raw.tell()
-            rest = held[end:]
-        if rest:
-            yield rest, False, raw.tell()
+                newline = octets.find(b"\n", 0, size) + 1
+                begin, inside = newline or size, not newline
+                yield bytes(view[:begin]), True, raw.tell()
+            end = octets.rfind(b"\n", begin, size) + 1 if size == target_bytes else size
+            if not end and not begin:
+                end, inside = size, True
+            if end > begin:
+                yield bytes(view[begin:end]), inside, raw.tell()
+            held = size - max(begin, end)
+            view[:held] = view[size - held : size]
+
+
+def _fill(source: BufferedReader | gzip.GzipFile, buffer: memoryview, held: int) -> int:
+    """Fill a buffer behind what it holds; how much it holds then, 0 when all is given."""
+    size = held
+    while size < len(buffer) and (count := source.readinto(buffer[size:])):
+        size += count
+    return size
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO | gzip.GzipFile]]:
+def _opened(path: Path) -> Iterator[tuple[BufferedReader, BufferedReader | gzip.GzipFile]]:
     """The file as it lies on the disk, and its text."""
     try:
         with path.open("rb") as raw:
@@ -104,7 +112,7 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO | gzip.GzipFile]]:
         raise SavedLogError(f"{path.name} cannot be read: {error.strerror}; check its permissions and disk") from error
 
 
-def _unpacked(raw: BinaryIO, name: str) -> BinaryIO | gzip.GzipFile:
+def _unpacked(raw: BufferedReader, name: str) -> BufferedReader | gzip.GzipFile:
     first = raw.read(8)
     raw.seek(0)
     for magic, packing in _PACKED.items():

@@ -41,7 +41,7 @@ _DEFAULT_SPAN: Final = timedelta(hours=24)
 )
 @click.option("--send", is_flag=True, help="Send it where DRAINLAKE_NOTIFY says, and print nothing unless asked to.")
 @with_settings
-def command(
+def command(  # noqa: PLR0913 - its options
     settings: Settings,
     files: tuple[Path, ...],
     since: datetime | None,
@@ -49,6 +49,7 @@ def command(
     app_name: str | None,
     out: Path | None,
     kind: str | None,
+    *,
     send: bool,
 ) -> None:
     """Report what was wrong in a window of time, worst first, each finding with its evidence.
@@ -80,7 +81,7 @@ def command(
         raise click.exceptions.Exit(WRONG)
 
 
-def _on_files(  # noqa: PLR0913 - what the command was given
+def _on_files(
     settings: Settings,
     files: tuple[Path, ...],
     ends: tuple[datetime | None, datetime | None],

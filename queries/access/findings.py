@@ -1,4 +1,4 @@
-"""What an access log shows to be wrong: secrets that were sent, failures, broken links, text sent uncompressed, crowding."""
+"""What an access log shows to be wrong: secrets sent, failures, broken links, text sent uncompressed, crowding."""
 
 from __future__ import annotations
 
@@ -30,28 +30,31 @@ PLAIN_WARNING_BYTES, PLAIN_NOTICE_BYTES = 10_000_000, 1_000_000
 CROWD_LEAST: Final = 1_000  # requests; of a small log, everything is a large share
 
 _SECRETS: Final = (
-    r"regexp_matches(path, '(^|/)\.(env(\.[a-z]+)?|git/(config|HEAD|index)|aws/credentials|htpasswd|ssh/id_[a-z0-9]+)$')"
+    r"regexp_matches(path, '(^|/)\.(env(\.[a-z]+)?|git/(config|HEAD|index)|aws/credentials|htpasswd"
+    r"|ssh/id_[a-z0-9]+)$')"
 )
 _PROBES: Final = (
     r"regexp_matches(lower(path), '(^|/)(\.env|\.git/|\.aws/|wp-login\.php|xmlrpc\.php|wp-admin|phpmyadmin|admin\.php"
     r"|cgi-bin/|vendor/phpunit|boaform|actuator/|\.ssh/)|\.\./|etc/passwd')"
 )
 _SENT: Final = f"""SELECT path, sum(requests)::BIGINT AS requests, sum(bytes)::BIGINT AS bytes
-FROM {{pages}} WHERE status = 200 AND bytes > 0 AND {_SECRETS} GROUP BY path ORDER BY requests DESC, path"""
+FROM {{pages}} WHERE status = 200 AND bytes > 0 AND {_SECRETS} GROUP BY path ORDER BY requests DESC, path"""  # noqa: S608
 _FAILED: Final = """SELECT path, sum(requests)::BIGINT AS requests FROM {pages}
 WHERE status >= 500 GROUP BY path ORDER BY requests DESC, path"""
 _LINKS: Final = """SELECT path, sum(requests)::BIGINT AS requests, arg_max(referrer, (requests, referrer)) AS referrer
-FROM {{missing}} WHERE {own} GROUP BY path ORDER BY requests DESC, path"""
+FROM {{missing}} WHERE {own} AND NOT {probe} GROUP BY path ORDER BY requests DESC, path"""
 _PROBED: Final = f"""SELECT path, sum(requests)::BIGINT AS requests FROM {{missing}}
-WHERE {_PROBES} GROUP BY path ORDER BY requests DESC, path"""
+WHERE {_PROBES} GROUP BY path ORDER BY requests DESC, path"""  # noqa: S608
 _CROWDS: Final = """SELECT client_ip, sum(requests)::BIGINT AS requests FROM {addresses}
 WHERE client_ip IS NOT NULL GROUP BY client_ip ORDER BY requests DESC, client_ip LIMIT 5"""
-_ALL: Final = "SELECT coalesce(sum(requests), 0)::BIGINT AS requests, coalesce(sum(bytes), 0)::BIGINT AS bytes FROM {steps}"
+_ALL: Final = (
+    "SELECT coalesce(sum(requests), 0)::BIGINT AS requests, coalesce(sum(bytes), 0)::BIGINT AS bytes FROM {steps}"
+)
 
 
 @dataclass(frozen=True)
 class Looking:
-    """What checks look at; ``first`` is the shell line that brings the files into a lake, where commands dig further."""
+    """What checks look at; ``first`` is the shell line that imports the files, for commands to dig further."""
 
     asking: Asking
     app: str
@@ -124,7 +127,7 @@ def failures(looking: Looking) -> Iterator[Finding]:
 def links(looking: Looking) -> Iterator[Finding]:
     """Links of the site itself that lead nowhere."""
     host = own_host(looking.asking)
-    statement = _LINKS.format(own=from_own(host))
+    statement = _LINKS.format(own=from_own(host), probe=_PROBES)
     rows = looking.asking.records(statement)
     if not rows:
         return
@@ -133,8 +136,8 @@ def links(looking: Looking) -> Iterator[Finding]:
     yield looking.made(
         "broken-links",
         severity,
-        f"Pages of {host} itself lead to {counted(len(rows), 'path that is', 'paths that are')} not there, followed"
-        f" {times(followed)}; most often {named(rows[0]['path'])}, linked in {named(rows[0]['referrer'])}.",
+        f"{counted(len(rows), 'link')} on pages of {host} itself lead nowhere, followed {times(followed)}; most often"
+        f" {named(rows[0]['path'])}, from {named(rows[0]['referrer'])}.",
         statement,
         question="routes",
         advice="Mend the links, or redirect the paths (301) to what stands in their place.",
@@ -203,7 +206,7 @@ def probes(looking: Looking) -> Iterator[Finding]:
     yield looking.made(
         "probes",
         Severity.NOTICE,
-        f"{counted(asked, 'request')}, {share(asked / looking.requests)} of all, looked for known holes and found nothing;"
+        f"{counted(asked, 'request')}, {share(asked / looking.requests)} of all, looked for holes and found nothing;"
         f" most often {named(rows[0]['path'])}.",
         _PROBED,
         question="routes",

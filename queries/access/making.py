@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _FAILED: Final = "SELECT coalesce(sum(requests) FILTER (WHERE status >= 500), 0)::BIGINT AS failed FROM {steps}"
 
 
-def make(  # noqa: PLR0913 - what a report depends on
+def make(
     asking: Asking,
     app: str,
     made_at: datetime,
@@ -37,7 +37,9 @@ def make(  # noqa: PLR0913 - what a report depends on
     looking = Looking.at(asking, app, first)
     findings = _worst_first([finding for check in CHECKS.values() for finding in check(looking)])
     share_seen = 1.0 if lines else None
-    seen = Trust(received=lines, parsed=lines - defects, defective=defects, repeated=0, dropped=0, share_seen=share_seen)
+    seen = Trust(
+        received=lines, parsed=lines - defects, defective=defects, repeated=0, dropped=0, share_seen=share_seen
+    )
     traffic = {"requests": looking.requests, "failed": asking.record(_FAILED)["failed"]}
     return Report(
         window=asking.window,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Record = dict[str, Any]
 
-SHOWN_MAX: Final = 100  # rows of an answer
+SHOWN_MAX: Final = 30  # rows of an answer: who wants more runs its statement
 MEMORY_MB: Final = 1_000  # beyond it DuckDB writes to its temporary folder
 _MACROS: Final = ("agents.sql", "assets.sql", "crawlers.sql")
 # Pieces after which sums are added up again: what differs counts, not how many pieces it came in.
@@ -46,7 +46,9 @@ class Reading:
     out. ``threads`` is how many DuckDB uses; None is its own choice.
     """
 
-    def __init__(self, since: datetime | None = None, until: datetime | None = None, threads: int | None = None) -> None:
+    def __init__(
+        self, since: datetime | None = None, until: datetime | None = None, threads: int | None = None
+    ) -> None:
         self.connection = duckdb.connect(config={"threads": threads} if threads else {})
         self.connection.execute(f"SET memory_limit = '{MEMORY_MB}MB'")
         self.connection.execute(f"SET temp_directory = {literal(str(spill_folder()))}")
@@ -70,10 +72,12 @@ class Reading:
     def add(self, rows: pa.Table) -> None:
         """Add up some rows of ``access``."""
         self.connection.register(_ROWS, rows)
-        for name, group in GROUPS.items():
+        told = {name: group for name, group in GROUPS.items() if rows[group.needs].null_count < rows.num_rows}
+        for name, group in told.items():
             self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {group.of(self._source)}")
         for name, each in SUMS.items():
-            self.connection.execute(f"INSERT INTO {name} {each.of(each.group)}")
+            if each.group in told:
+                self.connection.execute(f"INSERT INTO {name} {each.of(each.group)}")
         self.connection.unregister(_ROWS)
         self._pieces += 1
         if self._pieces % _FOLD_PIECES == 0:
@@ -107,12 +111,19 @@ class Asking:
         self._lake = {name: f"({each.over(rows)})" for name, each in SUMS.items()}
         self._lake["kinds"] = f"({KINDS.format(**self._lake)})"
         self._held = {name: name for name in self._lake}
+        self._known: dict[str, list[Record]] = {}
 
     def records(self, statement: str) -> list[Record]:
         """All rows by column name; for statements that give few."""
         found = self.connection.execute(statement.format(**self._held))
         names = [column[0] for column in found.description or ()]
         return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+    def once(self, statement: str) -> list[Record]:
+        """The same, computed once however often it is asked."""
+        if statement not in self._known:
+            self._known[statement] = self.records(statement)
+        return self._known[statement]
 
     def record(self, statement: str) -> Record:
         """The one row."""
@@ -125,7 +136,7 @@ class Asking:
 
     def answer(self, question: str, statement: str, order: str) -> Answer:
         """The first rows in an order, to be shown, and how many there are."""
-        held = f"SELECT *, count(*) OVER () FROM ({statement.format(**self._held)}) ORDER BY {order} LIMIT {SHOWN_MAX}"
+        held = f"SELECT *, count(*) OVER () FROM ({statement.format(**self._held)}) ORDER BY {order} LIMIT {SHOWN_MAX}"  # noqa: S608
         found = self.connection.execute(held)
         names = tuple(column[0] for column in found.description or ())[:-1]
         rows = found.fetchall()

@@ -32,23 +32,27 @@ FROM (
   SELECT to_timestamp(hour * 3600)::DATE AS day, count(DISTINCT visitor) FILTER (WHERE crawler IS NULL) AS visitors,
     count(DISTINCT visitor) FILTER (WHERE crawler IS NOT NULL) AS crawlers
   FROM {{visits}} LEFT JOIN {{kinds}} USING (agent) GROUP BY day
-) USING (day)"""
+) USING (day)"""  # noqa: S608
 _HOURS: Final = f"""SELECT hour, requests, {_SHARE}, bytes
-FROM (SELECT step // 12 % 24 AS hour, {_AMOUNTS} FROM {{steps}} GROUP BY hour)"""
+FROM (SELECT step // 12 % 24 AS hour, {_AMOUNTS} FROM {{steps}} GROUP BY hour)"""  # noqa: S608
 _TOTALS: Final = f"""SELECT {_AMOUNTS}, (
     SELECT count(DISTINCT visitor) FROM {{visits}} LEFT JOIN {{kinds}} USING (agent) WHERE crawler IS NULL
   ) AS visitors,
   (SELECT sum(requests) FILTER (WHERE crawler IS NOT NULL)::BIGINT FROM {{kinds}}) AS crawled
-FROM {{steps}}"""
-_PATHS: Final = f"""SELECT path, sum(requests)::BIGINT AS requests,
-  sum(requests) / (SELECT sum(requests) FROM {{pages}}) AS share, sum(bytes)::BIGINT AS bytes,
+FROM {{steps}}"""  # noqa: S608
+_PATHS: Final = """SELECT path, sum(requests)::BIGINT AS requests,
+  sum(requests) / (SELECT sum(requests) FROM {pages}) AS share, sum(bytes)::BIGINT AS bytes,
   (sum(bytes) / sum(requests))::BIGINT AS bytes_each,
   coalesce(sum(requests) FILTER (WHERE status >= 500), 0)::BIGINT AS failed
-FROM {{pages}} WHERE status NOT IN (404, 410) AND {{which}} GROUP BY path"""
-_STATUSES: Final = f"SELECT status, requests, {_SHARE}, bytes FROM (SELECT status, {_AMOUNTS} FROM {{steps}} GROUP BY status)"
-_METHODS: Final = f"SELECT method, requests, {_SHARE}, bytes FROM (SELECT method, {_AMOUNTS} FROM {{steps}} GROUP BY method)"
+FROM {pages} WHERE status NOT IN (404, 410) AND {which} GROUP BY path"""
+_STATUSES: Final = (
+    f"SELECT status, requests, {_SHARE}, bytes FROM (SELECT status, {_AMOUNTS} FROM {{steps}} GROUP BY status)"  # noqa: S608
+)
+_METHODS: Final = (
+    f"SELECT method, requests, {_SHARE}, bytes FROM (SELECT method, {_AMOUNTS} FROM {{steps}} GROUP BY method)"  # noqa: S608
+)
 _PROTOCOLS: Final = (
-    f"SELECT protocol, requests, {_SHARE}, bytes FROM (SELECT protocol, {_AMOUNTS} FROM {{steps}} GROUP BY protocol)"
+    f"SELECT protocol, requests, {_SHARE}, bytes FROM (SELECT protocol, {_AMOUNTS} FROM {{steps}} GROUP BY protocol)"  # noqa: S608
 )
 # Without the braces and quotes that a referrer may hold: a host stands in statements.
 HOST: Final = "lower(regexp_extract(referrer, '^https?://([A-Za-z0-9.:-]+)', 1))"
@@ -57,7 +61,7 @@ _BARE_HOST: Final = f"regexp_replace({HOST}, '^www[.]', '')"
 _OWN_HOST: Final = rf"""SELECT {_BARE_HOST} AS host FROM {{referrers}}
 SEMI JOIN (SELECT DISTINCT path FROM {{pages}} WHERE status < 400) AS served
   ON served.path = regexp_extract(referrer, '^[a-z]+://[^/?#]+(/[^?#]+)', 1)
-WHERE {HOST} <> '' GROUP BY host ORDER BY sum(requests) DESC, host LIMIT 1"""
+WHERE {HOST} <> '' GROUP BY host ORDER BY sum(requests) DESC, host LIMIT 1"""  # noqa: S608
 _MISSING: Final = """SELECT path, sum(requests)::BIGINT AS requests,
   coalesce(sum(requests) FILTER (WHERE {own}), 0)::BIGINT AS from_own_pages,
   coalesce(sum(requests) FILTER (WHERE crawler IS NOT NULL), 0)::BIGINT AS by_crawlers,
@@ -66,23 +70,25 @@ FROM {{missing}} LEFT JOIN (SELECT agent, crawler FROM {{kinds}}) USING (agent) 
 _HOSTS: Final = f"""SELECT host, requests, {_SHARE}, pages FROM (
   SELECT {HOST} AS host, sum(requests)::BIGINT AS requests, count(DISTINCT referrer) AS pages
   FROM {{referrers}} WHERE NOT {{own}} AND {HOST} <> '' GROUP BY host
-)"""
-_REFERRERS: Final = """SELECT referrer, sum(requests)::BIGINT AS requests FROM {{referrers}} WHERE NOT {own} GROUP BY referrer"""
-_ADDRESSES: Final = f"""SELECT client_ip AS address, sum(requests)::BIGINT AS requests,
-  sum(requests) / (SELECT sum(requests) FROM {{addresses}}) AS share, sum(bytes)::BIGINT AS bytes,
+)"""  # noqa: S608
+_REFERRERS: Final = """SELECT referrer, sum(requests)::BIGINT AS requests
+FROM {{referrers}} WHERE NOT {own} GROUP BY referrer"""
+_ADDRESSES: Final = """SELECT client_ip AS address, sum(requests)::BIGINT AS requests,
+  sum(requests) / (SELECT sum(requests) FROM {addresses}) AS share, sum(bytes)::BIGINT AS bytes,
   sum(refused) / sum(requests) AS refused_share
-FROM {{addresses}} GROUP BY client_ip"""
+FROM {addresses} GROUP BY client_ip"""
 _BROWSERS: Final = f"""SELECT browser, requests, {_SHARE}, bytes FROM (
   SELECT browser, {_AMOUNTS} FROM {{kinds}} WHERE crawler IS NULL GROUP BY browser
-)"""
+)"""  # noqa: S608
 _SYSTEMS: Final = f"""SELECT system, requests, {_SHARE}, bytes FROM (
   SELECT system, {_AMOUNTS} FROM {{kinds}} WHERE crawler IS NULL GROUP BY system
-)"""
+)"""  # noqa: S608
 CRAWLERS: Final = f"""SELECT crawler, kind, requests, requests / (SELECT sum(requests) FROM {{kinds}}) AS share, bytes
-FROM (SELECT crawler, crawler_kind AS kind, {_AMOUNTS} FROM {{kinds}} WHERE crawler IS NOT NULL GROUP BY ALL)"""
-_AGENTS: Final = f"SELECT user_agent, {_AMOUNTS} FROM {{agents}} GROUP BY user_agent"
+FROM (SELECT crawler, crawler_kind AS kind, {_AMOUNTS} FROM {{kinds}} WHERE crawler IS NOT NULL GROUP BY ALL)"""  # noqa: S608
+_AGENTS: Final = f"SELECT user_agent, {_AMOUNTS} FROM {{agents}} GROUP BY user_agent"  # noqa: S608
 # Nearest rank on the real values.
-_TIMES: Final = """SELECT path, max(requests) AS requests, min(request_ms) FILTER (WHERE up_to >= 0.5 * requests) AS p50_ms,
+_TIMES: Final = """SELECT path, max(requests) AS requests,
+  min(request_ms) FILTER (WHERE up_to >= 0.5 * requests) AS p50_ms,
   min(request_ms) FILTER (WHERE up_to >= 0.95 * requests) AS p95_ms, max(request_ms) AS max_ms,
   sum(request_ms * here) / 1000 AS total_seconds
 FROM (
@@ -91,14 +97,14 @@ FROM (
     sum(sum(requests)) OVER (PARTITION BY path)::BIGINT AS requests
   FROM {times} GROUP BY path, request_ms
 ) GROUP BY path"""
-PLAIN: Final = f"""SELECT path, content_type, sum(requests)::BIGINT AS requests,
+PLAIN: Final = """SELECT path, content_type, sum(requests)::BIGINT AS requests,
   (sum(bytes) / sum(requests))::BIGINT AS bytes_each, sum(bytes)::BIGINT AS bytes_sent
-FROM {{plain}} GROUP BY ALL"""
+FROM {plain} GROUP BY ALL"""
 
 
 def own_host(asking: Asking) -> str | None:
     """The site's own host without `www.`, as its pages' links tell it; None when none do."""
-    found = asking.records(_OWN_HOST)
+    found = asking.once(_OWN_HOST)
     return found[0]["host"] if found else None
 
 
@@ -114,7 +120,8 @@ def traffic(asking: Asking) -> Section:
         return Section("traffic", "Requests and visitors", "There were no requests.")
     crawled = share((total["crawled"] or 0) / total["requests"])
     sentence = (
-        f"{counted(total['requests'], 'request')} of {counted(total['visitors'], 'visitor')} took {size(total['bytes'])};"
+        f"{counted(total['requests'], 'request')} of {counted(total['visitors'], 'visitor')} took"
+        f" {size(total['bytes'])};"
         f" crawlers made {crawled} of them. A visitor is an address with a user agent, crawlers are not counted."
     )
     answers = (asking.answer("By day (UTC)", _DAYS, "day"), asking.answer("By hour of the day (UTC)", _HOURS, "hour"))
@@ -151,7 +158,9 @@ def missing(asking: Asking) -> Section:
     host = own_host(asking)
     statement = _MISSING.format(own=from_own(host))
     answer = asking.answer("Not found", statement, "from_own_pages DESC, requests DESC, path")
-    total = asking.record(f"SELECT sum(requests)::BIGINT AS requests, sum(from_own_pages)::BIGINT AS own FROM ({statement})")
+    total = asking.record(
+        f"SELECT sum(requests)::BIGINT AS requests, sum(from_own_pages)::BIGINT AS own FROM ({statement})"  # noqa: S608
+    )
     if not total["requests"]:
         return Section("not-found", "Not found", "All that was asked for was there.")
     own = f"; {counted(total['own'], 'of them', 'of them')} came from pages of {host} itself" if host else ""
@@ -169,7 +178,10 @@ def referrers(asking: Asking) -> Section:
     if not hosts.rows:
         return Section("referrers", "Referrers", f"No other site led here{less}.")
     name, requests = hosts.rows[0][:2]
-    sentence = f"{counted(hosts.row_count, 'site')} led here{less}; most came from {named(name)}, {counted(requests, 'request')}."
+    sentence = (
+        f"{counted(hosts.row_count, 'site')} led here{less}; most came from {named(name)},"
+        f" {counted(requests, 'request')}."
+    )
     return Section("referrers", "Referrers", sentence, (), (hosts, linking))
 
 
@@ -184,7 +196,9 @@ def visitors(asking: Asking) -> Section:
         asking.answer("User agents", _AGENTS, f"{most}, user_agent"),
     )
     told = [f"most used is {named(row[0], 'none that says its name')}, {share(row[2])}" for row in answers[0].rows[:1]]
-    told += [f"the busiest crawler is {named(row[0])}, with {share(row[3])} of all requests" for row in answers[2].rows[:1]]
+    told += [
+        f"the busiest crawler is {named(row[0])}, with {share(row[3])} of all requests" for row in answers[2].rows[:1]
+    ]
     sentence = f"They came from {counted(answers[3].row_count, 'address', 'addresses')}; {'; '.join(told)}."
     return Section("visitors", "Browsers, crawlers, addresses", sentence, (), answers)
 
@@ -193,10 +207,12 @@ def times(asking: Asking) -> Section:
     """Which paths take long, where the log tells times."""
     answer = asking.answer("Paths by their working time", _TIMES, "total_seconds DESC, path")
     if not answer.rows:
-        sentence = "The lines carry no times; the log format of `drainlake query latency --help` does."
+        sentence = "The lines carry no times; those of the key=value format in drainlake's documentation do."
         return Section("times", "Slow requests", sentence)
     slow = max(answer.rows, key=lambda row: row[3])
-    sentence = f"The slowest of the busiest paths is {named(slow[0])}: 95 % of its requests took {duration(slow[3])} at most."
+    sentence = (
+        f"The slowest of the busiest paths is {named(slow[0])}: 95 % of its requests took {duration(slow[3])} at most."
+    )
     return Section("times", "Slow requests", sentence, (), (answer,))
 
 

@@ -1,4 +1,4 @@
-"""What is kept of access lines: sums by what they have in common, so that memory grows with what differs, not with lines.
+"""What is kept of access lines: sums by what they have in common. Memory grows with what differs, not with lines.
 
 Each sum is defined once, over rows of the table ``access``. It is filled from pieces of a log as they are read, and
 stands in the SQL of an answer as a subquery over the lake: both give the same rows, since sums of sums are sums.
@@ -20,11 +20,15 @@ _REFERRER: Final = "split_part(referrer, '?', 1)"
 
 
 class Group(NamedTuple):
-    """Rows of ``access`` by some of its columns: what is added up of them, and which rows count."""
+    """Rows of ``access`` by some of its columns: what is added up of them, and which rows count.
+
+    Where ``needs``, a column, is NULL in all rows, none counts.
+    """
 
     columns: tuple[str, ...]
     amounts: Mapping[str, str]
     where: str = ""
+    needs: str = "timestamp"
 
     def of(self, rows: str) -> str:
         """The statement that groups some rows."""
@@ -69,13 +73,14 @@ GROUPS: Final = {
     "by_path": Group(("path", "status"), _SIZED),
     "by_referrer": Group(("referrer",), _REQUESTS, "referrer IS NOT NULL"),
     "not_found": Group(("path", "referrer", "user_agent"), _REQUESTS, "status IN (404, 410)"),
-    "timed": Group(("path", "request_ms"), _REQUESTS, "request_ms IS NOT NULL"),
+    "timed": Group(("path", "request_ms"), _REQUESTS, "request_ms IS NOT NULL", "request_ms"),
     # A client that takes gzip got text without it: the server does not compress.
     "uncompressed": Group(
         ("path", "content_type"),
         _SIZED,
-        "content_type IS NOT NULL AND content_encoding IS NULL AND status = 200 AND method = 'GET' AND bytes > 1400"
+        "content_encoding IS NULL AND status = 200 AND method = 'GET' AND bytes > 1400"
         " AND compressible_type(content_type) AND offers_encoding(accept_encoding)",
+        "content_type",
     ),
 }
 _SIZES: Final = ("requests", "bytes")
@@ -88,9 +93,7 @@ SUMS: Final = {
     "agents": Sum("by_visitor", {"user_agent": "user_agent"}, _SIZES),
     "pages": Sum("by_path", {"path": _PATH, "status": "status"}, _SIZES),
     "referrers": Sum("by_referrer", {"referrer": _REFERRER}, ("requests",)),
-    "missing": Sum(
-        "not_found", {"path": _PATH, "referrer": _REFERRER, "agent": "hash(user_agent)"}, ("requests",)
-    ),
+    "missing": Sum("not_found", {"path": _PATH, "referrer": _REFERRER, "agent": "hash(user_agent)"}, ("requests",)),
     "times": Sum("timed", {"path": _PATH, "request_ms": "request_ms"}, ("requests",)),
     "plain": Sum("uncompressed", {"path": _PATH, "content_type": "split_part(content_type, ';', 1)"}, _SIZES),
 }

@@ -1,8 +1,8 @@
 """A web server's access log as a shop with many visitors writes it, in the format combined. Seeded.
 
 Made: a week with its days and nights; visits of eight requests in some minutes, from 50,000 addresses of which some
-come often; 6,000 paths, some with a query string; 300 agents, crawlers among them; own, searching and foreign referrers;
-scanners that look for what is not there.
+come often; 6,000 paths, some with a query string; 300 agents, crawlers among them; own, searching and foreign
+referrers; links that lead nowhere, and scanners that look for holes.
 """
 
 from __future__ import annotations
@@ -22,19 +22,38 @@ DAYS: Final = 7
 ADDRESSES, PATHS, AGENTS = 50_000, 6_000, 300
 VISIT: Final = 8  # requests, in the mean
 CHUNK: Final = 100_000
-_WORDS: Final = "blue red suede shoe boot lace sole heel summer winter sale kids men women leather rubber".split()
-_KINDS: Final = ("/product/{a}-{b}-{n}", "/blog/{a}-{b}", "/category/{a}?page={m}", "/search?q={a}+{b}&page={m}",
-                 "/assets/{a}-{h}.js", "/assets/{b}-{h}.css", "/media/{a}/{n}.jpg", "/api/cart/{n}", "/account/{n}")  # fmt: skip
-_SCANNED: Final = ("/wp-login.php", "/.env", "/xmlrpc.php", "/.git/config", "/admin.php", "/phpmyadmin/", "/old/{n}.html")
+SCANNED: Final = 0.02
+# What becomes of the others: statuses, each up to a share.
+FATES: Final = ((404, 0.03), (304, 0.1), (301, 0.13), (500, 0.133), (403, 0.135), (200, 1.0))
+_WORDS: Final = (
+    "blue",
+    "red",
+    "suede",
+    "shoe",
+    "boot",
+    "lace",
+    "sole",
+    "heel",
+    "summer",
+    "winter",
+    "sale",
+    "kids",
+    "leather",
+)
+_KINDS: Final = (
+    "/product/{a}-{b}-{n}", "/blog/{a}-{b}", "/category/{a}?page={m}", "/search?q={a}+{b}&page={m}",
+    "/assets/{a}-{h}.js", "/assets/{b}-{h}.css", "/media/{a}/{n}.jpg", "/api/cart/{n}", "/account/{n}",
+)  # fmt: skip
+_SCANNED: Final = ("/wp-login.php", "/.env", "/xmlrpc.php", "/.git/config", "/admin.php", "/phpmyadmin/")
+_WEBKIT: Final = "AppleWebKit/537.36 (KHTML, like Gecko)"
+_APPLE: Final = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
 _BROWSERS: Final = (
-    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{v}.0.0.0 Safari/537.36",
-    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_{m} like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
-    "Version/18.{m} Mobile/15E148 Safari/604.1",
-    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/1{m}.1 Safari/605.1.15",
+    f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {_WEBKIT} Chrome/{{v}}.0.0.0 Safari/537.36",
+    f"Mozilla/5.0 (iPhone; CPU iPhone OS 18_{{m}} like Mac OS X) {_APPLE} Version/18.{{m}} Mobile/15E148 Safari/604.1",
+    f"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) {_APPLE} Version/1{{m}}.1 Safari/605.1.15",
     "Mozilla/5.0 (X11; Linux x86_64; rv:{v}.0) Gecko/20100101 Firefox/{v}.0",
-    "Mozilla/5.0 (Linux; Android 1{m}; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{v}.0.0.0 Mobile Safari/537.36",
-    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{v}.0.0.0 "
-    "Safari/537.36 Edg/{v}.0.{m}.0",
+    f"Mozilla/5.0 (Linux; Android 1{{m}}; K) {_WEBKIT} Chrome/{{v}}.0.0.0 Mobile Safari/537.36",
+    f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {_WEBKIT} Chrome/{{v}}.0.0.0 Safari/537.36 Edg/{{v}}.0.{{m}}.0",
 )
 _CRAWLERS: Final = (
     "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
@@ -77,7 +96,9 @@ class _Maker:
         of = pick.permutation(np.append(np.arange(visits), pick.integers(0, visits, lines - visits)))
         seconds = np.minimum(begin[of] + pick.exponential(90, lines).astype(np.int64), 86_400 * DAYS - 1)
         crawls = pick.random(visits) < 0.12
-        agent = np.where(crawls, AGENTS - 1 - pick.integers(0, len(_CRAWLERS), visits), often % (AGENTS - len(_CRAWLERS)))
+        agent = np.where(
+            crawls, AGENTS - 1 - pick.integers(0, len(_CRAWLERS), visits), often % (AGENTS - len(_CRAWLERS))
+        )
         order = np.argsort(seconds, kind="stable")
         self.seconds, self.address, self.agent = seconds[order], often[of][order], agent[of][order]
 
@@ -101,25 +122,24 @@ class _Maker:
         referrer, kind = pick.integers(0, len(self.referrers), count), pick.random(count)
         stamps = [(BEGINS_AT + timedelta(seconds=int(at))).strftime("%d/%b/%Y:%H:%M:%S +0000")
                   for at in self.seconds[first:end]]  # fmt: skip
+        columns = (address, agent, page, fate, before, kind, referrer)
         return [
-            f"{self.addresses[a]} - - [{at}] {self._asked(p, f)} "
-            f'"{self._from(r, b, k)}" "{self.agents[g]}"\n'
-            for a, at, p, f, r, b, k, g in zip(
-                address.tolist(), stamps, page.tolist(), fate.tolist(), referrer.tolist(), before.tolist(),
-                kind.tolist(), agent.tolist(), strict=True,
-            )
-        ]  # fmt: skip
+            f'{self.addresses[a]} - - [{at}] {self._asked(p, f)} "{self._from(r, b, k, f)}" "{self.agents[g]}"\n'
+            for at, a, g, p, f, b, k, r in zip(stamps, *(column.tolist() for column in columns), strict=True)
+        ]
 
-    def _from(self, referrer: int, before: int, kind: float) -> str:
+    def _from(self, referrer: int, before: int, kind: float, fate: float) -> str:
+        if fate < SCANNED:
+            return "-"
         if kind < 0.5:
             return "https://shop.example.com" + self.paths[before]
         return "-" if kind < 0.8 else self.referrers[referrer]
 
     def _asked(self, page: int, fate: float) -> str:
-        if fate < 0.03:
-            scanned = _SCANNED[page % len(_SCANNED)].format(n=page)
-            return f'"GET {scanned} HTTP/1.1" 404 {548 if page % 2 else 162}'
-        status = 304 if fate < 0.1 else 301 if fate < 0.13 else 500 if fate < 0.133 else 403 if fate < 0.135 else 200
+        if fate < SCANNED:
+            return f'"GET {_SCANNED[page % len(_SCANNED)]} HTTP/1.1" 404 548'
+        status = next(status for status, end in FATES if fate < end)
+        path = f"/old/{page}.html" if status == 404 else self.paths[page]
         size = 0 if status == 304 else 178 if status >= 300 else int(self.sizes[page])
         method = "POST" if fate > 0.96 else "HEAD" if fate > 0.955 else "GET"
-        return f'"{method} {self.paths[page]} HTTP/{"2.0" if fate > 0.4 else "1.1"}" {status} {size}'
+        return f'"{method} {path} HTTP/{"2.0" if fate > 0.4 else "1.1"}" {status} {size}'
