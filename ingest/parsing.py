@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from ingest import classify, frames, headers, rewriting
-from ingest.columns import integers
+from ingest import classify, frames, headers, rewriting, scanner
+from ingest.columns import indices, integers
 from ingest.frames import Frames, Junk
 from ingest.parsers import access, php, platform, releases, router, samples
-from ingest.records import PART, Records, rows
+from ingest.records import FRAME, Records, rows
 from ingest.redaction import COMMAND
 from ingest.schema import LINES
 from ingest.text import Spans, Text
@@ -60,28 +60,43 @@ class Tally:
     parsed: Positions
     defects: Positions
     last_us: Positions
+    last_frame: Positions  # the number of the frame that `last_us` is of, -1 for none
 
     @classmethod
     def of(cls, parts: int, received_at_us: int) -> Tally:
         """Nothing counted yet."""
         lines, parsed, defects = (np.zeros(parts, dtype=np.int64) for _ in range(3))
-        return cls(lines, parsed, defects, np.full(parts, received_at_us, dtype=np.int64))
+        return cls(lines, parsed, defects, np.full(parts, received_at_us, dtype=np.int64), np.full(parts, -1))
 
-    def add(self, part: Positions, header: Headers, unparsed: Mask) -> None:
-        """Count some frames of these parts."""
+    @classmethod
+    def of_scan(cls, scan: scanner.Scan, received_at_us: int) -> Tally:
+        """What the scanner read; what it left is still to be added."""
+        _, _, lines, parsed, last_us, last_frame = scan.parts
+        return cls(lines, parsed, np.zeros_like(lines), np.where(last_frame < 0, received_at_us, last_us), last_frame)
+
+    def add(self, part: Positions, frame: Positions, header: Headers, unparsed: Mask) -> None:
+        """Count some frames of these parts, in order."""
         readable = header.readable
-        records = part[readable]
+        self.add_records(part[readable], frame[readable], header.timestamp_us[readable], unparsed)
+        self._add_defects(part[~readable])
+
+    def add_records(self, part: Positions, frame: Positions, timestamp_us: Positions, unparsed: Mask) -> None:
+        """Count some records of these parts, in order."""
         parts = len(self.lines)
         self.lines[:] += np.bincount(part, minlength=parts)
-        self.parsed[:] += np.bincount(records[~unparsed], minlength=parts)
-        self.defects[:] += np.bincount(part[~readable], minlength=parts)
-        self.last_us[records] = header.timestamp_us[readable]  # the last record of each is written last
+        self.parsed[:] += np.bincount(part[~unparsed], minlength=parts)
+        later = frame > self.last_frame[part]
+        self.last_us[part[later]] = timestamp_us[later]  # the last record of each is written last
+        self.last_frame[part[later]] = frame[later]
 
     def add_junk(self, part: Positions) -> None:
         """Count runs of bytes that are no frame."""
-        runs = np.bincount(part, minlength=len(self.lines))
-        self.lines[:] += runs
-        self.defects[:] += runs
+        self._add_defects(part)
+
+    def _add_defects(self, part: Positions) -> None:
+        count = np.bincount(part, minlength=len(self.lines))
+        self.lines[:] += count
+        self.defects[:] += count
 
 
 class Parsed(NamedTuple):
@@ -98,35 +113,91 @@ class Parsed(NamedTuple):
 
 def parse(bodies: Sequence[Body], received_at_us: int) -> Parsed:
     """Parse a batch. ``received_at_us`` stamps bytes that carry no time of their own (UTC microseconds)."""
-    text = Text(b"".join(body.octets for body in bodies))
-    end = np.cumsum([len(body.octets) for body in bodies], dtype=np.int64)
-    spans = Spans(end - np.array([len(body.octets) for body in bodies], dtype=np.int64), end)
+    text = Text(b"".join([body.octets for body in bodies]))
+    body_end = np.cumsum([len(body.octets) for body in bodies], dtype=np.int64)
+    scan = scanner.scan(text, body_end, [body.app for body in bodies])
+    return (
+        _general(text, body_end, bodies, received_at_us)
+        if scan is None
+        else _scanned(text, scan, bodies, received_at_us)
+    )
+
+
+def _scanned(text: Text, scan: scanner.Scan, bodies: Sequence[Body], received_at_us: int) -> Parsed:
+    """The rows that the scanner read, and those of the frames that it left."""
+    body, number = scan.parts[:2]
+    apps = [bodies[each].app for each in body.tolist()]
+    tally = Tally.of_scan(scan, received_at_us)
+    batches = {name: [table] for name, table in scan.tables.items()}
+    part_of_frame, left = scan.part_of_frame, scan.left
+    if scan.general or text.size > PIECE_MAX_BYTES:
+        unreadable = _parse_generally(text, left.frames, left.number, apps, tally, batches)
+        part_of_frame = _add_junk(text, apps, unreadable, part_of_frame, received_at_us, batches)
+    elif len(left.number):
+        records = Records(text, apps, left.frames.body, left.number, left.time_us, left.process, left.message)
+        tables, unparsed = _route(records, classify.Senders(*(left.sender == code for code in scanner.SENDERS)))
+        tally.add_records(records.part, records.frame, records.timestamp_us, unparsed)
+        _extend(batches, tables)
+    return gathered(batches, Parts(body, number), part_of_frame, tally)
+
+
+def _general(text: Text, body_end: Positions, bodies: Sequence[Body], received_at_us: int) -> Parsed:
+    """The rows of any bytes, read by column."""
+    spans = Spans(np.append(0, body_end[:-1])[: len(body_end)], body_end)
     found, junk = frames.split(text, spans)
     parts, found, junk = _in_parts(spans, found, junk)
     apps = [bodies[body].app for body in parts.body.tolist()]
     tally = Tally.of(len(apps), received_at_us)
     tally.add_junk(np.array([run.body for run in junk], dtype=np.int64))
     batches: dict[str, list[pa.RecordBatch]] = {}
-    for piece, some, offset in _pieces(text, found):
-        tables, unreadable = _parse_frames(piece, some, apps, tally)
-        for name, rows_of_piece in tables.items():
-            batches.setdefault(name, []).extend(rows_of_piece)
-        junk += [run._replace(start=run.start + offset, end=run.end + offset) for run in unreadable]
-    if junk:
-        batches.setdefault("lines", []).append(defects(text, apps, sorted(junk), received_at_us))
-    return gathered(batches, parts, tally)
+    junk += _parse_generally(text, found, np.arange(len(found.body)), apps, tally, batches)
+    part_of_frame = _add_junk(text, apps, junk, found.body, received_at_us, batches)
+    return gathered(batches, parts, part_of_frame, tally)
 
 
-def gathered(batches: Mapping[str, Sequence[pa.RecordBatch]], parts: Parts, tally: Tally) -> Parsed:
-    """The batches of each table as one; they say in ``PART`` which part their rows come from."""
-    merged = {name: pa.concat_batches(some) for name, some in batches.items() if some}
-    filled = {name: table for name, table in merged.items() if table.num_rows}
+def _add_junk(
+    text: Text,
+    apps: Sequence[str],
+    junk: list[Junk],
+    part_of_frame: Positions,
+    received_at_us: int,
+    batches: dict[str, list[pa.RecordBatch]],
+) -> Positions:
+    """Add the rows of junk, which is numbered behind all frames; the parts of both."""
+    if not junk:
+        return part_of_frame
+    junk = sorted(junk)
+    _extend(batches, {"lines": [defects(text, apps, junk, len(part_of_frame), received_at_us)]})
+    return np.append(part_of_frame, [run.body for run in junk])
+
+
+def _extend(batches: dict[str, list[pa.RecordBatch]], tables: Mapping[str, Sequence[pa.RecordBatch]]) -> None:
+    for name, some in tables.items():
+        batches.setdefault(name, []).extend(some)
+
+
+def gathered(
+    batches: Mapping[str, Sequence[pa.RecordBatch]], parts: Parts, part_of_frame: Positions, tally: Tally
+) -> Parsed:
+    """The batches of each table as one, in the order of the frames; they say in ``FRAME`` which one each row is of."""
+    merged = {name: _in_order([each for each in some if each.num_rows]) for name, some in batches.items()}
+    filled = {name: table for name, table in merged.items() if table is not None}
     return Parsed(
-        {name: table.drop_columns([PART]) for name, table in filled.items()},
-        {name: integers(table.column(PART)) for name, table in filled.items()},
+        {name: table.drop_columns([FRAME]) for name, table in filled.items()},
+        {name: part_of_frame[integers(table.column(FRAME))] for name, table in filled.items()},
         parts,
         tally,
     )
+
+
+def _in_order(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch | None:
+    if len(batches) <= 1:
+        return batches[0] if batches else None
+    together = pa.concat_batches(batches)
+    frame = integers(together.column(FRAME))
+    if (frame[1:] >= frame[:-1]).all():
+        return together
+    return together.take(indices(np.argsort(frame, kind="stable")))
 
 
 def _in_parts(spans: Spans, found: Frames, junk: list[Junk]) -> tuple[Parts, Frames, list[Junk]]:
@@ -142,46 +213,66 @@ def _in_parts(spans: Spans, found: Frames, junk: list[Junk]) -> tuple[Parts, Fra
     return Parts(body, number), found._replace(body=of_frames), moved
 
 
-def _pieces(text: Text, found: Frames) -> Iterator[tuple[Text, Frames, int]]:
+def _parse_generally(
+    text: Text,
+    found: Frames,
+    number: Positions,
+    apps: Sequence[str],
+    tally: Tally,
+    batches: dict[str, list[pa.RecordBatch]],
+) -> list[Junk]:
+    """Add the rows of some frames, which have these numbers in the batch; the frames without a readable header."""
+    junk: list[Junk] = []
+    for piece, rows_of_piece, offset in _pieces(text, found):
+        some = Frames(*(column[rows_of_piece] for column in found))
+        some = Frames(some.start - offset, some.head - offset, some.end - offset, some.body)
+        header = headers.read(piece, some)
+        tables, unparsed = _route(*_records(piece, apps, some, number[rows_of_piece], header))
+        tally.add(some.body, number[rows_of_piece], header, unparsed)
+        _extend(batches, tables)
+        junk += _unreadable(found, header, rows_of_piece.start)
+    return junk
+
+
+def _pieces(text: Text, found: Frames) -> Iterator[tuple[Text, slice, int]]:
     """The frames in portions, each with the bytes it lies in and where these begin.
 
     What parsing takes in memory is bounded by a portion. Almost every batch is a single one; only a delivery far
     larger than Heroku's is cut.
     """
     if text.size <= PIECE_MAX_BYTES:
-        yield text, found, 0
+        yield text, slice(0, len(found.body)), 0
         return
     portion = found.end // PIECE_MAX_BYTES
     bounds = np.append(np.flatnonzero(np.append(True, portion[1:] != portion[:-1])), len(portion))
     for first, last in itertools.pairwise(bounds.tolist() if len(portion) else [0, 0]):
         if first < last:
             start, end = int(found.start[first]), int(found.end[last - 1])
-            rows = slice(first, last)
-            shifted = (found.start[rows] - start, found.head[rows] - start, found.end[rows] - start)
-            yield Text(text.slice(start, end)), Frames(*shifted, found.body[rows]), start
+            yield Text(text.slice(start, end)), slice(first, last), start
 
 
-def _parse_frames(
-    text: Text, found: Frames, apps: Sequence[str], tally: Tally
-) -> tuple[dict[str, list[pa.RecordBatch]], list[Junk]]:
-    """The rows of some frames, and the frames without a readable header."""
-    header = headers.read(text, found)
-    tables, unparsed = _route(*_records(text, apps, found, header))
-    tally.add(found.body, header, unparsed)
-    unreadable = [
-        Junk(int(found.start[row]), int(found.end[row]), int(found.body[row]), headers.DEFECTS[header.defect[row]])
-        for row in np.flatnonzero(~header.readable)
+def _unreadable(found: Frames, header: Headers, first: int) -> list[Junk]:
+    rows_of_defects = np.flatnonzero(~header.readable).tolist()
+    return [
+        Junk(
+            int(found.start[first + row]),
+            int(found.end[first + row]),
+            int(found.body[first + row]),
+            headers.DEFECTS[header.defect[row]],
+        )
+        for row in rows_of_defects
     ]
-    return tables, unreadable
 
 
-def _records(text: Text, apps: Sequence[str], found: Frames, header: Headers) -> tuple[Records, classify.Senders]:
+def _records(
+    text: Text, apps: Sequence[str], found: Frames, number: Positions, header: Headers
+) -> tuple[Records, classify.Senders]:
     """The frames with a readable header, fit to be stored, and who sent them."""
     readable = header.readable
     text, process = _processes(text, header.process.take(readable))
     part, time_us = found.body[readable], header.timestamp_us[readable]
     text, message = rewriting.repaired(text, header.message.take(readable))  # telling senders apart reads messages
-    records = Records(text, apps, part, time_us, process, message)
+    records = Records(text, apps, part, number[readable], time_us, process, message)
     source = header.source.take(readable)
     sender = classify.senders(records, source)
     commands = (text.equals(source, b"heroku") | sender.api) & text.starts_with(records.message.start, COMMAND.encode())
@@ -255,12 +346,18 @@ def _plain(records: Records) -> pa.RecordBatch:
     return rows(LINES, records, {"process": records.processes(), "message": records.messages()})
 
 
-def defects(text: Text, apps: Sequence[str], runs: Sequence[Junk], received_at_us: int) -> pa.RecordBatch:
-    """Lines for what is no frame and for frames without a header: their exact bytes, secrets redacted."""
+def defects(
+    text: Text, apps: Sequence[str], runs: Sequence[Junk], first_frame: int, received_at_us: int
+) -> pa.RecordBatch:
+    """Lines for what is no frame and for frames without a header: their exact bytes, secrets redacted.
+
+    They are numbered from ``first_frame`` on.
+    """
     start, end, part = np.array([run[:3] for run in runs], dtype=np.int64).T
     text, exact = rewriting.storable(text, Spans(start, end), np.zeros(len(start), dtype=np.bool_))
     timestamp_us = np.full(len(start), received_at_us, dtype=np.int64)
     nowhere = Spans(np.zeros_like(start), np.zeros_like(start))
-    records = Records(text, apps, part, timestamp_us, nowhere, exact)
+    number = first_frame + np.arange(len(start))
+    records = Records(text, apps, part, number, timestamp_us, nowhere, exact)
     columns = {"message": records.messages(), "defect": pa.array([run.defect for run in runs], pa.string())}
     return rows(LINES, records, columns)

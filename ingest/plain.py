@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from ingest import rewriting
+from ingest import rewriting, scanner
+from ingest.columns import integers
 from ingest.frames import Junk
 from ingest.parsers import access_file, elb
 from ingest.parsing import Parsed, Parts, Tally, defects, gathered, parse
@@ -52,24 +53,51 @@ def parse_as(form: str | None, bodies: Sequence[Body], received_at_us: int) -> P
     """
     if form is None:
         return parse(bodies, received_at_us)
-    size = np.array([len(body.octets) for body in bodies], dtype=np.int64)
-    text, body_end = Text(b"".join(body.octets for body in bodies)), np.cumsum(size)
-    lines, part = _lines(text, body_end)
+    text = Text(b"".join([body.octets for body in bodies]))
+    body_end = np.cumsum([len(body.octets) for body in bodies], dtype=np.int64)
     apps = [body.app for body in bodies]
-    tally = Tally.of(len(apps), received_at_us)
-    tally.lines[:] = np.bincount(part, minlength=len(apps))
-    found, batches = np.zeros(len(part), dtype=np.bool_), {}
+    lines, part_of, tally, batches = _scanned(form, text, body_end, apps, received_at_us)
+    found = np.zeros(len(lines.number), dtype=np.bool_)
     read = FORMS[form].parse
-    if read is not None and len(part):
-        nowhere = Spans(np.zeros_like(part), np.zeros_like(part))
-        storable, message = rewriting.storable(text, lines, found)
-        table, found = read(Records(storable, apps, part, np.full(len(part), received_at_us), nowhere, message))
-        batches[FORMS[form].table] = [table]
-        _count(tally, table, part[found])
-    tally.defects[:] = tally.lines - tally.parsed
-    if len(part) > found.sum():
-        batches["lines"] = [defects(text, apps, _junk(lines, part, ~found, FORMS[form].defect), received_at_us)]
-    return gathered(batches, Parts(np.arange(len(apps)), np.zeros_like(size)), tally)
+    if read is not None and len(found):
+        table, found = read(_records(text, apps, lines, received_at_us))
+        batches.setdefault(FORMS[form].table, []).append(table)
+        time_us = integers(table["timestamp"].view("int64"))
+        tally.add_records(lines.part[found], lines.number[found], time_us, np.zeros(len(time_us), dtype=np.bool_))
+    tally.add_junk(lines.part[~found])
+    junk = _junk(lines, ~found, FORMS[form].defect)
+    if junk:
+        batches["lines"] = [defects(text, apps, junk, len(part_of), received_at_us)]
+        part_of = np.append(part_of, lines.part[~found])
+    return gathered(batches, Parts(np.arange(len(apps)), np.zeros(len(apps), dtype=np.int64)), part_of, tally)
+
+
+class _Lines(NamedTuple):
+    """Lines without their ends, the body of each, and its number in the batch."""
+
+    span: Spans
+    part: Positions
+    number: Positions
+
+
+def _scanned(
+    form: str, text: Text, body_end: Positions, apps: Sequence[str], received_at_us: int
+) -> tuple[_Lines, Positions, Tally, dict[str, list[pa.RecordBatch]]]:
+    """The lines that are still to be read, the body of every line, and what the scanner has read already."""
+    scan = scanner.scan_access_lines(text, body_end, apps) if form == ACCESS else None
+    if scan is None:
+        span, part = _lines(text, body_end)
+        return _Lines(span, part, np.arange(len(part))), part, Tally.of(len(apps), received_at_us), {}
+    left = _Lines(Spans(scan.left.frames.start, scan.left.frames.end), scan.left.frames.body, scan.left.number)
+    batches = {name: [table] for name, table in scan.tables.items()}
+    return left, scan.part_of_frame, Tally.of_scan(scan, received_at_us), batches
+
+
+def _records(text: Text, apps: Sequence[str], lines: _Lines, received_at_us: int) -> Records:
+    height = len(lines.number)
+    nowhere = Spans(np.zeros(height, dtype=np.int64), np.zeros(height, dtype=np.int64))
+    storable, message = rewriting.storable(text, lines.span, np.zeros(height, dtype=np.bool_))
+    return Records(storable, apps, lines.part, lines.number, np.full(height, received_at_us), nowhere, message)
 
 
 def _lines(text: Text, body_end: Positions) -> tuple[Spans, Positions]:
@@ -82,12 +110,7 @@ def _lines(text: Text, body_end: Positions) -> tuple[Spans, Positions]:
     return Spans(start, end - carriage_return), np.searchsorted(body_end, start, side="right")
 
 
-def _count(tally: Tally, table: pa.RecordBatch, part: Positions) -> None:
-    tally.parsed[:] = np.bincount(part, minlength=len(tally.lines))
-    tally.last_us[part] = table["timestamp"].cast("int64").to_numpy()  # the last line of each is written last
-
-
-def _junk(lines: Spans, part: Positions, where: Mask, defect: str) -> list[Junk]:
+def _junk(lines: _Lines, where: Mask, defect: str) -> list[Junk]:
     at = np.flatnonzero(where)
-    places = zip(lines.start[at].tolist(), lines.end[at].tolist(), part[at].tolist(), strict=True)
+    places = zip(lines.span.start[at].tolist(), lines.span.end[at].tolist(), lines.part[at].tolist(), strict=True)
     return [Junk(start, end, body, defect) for start, end, body in places]

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from ingest.text import Mask, Positions, Spans, Text
 
 
-PART: Final = "part"
-_PART_FIELD: Final = pa.field(PART, pa.int64())
+FRAME: Final = "frame"
+_FRAME_FIELD: Final = pa.field(FRAME, pa.int64())
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Records:
     text: Text
     apps: Sequence[str]  # by part
     part: Positions
+    frame: Positions  # number of the frame in the batch
     timestamp_us: Positions
     process: Spans
     message: Spans
@@ -42,6 +43,7 @@ class Records:
             self.text,
             self.apps,
             self.part[rows],
+            self.frame[rows],
             self.timestamp_us[rows],
             self.process.take(rows),
             self.message.take(rows),
@@ -59,15 +61,15 @@ class Records:
 def rows(table: Table, records: Records, columns: Mapping[str, pa.Array]) -> pa.RecordBatch:
     """One row per record in the table's schema: timestamp and app from the records, missing columns NULL.
 
-    Behind the table's columns stands ``PART``, the number of the part that the row comes from.
+    Behind the table's columns stands ``FRAME``, the number of the frame that the row comes from.
     """
     given = {
         "timestamp": timestamps(records.timestamp_us),
         "app": app_column(records.apps, records.part),
-        PART: indices(records.part),
+        FRAME: indices(records.frame),
         **columns,
     }
-    schema = _with_part(table)
+    schema = with_frame(table)
     arrays = [given[field.name] if field.name in given else pa.nulls(len(records), field.type) for field in schema]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
@@ -81,11 +83,12 @@ def app_column(apps: Sequence[str], index: Positions) -> pa.StringArray:
 
 def rows_of_nothing(table: Table) -> pa.RecordBatch:
     """No rows, with the columns of :func:`rows`."""
-    return pa.RecordBatch.from_pylist([], _with_part(table))
+    return pa.RecordBatch.from_pylist([], with_frame(table))
 
 
-def _with_part(table: Table) -> pa.Schema:
-    return table.arrow.append(_PART_FIELD)
+def with_frame(table: Table) -> pa.Schema:
+    """The columns of :func:`rows`."""
+    return table.arrow.append(_FRAME_FIELD)
 
 
 def read_singly(
@@ -116,7 +119,7 @@ def replace_odd(
     """Replace the odd rows by their lines that were read one by one, but for the columns to ``keep``."""
     reread = read_singly(table, odd_records, lines)
     mask = booleans(odd)
-    kept = {"timestamp", "app", PART, *keep}
+    kept = {"timestamp", "app", FRAME, *keep}
     arrays = [
         column if field.name in kept else pc.replace_with_mask(column, mask, reread[field.name])
         for field, column in zip(batch.schema, batch.columns, strict=True)

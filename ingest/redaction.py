@@ -58,8 +58,11 @@ _WORD_START: Final = "(?<![^ `'\"])"
 _ASSIGNMENT: Final = re.compile(rf"{_WORD_START}({_OPTION_NAME}=){_VALUE}", re.IGNORECASE)
 _OPTION: Final = re.compile(rf"{_WORD_START}(--{_OPTION_NAME}(?:=| +(?!--))){_VALUE}", re.IGNORECASE)
 _CREDENTIAL: Final = re.compile(r"\b((?:Bearer|Basic) +)[^ \"'`]+", re.IGNORECASE)
-# The sieve runs on RE2, which knows no look-ahead; it may let too much through.
-_SIEVE: Final = "(?i)" + "|".join(re.sub(r"\(.*", "", part) for part in (*_PARTS, *_NAMES))
+# A sieve may let too much through: RE2 and the scanner know no look-ahead. A name that contains one of the first, or is
+# one of the second, is looked at.
+SIEVE_PARTS: Final = tuple(re.sub(r"\(.*", "", part) for part in _PARTS)
+SIEVE_NAMES: Final = _NAMES
+_SIEVE: Final = "(?i)" + "|".join((*SIEVE_PARTS, *SIEVE_NAMES))
 
 
 def suspects(text: Text, spans: Spans, commands: Mask) -> Mask:

@@ -281,6 +281,7 @@ DIGEST_BYTES: Final = 16
 PIECE: Final = "piece"  # digest of the part of a delivery that the row comes from; in `deliveries` of the try itself
 PIECES: Final = "pieces"  # in `deliveries`: what each new part counts
 CONTINUES: Final = "continues"  # in `php`: whether the row continues the event of a row before it
+CONTINUES_FIELD: Final = pa.field(CONTINUES, pa.bool_())
 PIECE_TYPE: Final = pa.binary(DIGEST_BYTES)
 PIECES_TYPE: Final = pa.list_(
     pa.struct([("digest", PIECE_TYPE), ("lines", pa.int64()), ("parsed", pa.int64()), ("defects", pa.int64())])
@@ -289,5 +290,5 @@ PIECES_TYPE: Final = pa.list_(
 
 def entry_schema(table: Table) -> pa.Schema:
     """The columns of an entry of a table."""
-    more = {"php": [pa.field(CONTINUES, pa.bool_())], "deliveries": [pa.field(PIECES, PIECES_TYPE)]}
+    more = {"php": [CONTINUES_FIELD], "deliveries": [pa.field(PIECES, PIECES_TYPE)]}
     return pa.schema([*table.arrow, *more.get(table.name, []), pa.field(PIECE, PIECE_TYPE)])

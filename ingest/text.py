@@ -57,6 +57,11 @@ class Text:
         )
         self._positions: dict[int, Positions] = {}
 
+    @property
+    def padded(self) -> bytes:
+        """The bytes, and ``PADDING`` zeros."""
+        return self._padded
+
     def slice(self, start: int, end: int) -> bytes:
         """Some bytes, for the few lines that are handled one by one."""
         return self._padded[start:end]

@@ -95,7 +95,7 @@ def _client_ip(text: Text, forwarded_for: Spans) -> pa.Array:
     commas = np.append(-1, text.positions(b","))
     last = commas[np.searchsorted(commas, forwarded_for.end) - 1]
     start = np.where(last >= forwarded_for.start, last + 1, forwarded_for.start)
-    if not (start > forwarded_for.start).any():
+    if not (start > forwarded_for.start).any() and not text.count(b" ", forwarded_for).any():
         return text.filled([forwarded_for])[0]
     trimmed = pc.ascii_trim(text.strings(Spans(start, forwarded_for.end)), " ")
     return pc.if_else(pc.equal(trimmed, ""), None, trimmed)

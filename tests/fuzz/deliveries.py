@@ -13,7 +13,7 @@ from ingest.text import Spans, Text
 from ingest.times import LAST_US
 from tests.fuzz.inputs import framed, head, parts
 from tests.fuzz.survivors import survivors
-from tests.ingest import reference
+from tests.ingest import reference, ways
 from tests.ingest.reference import framing
 from tests.ingest.reference import header as reference_header
 
@@ -43,7 +43,7 @@ def messages(kind: str, data: bytes) -> None:
 
 def agree(deliveries: list[tuple[str, bytes]]) -> None:
     """The rows of all tables are the reference's; they are sound columns, in the tally, and free of secrets."""
-    parsed = parsing.parse([parsing.Body(app, octets) for app, octets in deliveries], RECEIVED_AT_US)
+    parsed = ways.parse([parsing.Body(app, octets) for app, octets in deliveries], RECEIVED_AT_US)
     wanted = reference.parse(deliveries, RECEIVED_AT_US)
     for name, table in parsed.tables.items():
         sound(table)

@@ -11,6 +11,7 @@ from ingest.redaction import redact
 from ingest.rewriting import printable
 from ingest.saved_logs import reframed
 from tests.fuzz.deliveries import RECEIVED_AT_US, rows, sound
+from tests.ingest import ways
 from tests.ingest.reference import access as reference_access
 from tests.ingest.reference import framing
 from tests.ingest.reference.header import Line
@@ -50,7 +51,7 @@ def access(data: bytes) -> None:
 def _read(form: str, data: bytes) -> tuple[list[bytes], dict[str, list[dict[str, Any]]]]:
     """The lines of a file without their ends, and the rows it gives."""
     data = b"\n".join(data.split(b"\n")[:LINES_MAX])
-    parsed = plain.parse_as(form, [Body("shop", data)], RECEIVED_AT_US)
+    parsed = ways.parse_as(form, [Body("shop", data)], RECEIVED_AT_US)
     for table in parsed.tables.values():
         sound(table)
     tables = {name: rows(table) for name, table in parsed.tables.items()}

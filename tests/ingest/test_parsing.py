@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest import parsing
-from tests.ingest import reference
+from tests.ingest import reference, ways
 from tests.ingest.test_reference import body_of, framed, load
 
 RECEIVED_AT_US = 1_795_000_000_000_000
@@ -21,7 +21,7 @@ BODIES = [body_of(param.values[0]) for param in CASES]
 
 def columnar(deliveries: list[tuple[str, bytes]]) -> dict[str, list[dict[str, Any]]]:
     """The rows of every table, in the form the reference parser gives them."""
-    parsed = parsing.parse([parsing.Body(app, body) for app, body in deliveries], RECEIVED_AT_US)
+    parsed = ways.parse([parsing.Body(app, body) for app, body in deliveries], RECEIVED_AT_US)
     return {name: _rows(pl.DataFrame(pl.from_arrow(batch))) for name, batch in parsed.tables.items()}
 
 
@@ -77,15 +77,10 @@ def _mutated(body: bytes, data: st.DataObject) -> bytes:
     octets = bytearray(body)
     for _ in range(data.draw(st.integers(0, 4))):
         place = data.draw(st.integers(0, len(octets)))
-        piece = data.draw(st.one_of(st.binary(max_size=3), st.sampled_from(PIECES)))
+        piece = data.draw(st.one_of(st.binary(max_size=3), st.sampled_from(ways.PIECES)))
         octets[place : place + data.draw(st.integers(0, 3))] = piece
     return bytes(octets)
 
-
-PIECES = [
-    b'"', b"=", b" ", b"  ", b"\n", b"\\", b"ms", b",", b"?token=abc", b'" host=x request_id=y ', b' path="/', b"\xff",
-    b"\xc3\xa9", b"sample#a-b=1.5kB", b"83 <40>1 ", b"#", b"[", b"]", b" in /a.php on line 3", b"PHP message: ",
-]  # fmt: skip
 
 MESSAGES = [
     (param.values[0]["frame"]["app"], param.values[0]["frame"]["proc"], param.values[0]["frame"]["message"])
@@ -112,7 +107,7 @@ def test_mutated_messages_give_the_rows_of_the_reference(
 @settings(max_examples=300, deadline=None)
 def test_any_bytes_are_accounted_for(body: bytes) -> None:
     """Whatever comes, nothing raises, and the tally says what became of it."""
-    parsed = parsing.parse([parsing.Body("shop", body)], RECEIVED_AT_US)
+    parsed = ways.parse([parsing.Body("shop", body)], RECEIVED_AT_US)
     lines = sum(batch.num_rows for batch in parsed.tables.values())
     assert parsed.tally.lines.tolist() == [lines]
     assert lines > 0 or not body

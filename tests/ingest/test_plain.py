@@ -20,6 +20,7 @@ from ingest.parsers import elb_line
 from ingest.parsing import Body
 from ingest.redaction import redact
 from ingest.rewriting import printable
+from tests.ingest import ways
 from tests.ingest.test_reference import microseconds
 
 CASES = [
@@ -33,7 +34,7 @@ RECEIVED_AT_US = 1_795_000_000_000_000
 
 def read(form: str, *bodies: bytes) -> dict[str, list[dict[str, Any]]]:
     """The rows of each table, times in microseconds; every line is a row, and the tally says so too."""
-    parsed = plain.parse_as(form, [Body("shop", body) for body in bodies], RECEIVED_AT_US)
+    parsed = ways.parse_as(form, [Body("shop", body) for body in bodies], RECEIVED_AT_US)
     tables = {name: pl.DataFrame(pl.from_arrow(batch)) for name, batch in parsed.tables.items()}
     heights = {name: table.height for name, table in tables.items()}
     assert sum(heights.values()) == parsed.tally.lines.sum()
@@ -120,7 +121,7 @@ def test_mutated_lines_are_read_as_one_by_one(lines: list[bytes]) -> None:
 @settings(max_examples=80, deadline=None)
 def test_any_bytes_are_accounted_for(bodies: list[bytes], form: str) -> None:
     """Nothing raises, and each line of each body is a row (``read`` counts them)."""
-    parsed = plain.parse_as(form, [Body("shop", body) for body in bodies], 0)
+    parsed = ways.parse_as(form, [Body("shop", body) for body in bodies], 0)
     lines = [len(body.removesuffix(b"\n").split(b"\n")) if body else 0 for body in bodies]
     assert parsed.tally.lines.tolist() == lines
     assert sum(table.num_rows for table in parsed.tables.values()) == sum(lines)
@@ -146,7 +147,7 @@ def test_carriage_returns_end_lines() -> None:
 
 def test_rows_of_several_bodies_keep_to_their_own_part() -> None:
     """Landing tells repeated bodies by the part that each row names."""
-    parsed = plain.parse_as(plain.ELB, [Body("shop", ELB_LINES[0]), Body("shop", b"x"), Body("shop", ELB_LINES[0])], 7)
+    parsed = ways.parse_as(plain.ELB, [Body("shop", ELB_LINES[0]), Body("shop", b"x"), Body("shop", ELB_LINES[0])], 7)
     assert parsed.places["router"].tolist() == [0, 2]
     assert parsed.places["lines"].tolist() == [1]
     assert parsed.tally.last_us.tolist()[1] == 7

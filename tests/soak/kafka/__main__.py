@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import itertools
+import re
 import subprocess
 import sys
 import tempfile
@@ -44,6 +45,8 @@ SECRET = "s3cret-of-the-soak"
 PREFIX = "soak."
 LANDED_MAX_SECONDS = 120.0  # after the last fault: sessions of dead members end, spools empty, landers land
 MEMORY_MAX_MB = 400.0
+# kafka-python tells of a connection that a killed broker reset together with its traceback, on one line of ours.
+TRACEBACK = re.compile(r"^(?!\w+: kafka\.net\.).*Traceback", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -170,8 +173,8 @@ class Soak:
             if process.peak_mb > MEMORY_MAX_MB:
                 yield f"{process.name} took {process.peak_mb:.0f} MB"
             said = process.errors_path.read_text("utf-8", "replace")
-            if (at := said.find("Traceback")) >= 0:
-                yield f"{process.name} said: {said[max(0, at - 500) : at + 4000]}"
+            if found := TRACEBACK.search(said):
+                yield f"{process.name} said: {said[max(0, found.start() - 500) : found.start() + 4000]}"
 
 
 def _figures(deliveries: Sequence[Delivery]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.soak.kafka.__main__ import soak
+from tests.soak.kafka.__main__ import TRACEBACK, soak
 from tests.soak.kafka.checks import Found, differences
 from tests.soak.kafka.drains import Delivery, Notice, Try
 from tests.soak.kafka.schedule import KINDS, plan
@@ -85,3 +85,19 @@ def test_a_late_answer_is_told() -> None:
     late = Delivery("ant", "c", ["c1"], b"", is_acknowledged=True, tries=[Try("c", 1, 204, 4.2)])
     lake = Found({"c1": 1}, {}, [], {"c": (1, 1, 1)})
     assert differences([late], lake) == ["c: answered 204 after 4.20 s"]
+
+
+@pytest.mark.parametrize(
+    ("said", "is_one"),
+    [
+        (
+            "serve: kafka.net.transport: closing socket: ConnectionResetError | Traceback (most recent call last): |",
+            False,
+        ),
+        ("land: ended by a bug | Traceback (most recent call last): | File", True),
+        ("receiving on http://127.0.0.1:1/logs\nTraceback (most recent call last):\n  File", True),
+    ],
+)
+def test_a_traceback_is_told_from_a_reset_connection(said: str, *, is_one: bool) -> None:
+    """A broker that is killed resets connections, which its client logs with a traceback; any other is a fault."""
+    assert (TRACEBACK.search(said) is not None) == is_one
