@@ -83,7 +83,8 @@ class Files:
         try:
             self._read(file, told, show)
         except SavedLogError as error:
-            self._refuse(Failure.told(error, "copy it again"))
+            sentence, _, remedy = str(error).partition("; ")
+            self._refuse(Failure(f"{sentence}.", remedy))
         except Failure as failure:
             self._refuse(failure)
             return
@@ -134,7 +135,7 @@ def report_on(
         for number, file in enumerate(found, 1):
             with progress(f"{number} of {len(found)}: MB of {file.name}", _megabytes(file.path)) as show:
                 read.read(file, show)
-        if not read.told:
+        if read.refused and not any(each.lines for each in read.told):
             raise read.refused[0]
         read.end()
         asking = reading.finish(_window(reading, ends, app, now))
