@@ -44,9 +44,8 @@ def visitors(asking: Asking) -> Chart:
     """Visitors and crawlers that came at least once in a step of one hour or more."""
     width = -(-_width(asking) * STEP_MINUTES // 60)
     rows = asking.records(_VISITS.format(width=width))
-    name = "Visitors an hour" if width == 1 else f"Visitors in {width} hours"
     lines = {"visitors": "visitors", "crawlers": "crawlers"}
-    return _drawn(name, "visitors", rows, timedelta(hours=width), lines, ("most visitors", "visitors"))
+    return _drawn("Visitors", "visitors", rows, timedelta(hours=width), lines, ("most visitors", "visitors"))
 
 
 def _width(asking: Asking) -> int:
@@ -56,7 +55,7 @@ def _width(asking: Asking) -> int:
 
 def _chart(asking: Asking, title: str, unit: str, lines: dict[str, str], key: str, of: str = "requests") -> Chart:
     width = _width(asking)
-    rows = asking.records(_STEPS.format(width=width))
+    rows = asking.once(_STEPS.format(width=width))
     return _drawn(title, unit, rows, timedelta(minutes=width * STEP_MINUTES), lines, (key, of))
 
 
@@ -70,7 +69,15 @@ def _drawn(
     label, name = key
     top = max(rows, key=lambda row: (row[name] or 0, -row["begin"]), default=None)
     keys = (Key(label, top[name], _moment(top["begin"], step)),) if top and top[name] else ()
-    return Chart(title, unit, [_moment(at, step) for at in begins], tuple(drawn), keys)
+    return Chart(f"{title} {_each(step)}", unit, [_moment(at, step) for at in begins], tuple(drawn), keys)
+
+
+def _each(step: timedelta) -> str:
+    """'an hour', 'in 5 minutes'."""
+    minutes = step // timedelta(minutes=1)
+    if minutes % 60:
+        return f"in {minutes} minutes"
+    return "an hour" if minutes == 60 else f"in {minutes // 60} hours"
 
 
 def _moment(number: int, step: timedelta) -> datetime:
