@@ -123,14 +123,14 @@ def _import(log: EventLog, file: Named, app: str, kind: str, doing: str) -> Impo
             content = source.content(lambda read: show(read // MEGABYTE))
             return source.append_to(log, content, received_at_us, lambda read: show((size + read) // MEGABYTE))
     except WrongFormError as error:
-        raise _wrong_kind(file, app, kind, error.sample) from None
+        raise wrong_kind(file, app, kind, error.sample) from None
     except SavedLogError as error:
         sentence, _, remedy = str(error).partition("; ")
         raise Failure(f"{sentence}.", remedy) from None
 
 
-def _wrong_kind(file: Named, app: str, kind: str, sample: bytes) -> Failure:
-    """What the file seems to be instead."""
+def wrong_kind(file: Named, app: str, kind: str, sample: bytes) -> Failure:
+    """What a file without a line of its kind seems to be instead; ``sample`` is how it begins."""
     none = f"{file.name} holds no {KINDS[kind].line}"
     for name, other in KINDS.items():
         if name != kind and looks_like(other.form, sample):

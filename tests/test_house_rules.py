@@ -27,7 +27,7 @@ PURE = (
     "ingest/columns.py", *(f"ingest/parsers/{path.name}" for path in (ROOT / "ingest/parsers").glob("*.py")),
     "transforms/php_events.py", "transforms/routes.py", "transforms/route_pins.py", "transforms/route_rules.py",
     "transforms/route_learning.py", "transforms/distinct.py", "transforms/addresses.py", "transforms/query_strings.py",
-    "transforms/privacy.py", "transforms/erasure.py",
+    "transforms/privacy.py", "transforms/erasure.py", "queries/access/sums.py", "queries/access/findings.py",
     *(f"transforms/minutes/{name}.py" for name in ("counting", "coverage", "filling", "flights", "latency", "served")),
     *(f"drainlake/{name}.py" for name in ("dynos", "host", "parts", "silence", "drains/states", "drains/rotation_plan",
       "ownlog/limits", "ownlog/lines", "ownlog/scrubbing", "figures/land", "figures/report", "figures/rounds")),

@@ -61,7 +61,7 @@ def access(settings: Settings, files: tuple[Path, ...], app: str) -> None:
     timestamp, to the second: nginx logs the end of a request, Apache its start.
 
     A file is known by its content: taken in again in the same home, it adds nothing. Two files that overlap count
-    twice.
+    twice. For a page on such files alone, without a lake: drainlake report FILE --out page.html.
     """
     _take_in(settings, files, app, "access")
 

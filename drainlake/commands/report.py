@@ -25,6 +25,7 @@ _DEFAULT_SPAN: Final = timedelta(hours=24)
 
 
 @click.command("report", epilog="Example: drainlake report --since 24h --out report.html")
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path, exists=True))
 @click.option(
     "--since", type=MOMENT, help="First instant of the window: 30m, 24h (the default), 7d, or ISO 8601 (UTC)."
 )
@@ -40,16 +41,21 @@ _DEFAULT_SPAN: Final = timedelta(hours=24)
 )
 @click.option("--send", is_flag=True, help="Send it where DRAINLAKE_NOTIFY says, and print nothing unless asked to.")
 @with_settings
-def command(
+def command(  # noqa: PLR0913 - its options
     settings: Settings,
+    files: tuple[Path, ...],
     since: datetime | None,
     until: datetime | None,
     app_name: str | None,
     out: Path | None,
     kind: str | None,
+    *,
     send: bool,
 ) -> None:
     """Report what was wrong in a window of time, worst first, each finding with its evidence.
+
+    With FILES, access logs of nginx or Apache (also .gz, or folders of them), the report is on these alone: it tells
+    what such a log shows, for all of their time unless --since or --until are given, and stores nothing.
 
     Without --out it goes to stdout. Exit code 3 when something is wrong (a warning or worse), 0 when nothing is,
     1 when the report cannot be made or sent, 2 for wrong use.
@@ -59,6 +65,9 @@ def command(
     _check(out)
     if send and not settings.notify:
         raise WrongUse("DRAINLAKE_NOTIFY names no place to send to.", "DRAINLAKE_NOTIFY='mailto://…' or a folder")
+    if files:
+        _on_files(settings, files, (since, until), app_name, (chosen, out), send=send)
+        return
     first, end = _window(since, until, now)
     from drainlake.reporting import make_report  # noqa: PLC0415 - duckdb is slow, not for --help
     from queries.report.model import Window  # noqa: PLC0415
@@ -68,6 +77,30 @@ def command(
         write(report, chosen, out)
     if send:
         _send(settings, report)
+    if report.is_wrong:
+        raise click.exceptions.Exit(WRONG)
+
+
+def _on_files(
+    settings: Settings,
+    files: tuple[Path, ...],
+    ends: tuple[datetime | None, datetime | None],
+    app_name: str | None,
+    how: tuple[str, Path | None],
+    *,
+    send: bool,
+) -> None:
+    """Report on access logs alone."""
+    if send:
+        raise WrongUse("--send sends reports on the lake, not on files.", "--out report.html")
+    if ends[0] and ends[1] and ends[0] >= ends[1]:
+        raise WrongUse("--since must lie before --until.", "--since 24h alone")
+    from drainlake.access_files import report_on  # noqa: PLC0415 - pyarrow and duckdb are slow, not for --help
+
+    report, refused = report_on(files, settings.home, app_name, ends, present())
+    write(report, *how)
+    if refused is not None:
+        raise refused
     if report.is_wrong:
         raise click.exceptions.Exit(WRONG)
 

@@ -41,6 +41,9 @@ TITLES: Final = {
     "cold-cache": "{subject} is slow first on each dyno",
     "worse-after-change": "a change made things worse",
     "crashes": "dynos crash",
+    "broken-links": "links on own pages lead nowhere",
+    "secrets-sent": "files that hold secrets were sent",
+    "failures": "requests fail",
     "lines-lost": "log lines were lost",
     "lines-damaged": "damaged lines come in",
 }
