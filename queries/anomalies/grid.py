@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -84,7 +83,5 @@ def windowed(rows: Array, steps: int) -> Array:
 def trailing(rows: Array, days: int, stride: int = 1) -> Array:
     """For each row the ``days`` rows before it, ``stride`` apart, the latest first: (rows, days, …), NaN before all."""
     padded = np.concatenate([np.full((days * stride, *rows.shape[1:]), np.nan), rows])
-    step, *further = padded.strides
-    strides = (step, -stride * step, *further)
-    view = as_strided(padded[(days - 1) * stride :], (len(rows), days, *rows.shape[1:]), strides, writeable=False)
-    return np.ascontiguousarray(view)
+    starts = [(days - lag) * stride for lag in range(1, days + 1)]
+    return np.stack([padded[start : start + len(rows)] for start in starts], 1)
