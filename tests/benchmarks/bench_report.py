@@ -3,7 +3,8 @@
 Run: ``python -m tests.benchmarks.bench_report [--home HOME --until 2026-11-26]`` for 24 hours of a lake (by default the
 simulated shop's day of 200,000 lines), or ``--rows 10000000 --days 30 [--dir FOLDER]`` for all days of a big one, which
 is made once and kept in the folder. 100 million rows take 5 GB, and their minutes some time, which is reported apart.
-Each figure is of a process of its own. Answers are checked against the lake. Compare figures of one run only.
+Each figure is of a process of its own, and the last column is its CPU time by that of the scan. Answers are checked
+against the lake. Compare figures of one run only.
 """
 
 from __future__ import annotations
@@ -147,11 +148,17 @@ def parts(kept: Settings, window: Window) -> None:
                 importlib.import_module(f"queries.report.as_{name}").render(made)
 
 
-def run(task: str, home: Path, window: Window) -> None:
-    """Do a task in a process of its own, which prints its figures."""
+def run(task: str, home: Path, window: Window, scanned: float | None = None) -> float:
+    """Do a task in a process of its own and print its figures, with their ratio to a scan; gives its CPU seconds."""
     times = [moment.isoformat() for moment in (window.since, window.until)]
     command = [sys.executable, "-m", "tests.benchmarks.bench_report", "--task", task, "--home", str(home)]
-    subprocess.run([*command, "--since", times[0], "--until", times[1]], check=True)
+    given = [*command, "--since", times[0], "--until", times[1]]
+    answer = subprocess.run(given, check=True, stdout=subprocess.PIPE, text=True)
+    seconds = 0.0
+    for line in answer.stdout.splitlines():
+        seconds = float(line.split()[-3])
+        print(f"{line}{seconds / (scanned or seconds):8.1f}", flush=True)
+    return seconds
 
 
 def big(folder: Path, rows: int, days: int) -> tuple[Path, Window]:
@@ -204,9 +211,10 @@ def main() -> None:
             folder = Path(place)
             folder.mkdir(exist_ok=True)
             home, window = big(folder, given.rows, given.days) if given.rows else demo(folder)
-        print(f"{'':34}{'CPU s':>8}{'wall s':>8}{'peak MB':>9}", flush=True)
-        for task in TASKS:
-            run(task, home, window)
+        print(f"{'':34}{'CPU s':>8}{'wall s':>8}{'peak MB':>9}{'/ scan':>8}", flush=True)
+        scanned = run(TASKS[0], home, window)
+        for task in TASKS[1:]:
+            run(task, home, window, scanned)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from transforms.minutes.coverage import DAY, covered
 from transforms.minutes.flights import HOUR_US, MINUTE_US, hourly_peaks
 from transforms.minutes.latency import buckets_of, values_of
+from transforms.minutes.requests import counted
 
 HOUR = 480_000 * HOUR_US
 # Few instants, most of them at borders of minutes and of the hour, so that ties are the rule.
@@ -124,3 +125,26 @@ def test_nights_are_no_holes(night: float) -> None:
     lines = np.random.default_rng(6).poisson(night + (200 - night) * share**3).astype(np.int64)
     lines = lines[np.flatnonzero(lines)[0] :]
     assert covered(lines, np.zeros_like(lines))[DAY:-DAY].all()
+
+
+@given(st.lists(st.tuples(st.integers(0, 11), st.booleans(), st.booleans(), st.integers(-1, 1100)), max_size=120))
+def test_requests_are_counted_as_one_by_one(rows: list[tuple[int, bool, bool, int]]) -> None:
+    """The counts, the histogram and the step's percentile of each cell are those of its requests, taken one by one."""
+    cell, is_failed, is_timed, bucket = (
+        (np.array(column) for column in zip(*rows, strict=True)) if rows else [_NONE] * 4
+    )
+    counts = counted(cell, is_failed.astype(bool), cell + 1, is_timed.astype(bool), bucket.astype(np.int16))
+    assert counts.cells.tolist() == sorted({row[0] for row in rows})
+    for at, one in enumerate(counts.cells.tolist()):
+        mine = [row for row in rows if row[0] == one]
+        assert (counts.requests[at], counts.bytes[at]) == (len(mine), len(mine) * (one + 1))
+        assert counts.failed[at] == sum(row[1] for row in mine)
+        part = slice(counts.offsets[at], counts.offsets[at + 1])
+        histogram = Counter(row[3] for row in mine if row[2])
+        assert list(zip(counts.buckets[part], counts.counts[part], strict=True)) == sorted(histogram.items())
+        step = sorted(row[3] for row in rows if row[2] and row[0] // 5 == one // 5)
+        expected = values_of(np.array(step[-(-95 * len(step) // 100) - 1 :][:1])) if len(step) >= 20 else [np.nan]
+        assert np.array_equal(counts.step_p95_ms[at : at + 1], expected, equal_nan=True)
+
+
+_NONE = np.array([], np.int64)

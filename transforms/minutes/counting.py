@@ -8,18 +8,26 @@ time is that of its coming.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
-from ingest.schema import MINUTES, STEP_MINUTES, STEP_REQUESTS_MIN
-from transforms.minutes import served
+from ingest.schema import MINUTES
+from transforms.minutes import requests, served
 from transforms.minutes.flights import HOUR_US, MINUTE_US, hourly_peaks
-from transforms.minutes.latency import buckets_of, values_of
+from transforms.minutes.latency import buckets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from transforms.minutes.flights import Peaks
+    from transforms.minutes.requests import Counts
+
+    Whole = NDArray[np.int64]
 
 SCHEMA: Final = pl.Schema(MINUTES.arrow)
 GROUP: Final = ("per", "key", "app", "minute")
@@ -45,17 +53,18 @@ _TIMED: Final = (
     & (pl.col("dyno").is_not_null() | pl.col("code").is_null())
     & pl.col("status").ne_missing(101)
 )
-_OF_STEP: Final = ("key", "app", "step")
-_STEP: Final = (pl.col("minute") // STEP_MINUTES).alias("step")
-_MARKS: Final = (_FAILED.alias("is_failed"), _TIMED.alias("is_timed"))
 _NAMES: Final = ("app", "route", "dyno", "code")
-_STATUS: Final = pl.when(pl.col("status") >= 500).then(pl.col("status").cast(pl.String))
-_KEYS: Final = {
-    "app": pl.lit(None, pl.Categorical),
-    "route": pl.col("route"),
-    "dyno": pl.col("dyno"),
-    "code": pl.coalesce(pl.col("code").cast(pl.String), _STATUS).cast(pl.Categorical),
+_CODE: Final = pl.coalesce(pl.col("code").cast(pl.String), pl.col("status").cast(pl.String)).cast(pl.Categorical)
+_FIELDS: Final = {
+    "minute": _MINUTE,
+    "is_failed": _FAILED,
+    "is_timed": _TIMED,
+    "bytes": pl.col("bytes").clip(0, _ABSURD).fill_null(0),
+    "service_ms": pl.col("service_ms").fill_null(0),
+    "start_us": served.START_US.fill_null(0),
+    "end_us": served.END_US.fill_null(0),
 }
+_COUNTED: Final = ("is_ended", "is_in_flight", "minute", "is_failed", "bytes", "is_timed", "bucket")
 _MAXIMA: Final = ("memory_mb", "memory_percent", "connections")
 _SUMS: Final = ("lines", "lines_lost")
 
@@ -71,24 +80,19 @@ def of_router(rows: pl.DataFrame, hour: int) -> pl.DataFrame:
 
     The rows are such as :func:`narrowed` gives.
     """
-    ended = rows.filter(served.HOUR.eq(hour))
-    bucket = buckets_of(ended["service_ms"].fill_null(0).cast(pl.Int64).to_numpy())
-    ended = ended.select(*_NAMES, "status", "bytes", _MINUTE, *_MARKS, bucket=pl.Series(bucket))
-    flights = rows.filter(served.IS_SERVED).select(*_NAMES, start_us=served.START_US, end_us=served.END_US)
-    parts = []
-    for per, key in _KEYS.items():
-        keyed = ended.select("app", "minute", "is_failed", "is_timed", "bytes", "bucket", key=key)
-        if per in {"dyno", "code"}:
-            keyed = keyed.filter(pl.col("key").is_not_null())
-        timed = keyed.filter("is_timed").group_by("key", "app", "minute", "bucket").agg(count=pl.len().cast(pl.Int32))
-        counted = _counted(keyed).join(_histograms(timed), on=("key", "app", "minute"), how="left", nulls_equal=True)
-        if per != "code":
-            counted = counted.join(_p95(timed), on=_OF_STEP, how="left", nulls_equal=True)
-            peaks = _peaks(flights.select("app", "start_us", "end_us", key=key), hour)
-            counted = counted.join(peaks, on=("key", "app", "minute"), how="full", coalesce=True, nulls_equal=True)
-            counted = counted.with_columns(pl.col("peak_in_flight").fill_null(0))
-        parts.append(counted.drop("step").with_columns(pl.col("app", "key").cast(pl.String), per=pl.lit(per)))
-    return pl.concat(parts, how="diagonal")
+    is_ended = served.HOUR.eq(hour)
+    fields = rows.select(*_NAMES, "status", **_FIELDS, is_ended=is_ended, is_in_flight=served.IS_SERVED)
+    fields = fields.with_columns(bucket=pl.Series(buckets_of(fields["service_ms"].to_numpy())))
+    has_code = pl.col("is_ended") & (pl.col("code").is_not_null() | (pl.col("status") >= 500))
+    parts = {
+        "app": fields.with_columns(key=pl.lit(None, pl.Categorical)),
+        "route": fields.with_columns(key="route"),
+        "dyno": fields.filter(pl.col("dyno").is_not_null()).with_columns(key="dyno"),
+        "code": fields.filter(has_code).with_columns(key=_CODE, is_in_flight=False),
+    }
+    found = [_of_keys(part, hour).with_columns(per=pl.lit(per)) for per, part in parts.items()]
+    found[-1] = found[-1].drop("step_p95_ms", "peak_in_flight")
+    return pl.concat(found, how="diagonal")
 
 
 def narrowed(rows: pl.DataFrame, is_wanted: pl.Expr) -> pl.DataFrame:
@@ -97,38 +101,54 @@ def narrowed(rows: pl.DataFrame, is_wanted: pl.Expr) -> pl.DataFrame:
     return rows.filter(served.IS_HEROKU & is_wanted)
 
 
-def _counted(keyed: pl.DataFrame) -> pl.DataFrame:
-    counted = keyed.group_by("key", "app", "minute").agg(
-        requests=pl.len().cast(pl.Int64),
-        failed=pl.col("is_failed").sum().cast(pl.Int64),
-        bytes=pl.col("bytes").clip(0, _ABSURD).sum(),
-    )
-    return counted.with_columns(_STEP)
+def _of_keys(fields: pl.DataFrame, hour: int) -> pl.DataFrame:
+    """The minutes of each app and key."""
+    group, names = _grouped(fields)
+    is_ended, is_in_flight, minute, *told = (fields[name].to_numpy() for name in _COUNTED)
+    cell = group * requests.MINUTES + minute - hour * requests.MINUTES
+    counts = requests.counted(cell[is_ended], *(values[is_ended] for values in told))
+    start, end = (fields[name].to_numpy()[is_in_flight] for name in ("start_us", "end_us"))
+    peaks = hourly_peaks(group[is_in_flight], start, end, hour * HOUR_US)
+    cells, columns = _columns(counts, peaks)
+    of_group = names[cells // requests.MINUTES]
+    return of_group.with_columns(minute=cells % requests.MINUTES + hour * requests.MINUTES, **columns)
 
 
-def _histograms(timed: pl.DataFrame) -> pl.DataFrame:
-    grouped = timed.sort("bucket").group_by("key", "app", "minute", maintain_order=True)
-    return grouped.agg(latency_buckets="bucket", latency_counts="count")
+def _grouped(fields: pl.DataFrame) -> tuple[Whole, pl.DataFrame]:
+    """Each row's app and key as a number from 0 on, and of each number their names."""
+    app, key = (fields[name].to_physical().cast(pl.Int64).fill_null(-1).to_numpy() + 1 for name in ("app", "key"))
+    pair = app * (int(key.max(initial=0)) + 1) + key
+    pairs = np.unique(pair)
+    group = np.searchsorted(pairs, pair)
+    any_row = np.zeros(pairs.size, np.int64)
+    any_row[group] = np.arange(group.size)
+    return group, fields.select(pl.col("app", "key"))[any_row].cast(pl.String)
 
 
-def _p95(timed: pl.DataFrame) -> pl.DataFrame:
-    """The 95th percentile (nearest rank) of each key, app and step, where it has enough requests."""
-    counts = timed.group_by("key", "app", _STEP, "bucket").agg(pl.col("count").sum().cast(pl.Int64)).sort("bucket")
-    rank = pl.col("count").cum_sum().over(_OF_STEP)
-    total = pl.col("count").sum().over(_OF_STEP)
-    # Times 95 by 100 in whole numbers: as a float 0.95 x 20 could be a little more than 19.
-    reached = counts.filter((total >= STEP_REQUESTS_MIN) & (rank * 100 >= total * 95))
-    found = reached.group_by(_OF_STEP).agg(pl.col("bucket").min())
-    return found.select(*_OF_STEP, step_p95_ms=pl.Series(values_of(found["bucket"].to_numpy()), dtype=pl.Float64))
+def _columns(counts: Counts, peaks: Peaks) -> tuple[Whole, dict[str, pl.Series]]:
+    """The cells in which requests ended or were in flight, and their columns."""
+    at_peak = peaks.group * requests.MINUTES + peaks.minute
+    cells = np.union1d(counts.cells, at_peak)
+    place = np.searchsorted(cells, counts.cells)
 
+    def spread(values: NDArray[Any], nothing: float = 0) -> NDArray[Any]:
+        column = np.full(cells.size, nothing, values.dtype)
+        column[place] = values
+        return column
 
-def _peaks(flights: pl.DataFrame, hour: int) -> pl.DataFrame:
-    groups = flights.select("app", "key").unique().with_row_index("group")
-    numbered = flights.join(groups, on=("app", "key"), how="left", nulls_equal=True, maintain_order="none")
-    group, start, end = (numbered[name].cast(pl.Int64).to_numpy() for name in ("group", "start_us", "end_us"))
-    group, minute, peak = hourly_peaks(group, start, end, hour * HOUR_US)
-    found = {"group": group.astype(np.uint32), "minute": minute + hour * 60, "peak_in_flight": peak.astype(np.int32)}
-    return pl.DataFrame(found).join(groups, on="group").drop("group")
+    peak = np.zeros(cells.size, np.int32)
+    peak[np.searchsorted(cells, at_peak)] = peaks.peak
+    offsets = pa.array(np.r_[0, np.cumsum(spread(np.diff(counts.offsets)))], pa.int32())
+    columns = {
+        "requests": pl.Series(spread(counts.requests)),
+        "failed": pl.Series(spread(counts.failed)),
+        "bytes": pl.Series(spread(counts.bytes)),
+        "latency_buckets": pl.Series(pa.ListArray.from_arrays(offsets, pa.array(counts.buckets))),
+        "latency_counts": pl.Series(pa.ListArray.from_arrays(offsets, pa.array(counts.counts))),
+        "step_p95_ms": pl.Series(spread(counts.step_p95_ms, np.nan)).fill_nan(None),
+        "peak_in_flight": pl.Series(peak),
+    }
+    return cells, columns
 
 
 def of_side(table: str, rows: pl.DataFrame) -> pl.DataFrame:

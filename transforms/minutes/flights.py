@@ -53,10 +53,8 @@ def _peaks(group: Whole, start_us: Whole, end_us: Whole, begin_us: int) -> Peaks
         return Peaks(group, group, group)
     ends = end <= _SPAN_US
     # One number per start and end, in the order in which they count: by group, by time, ends before starts.
-    moments = np.sort(
-        np.concatenate([group << _BITS | 2 * start + 1, group[ends] << _BITS | 2 * end[ends]]), kind="stable"
-    )
-    of, rise = moments >> _BITS, np.where(moments & 1, 1, -1)
+    moments = np.sort(np.concatenate([group << _BITS | 2 * start + 1, group[ends] << _BITS | 2 * end[ends]]))
+    of, rise = moments >> _BITS, 2 * (moments & 1) - 1
     at = moments & ((1 << _BITS) - 1)
     # An end belongs to the minute of the microsecond before it: it must not be carried into one that it does not reach.
     minute = ((at >> 1) - 1 + (at & 1)) // MINUTE_US

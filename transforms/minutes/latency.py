@@ -18,10 +18,21 @@ ZERO_BUCKET: Final = -1
 _ENDS_MS: Final = LATENCY_BASE ** np.arange(math.ceil(math.log(INTEGER_MAX, LATENCY_BASE)) + 1)
 
 
-def buckets_of(service_ms: NDArray[np.int64]) -> NDArray[np.int16]:
-    """The bucket of each service time."""
+def _searched(service_ms: NDArray[np.int64]) -> NDArray[np.int16]:
     found = np.searchsorted(_ENDS_MS, service_ms, side="left")
     return np.where(service_ms <= 0, ZERO_BUCKET, found).astype(np.int16)
+
+
+# The router gives up after 30 s: those of nearly all requests are looked up at a tenth of what a search takes.
+_OF_MS: Final = _searched(np.arange(1 << 15))
+
+
+def buckets_of(service_ms: NDArray[np.int64]) -> NDArray[np.int16]:
+    """The bucket of each service time."""
+    found = _OF_MS[np.clip(service_ms, 0, _OF_MS.size - 1)]
+    is_long = service_ms >= _OF_MS.size
+    found[is_long] = _searched(service_ms[is_long])
+    return found
 
 
 def values_of(bucket: NDArray[np.int16]) -> NDArray[np.float64]:
