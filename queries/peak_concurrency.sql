@@ -37,7 +37,10 @@ widths AS MATERIALIZED (
   SELECT
     app,
     key,
-    least(greatest(ceil(log2(span_us * (2 + 2 * sqrt(worked_us / span_us)) / requests)), 10), 34)::INTEGER AS width
+    least(
+      greatest(ceil(log2(CASE per WHEN 'app' THEN 2 ELSE 1 END * span_us * (1 + sqrt(worked_us / span_us)) / requests)), 10),
+      34
+    )::INTEGER AS width
   FROM (
     SELECT
       app,
@@ -138,10 +141,11 @@ swept AS MATERIALIZED (
 -- The days in whose files the requests of these blocks are: a line is of the day on which its request ends.
 days AS MATERIALIZED (
   SELECT DISTINCT unnest(range(
-    (block << (width + 2)) // 86400000000,
-    (((block + 1) << (width + 2)) + longest_us) // 86400000000 + 1
+    -- A day more, since before 1970 a division does not round down.
+    block * (4::BIGINT << width) // 86400000000 - 1,
+    ((block + 1) * (4::BIGINT << width) + longest_us) // 86400000000 + 1
   )) AS day
-  FROM swept, (SELECT max((further + 1) << (width + 2)) AS longest_us FROM spans)
+  FROM swept, (SELECT max((further + 1) * (4::BIGINT << width)) AS longest_us FROM spans)
 ),
 near AS NOT MATERIALIZED (
   SELECT * FROM placed WHERE date IN (SELECT DATE '1970-01-01' + day::INTEGER FROM days)
