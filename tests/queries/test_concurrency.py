@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.queries.flights import FIRST, KEYS, Span, fill, flights, instants, left_out, micros, requests
+from tests.queries.flights import FIRST, KEYS, MIDNIGHT, Span, fill, flights, instants, left_out, micros, requests
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,8 +23,13 @@ SECONDS = (0, 0, 1, 2, 61, 63)
 LONGEST_MS = (12, 12, 1000, 2006, 61_000)
 
 
-@given(rows=st.lists(requests(), max_size=25), since=instants(), until=instants(), per=KEYS)
-@settings(max_examples=100, deadline=None)
+@given(
+    rows=st.one_of(st.lists(requests(), max_size=25), st.lists(requests(SECONDS, LONGEST_MS), max_size=25)),
+    since=instants(SECONDS),
+    until=instants(SECONDS),
+    per=KEYS,
+)
+@settings(max_examples=150, deadline=None)
 def test_peak_equals_brute_force(
     memory: Any, rows: list[Row], since: datetime | None, until: datetime | None, per: str
 ) -> None:
@@ -33,6 +38,19 @@ def test_peak_equals_brute_force(
     answer = memory.execute("FROM peak_concurrency(?, ?, NULL, ?)", [since, until, per]).fetchall()
     expected = {group: highest(spans) for group, spans in flights(rows, since, until, per).items()}
     assert {(app, key): [peak, micros(at), mark] for app, key, peak, at, mark in answer} == expected
+
+
+def test_more_at_once_than_a_counter_holds_are_counted(memory: Any) -> None:
+    """A hundred thousand requests in flight at one instant are all counted, and those before them do not matter."""
+    fill(memory, [])
+    many = """INSERT INTO rows BY NAME
+      SELECT DATE '2026-11-23' AS date, TIMESTAMPTZ '2026-11-23 12:00:00+00' + to_milliseconds(range) AS timestamp,
+        'shop' AS app, 'heroku' AS source, 'web.1' AS dyno, 200 AS status, 0 AS connect_ms,
+        CASE WHEN range < 200000 THEN 5 ELSE range - 200000 END AS service_ms
+      FROM range(300000)"""
+    memory.execute(many)
+    [(peak, at)] = memory.execute("SELECT peak, peak_at FROM peak_concurrency('2026-11-23')").fetchall()
+    assert (peak, at) == (100_000, MIDNIGHT + timedelta(hours=12, seconds=200))
 
 
 def highest(spans: list[Span]) -> list[Any]:
