@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow as pa
 
 from ingest import schema
-from ingest.eventlog.entry import decode_table
+from ingest.eventlog.entry import decode_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -65,14 +65,14 @@ class Stamp(NamedTuple):
 
 def next_bite(log: EventLog, table: str, partition: str, after: int) -> Bite | None:
     """The next entries above ``after`` as one frame, or None when there are none."""
-    decoded: list[pa.Table] = []
+    decoded: list[pa.RecordBatch] = []
     stamps: list[Stamp] = []
     rows = memory = 0
     more = False
     for entry in entries_after(log, table, partition, after):
         found = _decoded(entry)
         rows += found.num_rows
-        memory += found.nbytes + _VIEW_BYTES * _TEXTS[table] * found.num_rows
+        memory += found.get_total_buffer_size() + _VIEW_BYTES * _TEXTS[table] * found.num_rows
         if decoded and (rows > BITE_ROWS or memory > BITE_MEMORY_BYTES):
             more = True
             break
@@ -85,13 +85,15 @@ def next_bite(log: EventLog, table: str, partition: str, after: int) -> Bite | N
     return Bite(whole.with_columns(pl.Series(OFFSET, offset, dtype=pl.Int64)), stamps, more)
 
 
-def _together(table: str, stamps: Sequence[Stamp], decoded: Sequence[pa.Table], wanted: pl.Schema) -> pl.DataFrame:
+def _together(
+    table: str, stamps: Sequence[Stamp], decoded: Sequence[pa.RecordBatch], wanted: pl.Schema
+) -> pl.DataFrame:
     """The rows of entries as one frame; all at once if they are alike, since each alone costs more."""
     first = decoded[0].schema
     alike = all(found.schema.equals(first) for found in decoded)
     if alike and all(name in first.names and first.field(name).type == _TYPES[table][name] for name in wanted.names()):
         with suppress(Exception, pl.exceptions.PanicException):  # else one by one, so that the error names its entry
-            joined = pa.concat_tables(decoded).select(wanted.names())
+            joined = pa.Table.from_batches(decoded).select(wanted.names())
             if joined.num_rows < _SMALL_ROWS * len(decoded):
                 joined = joined.combine_chunks()  # polars takes more time and memory for each chunk than Arrow
             return pl.DataFrame(pl.from_arrow(joined)).rechunk()
@@ -123,12 +125,12 @@ def rows_of(entry: Entry, *, with_pieces: bool) -> pl.DataFrame:
     return _framed(entry.table, entry.offset, _decoded(entry), wanted)
 
 
-def _decoded(entry: Entry) -> pa.Table:
+def _decoded(entry: Entry) -> pa.RecordBatch:
     with _naming(entry.table, entry.offset):
-        return decode_table(entry.payload)
+        return decode_batch(entry.payload)
 
 
-def _framed(table: str, offset: int, decoded: pa.Table, wanted: pl.Schema) -> pl.DataFrame:
+def _framed(table: str, offset: int, decoded: pa.RecordBatch, wanted: pl.Schema) -> pl.DataFrame:
     with _naming(table, offset):
         return _conform(pl.DataFrame(pl.from_arrow(decoded)), wanted)
 

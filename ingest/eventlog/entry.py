@@ -8,6 +8,7 @@ zstd are kept, one for each thread: to set one up takes 20 microseconds, more th
 from __future__ import annotations
 
 import threading
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _LEVEL: Final = 1  # higher levels cost time and save little: half of the bytes are request ids
 _END_OF_STREAM: Final = bytes.fromhex("ffffffff00000000")
 _SIZE_TRUSTED: Final = 64 << 20  # a damaged header must not ask for more
+_PREFIX_BYTES: Final = 8  # of a message: a mark, and the length of what says what it is
+_SCHEMA_MAX_BYTES: Final = 1 << 16
 
 
 class _Contexts(threading.local):
@@ -36,39 +39,48 @@ def encode(rows: pa.RecordBatch) -> bytes:
     return _contexts.compressor.compress(stream)
 
 
-def decode_batch(payload: bytes) -> pa.RecordBatch:
-    """The rows of one payload as Arrow has them."""
-    return _read(payload).combine_chunks().to_batches()[0]
-
-
 def decode(payload: bytes) -> pl.DataFrame:
     """The rows of one payload. A damaged one raises ValueError, OSError, MemoryError or an Arrow exception."""
-    return as_polars(decode_table(payload))
+    return as_polars(decode_batch(payload))
 
 
-def decode_table(payload: bytes) -> pa.Table:
-    """The rows of one payload in Arrow, checked; raises what :func:`decode` does.
+def decode_batch(payload: bytes) -> pa.RecordBatch:
+    """The rows of one payload as Arrow has them, checked; raises what :func:`decode` does.
 
     Arrow reads it, not polars: that trusts the sizes in a stream, and asks for so much memory on a damaged one that the
     process is aborted. Arrow checks sizes when it reads and offsets and UTF-8 when told to.
     """
-    table = _read(payload)
-    table.validate(full=True)
-    return table
+    rows = _read(_inflated(payload))
+    rows.validate(full=True)
+    return rows
 
 
-def as_polars(table: pa.Table) -> pl.DataFrame:
+def as_polars(rows: pa.RecordBatch) -> pl.DataFrame:
     """The same rows for polars. Raises ValueError where it cannot take them."""
     import polars as pl  # noqa: PLC0415 - the receiver, which only encodes, does without it
 
     try:
-        return pl.DataFrame(_Stream(table))
+        return pl.DataFrame(_Stream(pa.Table.from_batches([rows])))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:  # a panic is no Exception
         raise ValueError(f"polars cannot take the rows: {error}") from error
 
 
-def _read(payload: bytes) -> pa.Table:
-    return pa.ipc.open_stream(_inflated(payload)).read_all()
+def _read(stream: pa.Buffer) -> pa.RecordBatch:
+    """The rows in a stream. A schema that was seen before is not read again: that is half the time of a small entry."""
+    begin = _PREFIX_BYTES + int.from_bytes(stream.slice(4, 4), "little")
+    if _PREFIX_BYTES < begin < min(stream.size, _SCHEMA_MAX_BYTES):
+        reader = pa.BufferReader(stream)
+        reader.seek(begin)
+        message = pa.ipc.read_message(reader)
+        if message.type == "record batch" and reader.read() in {_END_OF_STREAM, b""}:
+            return pa.ipc.read_record_batch(message, _schema(stream.slice(0, begin).to_pybytes()))
+    rows: pa.RecordBatch = pa.ipc.open_stream(stream).read_all().combine_chunks()
+    return rows.to_batches()[0] if rows.num_rows else pa.RecordBatch.from_pylist([], rows.schema)
+
+
+@lru_cache(maxsize=64)  # the tables, and what earlier versions wrote of them
+def _schema(message: bytes) -> pa.Schema:
+    return pa.ipc.read_schema(pa.py_buffer(message))
 
 
 def _inflated(payload: bytes) -> pa.Buffer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from ingest.eventlog.entry import decode_table, encode
+from ingest.eventlog.entry import decode_batch, encode
 from tests.benchmarks.traffic import entries, router_rows
 
 ROWS = 3_000  # more than 64 KB, which a header's two bytes can say
@@ -24,9 +24,9 @@ def streamed(payload: bytes) -> bytes:
 def test_size_in_the_header_is_only_a_help(rows: int) -> None:
     """Payloads with and without a size in their header, of every length of it, give the same rows."""
     [entry] = entries(router_rows(rows), rows)
-    table = decode_table(entry.payload)
+    table = decode_batch(entry.payload)
     assert table.num_rows == rows
-    assert decode_table(streamed(entry.payload)) == table
+    assert decode_batch(streamed(entry.payload)) == table
 
 
 @pytest.mark.parametrize("said", [b"\x00\x00\x00\x00", b"\x01\x00\x00\x00", b"\xff\xff\xff\x03", b"\xff\xff\xff\xff"])
@@ -37,11 +37,11 @@ def test_wrong_size_in_the_header_is_an_error(said: bytes) -> None:
     assert payload[4] >> 6 == 2, "four bytes of size stand behind the descriptor"
     begin = 5 if payload[4] >> 5 & 1 else 6
     with pytest.raises((ValueError, OSError)):
-        decode_table(payload[:begin] + said + payload[begin + 4 :])
+        decode_batch(payload[:begin] + said + payload[begin + 4 :])
 
 
 def test_text_is_no_entry() -> None:
     """What is no frame of zstd is refused, however short."""
     for text in (b"", b"PAR1", b"{}" * 40, encode(pa.record_batch({"a": [1]}))[:-5]):
         with pytest.raises((ValueError, OSError)):
-            decode_table(text)
+            decode_batch(text)
