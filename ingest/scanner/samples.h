@@ -14,7 +14,8 @@ static const char *const KINDS[] = {"", "dyno", "postgres", "pgbouncer", "redis"
 enum { OF_BYTES, OF_MS, OF_PAGES, OF_PERCENT, OF_LOAD, OF_COUNT };
 static const char *const UNITS[] = {"bytes", "ms", "pages", "percent", "load", "count"};
 
-enum { METRIC_MAX_BYTES = 128, SAMPLE_MIN_BYTES = 10 /* `count#a=1 ` */ };
+/* The source of a line stands in each of its rows: a long one would take the square of the line's bytes. */
+enum { METRIC_MAX_BYTES = 128, SOURCE_MAX_BYTES = 256, SAMPLE_MIN_BYTES = 10 /* `count#a=1 ` */ };
 
 typedef struct {
     int unit;
@@ -150,6 +151,10 @@ static Outcome read_samples(
             return ODD;
         }
         if (outcome == SAMPLE) add_row(rows, frame, part, time_us);
+    }
+    if (source.end - source.begin > SOURCE_MAX_BYTES) {
+        rows->count = first;
+        return ODD;
     }
     for (int64_t row = first; row < rows->count; row++)
         rows->texts[S_SOURCE][row] = span(text, source);
