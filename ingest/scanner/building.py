@@ -33,7 +33,7 @@ def digest(folder: Path) -> str:
 def command(compiler: str, folder: Path, library: Path, more: tuple[str, ...] = ()) -> list[str]:
     """How the library is made of the sources in a folder."""
     name = f'-DSOURCES="{digest(folder)}"'
-    return [compiler, *_FLAGS, _SAME_EVERYWHERE, *more, name, "-o", str(library), str(folder / "scan.c")]
+    return [compiler, *_FLAGS, _SAME_EVERYWHERE, *more, name, "-o", str(library), str(folder / "scan.c"), "-lm"]
 
 
 def compiled() -> bool:

@@ -56,7 +56,7 @@ def test_a_scanner_of_other_sources_is_not_loaded(tmp_path: Path, monkeypatch: p
     shutil.copytree(SOURCES, tmp_path / "scanner")
     (tmp_path / "scanner/text.h").write_text("/* changed */\n" + (SOURCES / "text.h").read_text("utf-8"))
     monkeypatch.setattr(scanner, "LIBRARY", tmp_path / "scanner" / scanner.LIBRARY.name)
-    assert scanner.load.__wrapped__() is None
+    assert scanner.load() is None
 
 
 def test_any_bytes_touch_no_memory_but_their_own(tmp_path: Path) -> None:
