@@ -76,7 +76,7 @@ def parse(records: Records, kinds: Sequence[str]) -> tuple[pa.RecordBatch, Mask]
             continue
         for name, digits, suffix in _WORD.findall(message):
             metric, unit, factor = _meaning(kind, name, suffix)
-            value = float(digits) * factor
+            value = float(digits) * factor + 0.0  # no -0.0, as in the scanner
             if math.isfinite(value):
                 found.append((row, named, kind, metric, value, unit))
     at = np.array([each[0] for each in found], dtype=np.int64)

@@ -123,7 +123,7 @@ static Outcome read_sample(const Octet *text, const Octet *name, const Octet *en
     if (at != end) return NOT_SAMPLE;
     double value = (double)whole_and_part / POWERS[dot ? suffix - dot - 1 : 0];
     Meaning meaning = meaning_of(kind, name, length, suffix, end);
-    value = (is_negative ? -value : value) * meaning.factor;
+    value = (is_negative ? -value : value) * meaning.factor + 0.0; /* no -0.0: its bits are those of NULL_NUMBER */
     int64_t row = rows->count;
     memcpy(&rows->numbers[S_VALUE][row], &value, sizeof value);
     rows->texts[S_METRIC][row] = (Span){(int32_t)(name - text), (int32_t)length};
