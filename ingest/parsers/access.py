@@ -142,7 +142,8 @@ def _extended(records: Records, _bracket: Positions) -> tuple[dict[str, pa.Array
     for key, column, type_, scale, largest in _EXTENDED_NUMBERS:
         value, valid = text.decimals(found.values[key])
         empty = found.values[key].length == 0
-        valid &= (value <= largest) & (scale == 1 or _is_usual(text, found.values[key]))
+        valid &= (value <= largest) & (text.octets[found.values[key].start] != ord("-"))
+        valid &= scale == 1 or _is_usual(text, found.values[key])
         regular &= valid | empty
         scaled = value if scale == 1 else np.floor(value * scale + 0.5)
         columns[column] = numbers(np.where(valid, scaled, 0), type_, valid)
