@@ -26,7 +26,9 @@ class ScannerBuildHook(BuildHookInterface):
             return
         building = _building(Path(self.root) / SCANNER)
         if not building.compiled():
-            self.app.display_warning("No C compiler: drainlake will parse lines several times slower than it could.")
+            self.app.display_warning(
+                "No C compiler, or it failed: lines will be parsed several times slower than they could be."
+            )
             return
         build_data["artifacts"].append(f"{SCANNER}/{building.LIBRARY}")
         build_data["pure_python"] = False

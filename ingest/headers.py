@@ -106,7 +106,10 @@ def _read_as_printed(text: Text, frames: Frames, row: int, fields: tuple[Spans, 
     places = [match.span(1), match.span(source), match.span(process), (match.end(), end - head)]
     for field, (start, stop) in zip(fields, places, strict=True):
         field.start[row], field.end[row] = head + start, head + stop
-    fields[3].end[row] -= text.slice(end - 1, end) == b"\n"
+    message = match.string[match.end() :]
+    fields[3].end[row] -= (
+        len(message) - len(message.removesuffix(b"\n").removesuffix(b"\r")) if message[-1:] == b"\n" else 0
+    )
     return True
 
 

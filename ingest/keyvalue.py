@@ -1,8 +1,9 @@
 """``key=value`` lines with known keys, cut into one span per key: whole columns at a time.
 
 A line is *regular* when each of its words is a known key with its value, no key comes twice, and quotes stand
-only around whole values. Only regular lines are answered; the rest has to be read one by one. So raw quotes,
-forged keys and anything unforeseen can make a line slow, never wrong.
+only around whole values that do not begin with a blank: `` agent=" host=`` can be the end of a client's path. Only
+regular lines are answered; the rest has to be read one by one. So raw quotes, forged keys and anything unforeseen can
+make a line slow, never wrong.
 
 Most lines of a batch have the same keys in the same order. For each number of words one line is read word by word;
 lines that have its keys at the same places are cut like it, and only the others are read word by word too.
@@ -89,7 +90,7 @@ def _cut_like_the_first(
         last = int(np.searchsorted(sample.end, sample_end[key, 0] + quoted))
         start, end = words.start[word] + len(literal) + quoted, words.end[last] - quoted
         alike &= text.starts_with(words.start[word], literal + b'"' * quoted) & (end >= start)
-        alike &= ~np.bool_(quoted) | (text.octets[end] == ord('"'))
+        alike &= ~np.bool_(quoted) | ((text.octets[end] == ord('"')) & (text.octets[start] != ord(" ")))
         quotes += 2 * quoted
         cuts.append((key, start, end))
     alike &= text.count(b'"', lines.take(rows)) == quotes
@@ -146,6 +147,7 @@ def _quotes(
     reach[opens] = np.minimum(closes, line_end[words.row[opens]])  # a quote that never closes covers no other line
     covered = words.start < np.append(0, np.maximum.accumulate(reach)[:-1])[: len(key)]
     ends_word = (text.octets[closes + 1] == ord(" ")) | (closes + 1 == line_end[words.row[opens]])
+    begins_blank = text.octets[value_start[opens] + 1] == ord(" ")
     unclosed = np.zeros(len(key), dtype=np.bool_)
-    unclosed[opens] = (closes >= line_end[words.row[opens]]) | ~ends_word
+    unclosed[opens] = (closes >= line_end[words.row[opens]]) | ~ends_word | begins_blank
     return value_end, covered, unclosed

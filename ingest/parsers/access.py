@@ -142,11 +142,19 @@ def _extended(records: Records, _bracket: Positions) -> tuple[dict[str, pa.Array
     for key, column, type_, scale, largest in _EXTENDED_NUMBERS:
         value, valid = text.decimals(found.values[key])
         empty = found.values[key].length == 0
-        valid &= value <= largest
+        valid &= (value <= largest) & (text.octets[found.values[key].start] != ord("-"))
+        valid &= scale == 1 or _is_usual(text, found.values[key])
         regular &= valid | empty
         scaled = value if scale == 1 else np.floor(value * scale + 0.5)
         columns[column] = numbers(np.where(valid, scaled, 0), type_, valid)
     return columns, regular & ~_has_fraction(text, found.values)
+
+
+def _is_usual(text: Text, seconds: Spans) -> Mask:
+    """No more than 12 digits before the dot and 6 behind it: ``access_line`` takes no more, and rounds no time."""
+    dot = np.minimum(text.next(b".", seconds.start), seconds.end)
+    usual: Mask = (dot - seconds.start <= 12) & (seconds.end - dot <= 7)
+    return usual
 
 
 def _has_fraction(text: Text, values: Mapping[str, Spans]) -> Mask:

@@ -28,6 +28,7 @@ _WORD: Final = re.compile(
     r"(?= |\Z)"
 )
 _SOURCE: Final = re.compile(r"(?:^| )source=([^ ]+)")
+_SOURCE_MAX_LETTERS: Final = 256  # it stands in each row: a long one would take the square of the line's bytes
 _MEANINGS_MAX: Final = 4096  # names are the platform's and few; an endless variety must not fill the memory
 # By suffix: the unit and the factor that converts into it.
 _UNITS: Final = {
@@ -71,9 +72,11 @@ def parse(records: Records, kinds: Sequence[str]) -> tuple[pa.RecordBatch, Mask]
     for row, (message, process, kind) in enumerate(zip(messages, processes, kinds, strict=True)):
         source = _SOURCE.search(message)
         named = source[1] if source else process
+        if len(named) > _SOURCE_MAX_LETTERS:
+            continue
         for name, digits, suffix in _WORD.findall(message):
             metric, unit, factor = _meaning(kind, name, suffix)
-            value = float(digits) * factor
+            value = float(digits) * factor + 0.0  # no -0.0, as in the scanner
             if math.isfinite(value):
                 found.append((row, named, kind, metric, value, unit))
     at = np.array([each[0] for each in found], dtype=np.int64)

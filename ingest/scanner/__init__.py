@@ -8,6 +8,7 @@ from here equal to the letter.
 from __future__ import annotations
 
 import ctypes
+import threading
 from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -23,6 +24,7 @@ from ingest.text import Spans
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -144,15 +146,27 @@ def _matrix(address: int | None, height: int, width: int) -> NDArray[np.int64]:
     return np.frombuffer(octets, np.int64).reshape(height, width).T.copy()
 
 
-@cache
 def load() -> ctypes.CDLL | None:
-    """The compiled scanner; None where it was not compiled, or from other sources."""
-    if not LIBRARY.exists():
-        return None
-    library = ctypes.CDLL(str(LIBRARY))
-    library.drainlake_sources.restype = ctypes.c_char_p
-    library.drainlake_scan_bytes.restype = ctypes.c_int64
-    if library.drainlake_sources().decode() != building.digest(LIBRARY.parent):
+    """The compiled scanner; None where it was not compiled, from other sources, or for another machine.
+
+    One thread at a time: while the tables of secret words are set up, another thread would find no secrets.
+    """
+    with _LOADING:
+        return _loaded(LIBRARY)
+
+
+_LOADING: Final = threading.Lock()
+
+
+@cache
+def _loaded(path: Path) -> ctypes.CDLL | None:
+    try:
+        library = ctypes.CDLL(str(path))
+        library.drainlake_sources.restype = ctypes.c_char_p
+        library.drainlake_scan_bytes.restype = ctypes.c_int64
+        if library.drainlake_sources().decode() != building.digest(path.parent):
+            return None
+    except (OSError, AttributeError):  # not there, of another system or C library, or of far older sources
         return None
     library.drainlake_set_up(*_WORDS)
     return library

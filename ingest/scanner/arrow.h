@@ -210,13 +210,14 @@ static size_t column_bytes(Kind kind, size_t height, size_t text) {
     return validity + aligned((height + 1) * sizeof(int32_t)) + aligned(text + SLACK);
 }
 
-/* Fill `batch` with the rows; whether there was memory for it. */
+/* Fill `batch` with the rows; whether there was memory for it, and its offsets can reach all of its texts. */
 static bool make_batch(
     const Column *columns, int count, const Octet *text, const Rows *rows, const Apps *apps, struct ArrowArray *batch
 ) {
     size_t bytes[COLUMNS_MAX], total = aligned(sizeof(Holder)) + ALIGNMENT;
     for (int i = 0; i < count; i++) {
         bytes[i] = is_text(columns[i].kind) ? text_bytes(&columns[i], text, rows, apps) : 0;
+        if (bytes[i] > INT32_MAX) return false;
         total += column_bytes(columns[i].kind, (size_t)rows->count, bytes[i]);
     }
     Octet *memory = malloc(total);

@@ -33,18 +33,23 @@ def digest(folder: Path) -> str:
 def command(compiler: str, folder: Path, library: Path, more: tuple[str, ...] = ()) -> list[str]:
     """How the library is made of the sources in a folder."""
     name = f'-DSOURCES="{digest(folder)}"'
-    return [compiler, *_FLAGS, _SAME_EVERYWHERE, *more, name, "-o", str(library), str(folder / "scan.c")]
+    return [compiler, *_FLAGS, _SAME_EVERYWHERE, *more, name, "-o", str(library), str(folder / "scan.c"), "-lm"]
 
 
 def compiled() -> bool:
-    """Make the library beside its sources; whether it could be. No old one is left where it could not."""
+    """Make the library beside its sources with the first compiler that can; whether one could.
+
+    An older library may be left where none could: it bears the name of other sources, so it is not loaded.
+    """
     library = SOURCES / LIBRARY
-    compiler = next(filter(shutil.which, ("cc", "gcc", "clang")), None)
-    made = library.with_suffix(f".{os.getpid()}")  # whole or not at all: a process may be about to load it
-    if compiler and not subprocess.run(command(compiler, SOURCES, made), check=False).returncode:  # noqa: S603
-        made.replace(library)
-        return True
-    library.unlink(missing_ok=True)
+    made = library.with_suffix(f".{os.getpid()}.so")  # whole or not at all: a process may be about to load it
+    for compiler in filter(None, map(shutil.which, ("cc", "gcc", "clang"))):
+        try:
+            if not subprocess.run(command(compiler, SOURCES, made), check=False).returncode:  # noqa: S603
+                made.replace(library)
+                return True
+        except OSError:  # it is no program of this machine, or another may not be replaced
+            made.unlink(missing_ok=True)
     return False
 
 

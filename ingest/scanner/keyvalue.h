@@ -33,8 +33,9 @@ static inline int find_key(const Key *keys, int count, int expected, const Octet
     return -1;
 }
 
-/* `following[key]`, if not 0, is the key that has to come right behind a value of `key`: text of a client could else
- * end its value early and bring keys of its own. */
+/* `following[key]`, if not 0, is the key that has to come right behind `key`, even if its value is empty: text of a
+ * client could else end its value early and bring keys of its own. For the same reason no quoted value begins with a
+ * blank: `agent=" host=` can be the end of a client's path. */
 static bool
 read_pairs(const Octet *at, const Octet *end, const Key *keys, const Octet *following, int count, Value *values) {
     memset(values, 0, sizeof(Value) * (size_t)count);
@@ -51,6 +52,7 @@ read_pairs(const Octet *at, const Octet *end, const Key *keys, const Octet *foll
         value->begin = ++at;
         if (at < end && *at == '"') {
             value->begin = ++at;
+            if (at < end && *at == ' ') return false;
             while (at < end && *at != '"')
                 at++;
             if (at == end) return false;
@@ -60,7 +62,7 @@ read_pairs(const Octet *at, const Octet *end, const Key *keys, const Octet *foll
                 at++;
             value->end = at;
         }
-        demanded = following[key] && has_value(*value) ? following[key] : -1;
+        demanded = following[key] ? following[key] : -1;
         expected = key + 1;
         if (at == end) return demanded < 0;
         if (*at++ != ' ') return false;

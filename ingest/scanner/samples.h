@@ -14,7 +14,8 @@ static const char *const KINDS[] = {"", "dyno", "postgres", "pgbouncer", "redis"
 enum { OF_BYTES, OF_MS, OF_PAGES, OF_PERCENT, OF_LOAD, OF_COUNT };
 static const char *const UNITS[] = {"bytes", "ms", "pages", "percent", "load", "count"};
 
-enum { METRIC_MAX_BYTES = 128, SAMPLE_MIN_BYTES = 10 /* `count#a=1 ` */ };
+/* The source of a line stands in each of its rows: a long one would take the square of the line's bytes. */
+enum { METRIC_MAX_BYTES = 128, SOURCE_MAX_BYTES = 256, SAMPLE_MIN_BYTES = 10 /* `count#a=1 ` */ };
 
 typedef struct {
     int unit;
@@ -122,7 +123,7 @@ static Outcome read_sample(const Octet *text, const Octet *name, const Octet *en
     if (at != end) return NOT_SAMPLE;
     double value = (double)whole_and_part / POWERS[dot ? suffix - dot - 1 : 0];
     Meaning meaning = meaning_of(kind, name, length, suffix, end);
-    value = (is_negative ? -value : value) * meaning.factor;
+    value = (is_negative ? -value : value) * meaning.factor + 0.0; /* no -0.0: its bits are those of NULL_NUMBER */
     int64_t row = rows->count;
     memcpy(&rows->numbers[S_VALUE][row], &value, sizeof value);
     rows->texts[S_METRIC][row] = (Span){(int32_t)(name - text), (int32_t)length};
@@ -150,6 +151,10 @@ static Outcome read_samples(
             return ODD;
         }
         if (outcome == SAMPLE) add_row(rows, frame, part, time_us);
+    }
+    if (source.end - source.begin > SOURCE_MAX_BYTES) {
+        rows->count = first;
+        return ODD;
     }
     for (int64_t row = first; row < rows->count; row++)
         rows->texts[S_SOURCE][row] = span(text, source);

@@ -59,6 +59,8 @@ typedef struct {
     bool may_continue; /* some line may begin or continue an event of PHP that spans several */
 } Scan;
 
+_Static_assert(sizeof(void *) == sizeof(int64_t), "ingest/scanner/__init__.py mirrors pointers as 64 bits");
+
 /* How many digits stand at a place, up to a most. */
 static inline int run_of_digits(const Octet *at, int most) {
     int count = 0;
@@ -307,7 +309,6 @@ static bool make_tables(const Batch *batch, Scan *scan) {
             made = make_batch(
                 SHAPES[table].columns, SHAPES[table].width, batch->text, &scan->rows[table], &apps, &scan->tables[table]
             );
-    if (!made) release_tables(scan);
     free(app_of_part);
     return made;
 }
@@ -374,8 +375,9 @@ static void scan_lines(const Batch *batch, Scan *scan) {
     }
 }
 
-/* Everything but the Arrow tables, which live on in what is made of them. */
+/* Everything; the Arrow tables that were taken over live on in what is made of them. */
 void drainlake_free(Scan *scan) {
+    release_tables(scan);
     for (int table = 0; table < TABLES; table++)
         free(scan->rows[table].memory);
     free(scan->frames);

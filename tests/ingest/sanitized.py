@@ -39,7 +39,6 @@ def recounted(body: bytes) -> bytes:
 def main(library: Path, rounds: int) -> None:
     """Scan until the end; a wrong access ends the process before."""
     scanner.LIBRARY = library
-    scanner.load.cache_clear()
     assert scanner.load() is not None
     pick = random.Random(7)
     bodies = [body_of(param.values[0]) for param in load()] + mix.deliveries(mix.frames(400), 700)

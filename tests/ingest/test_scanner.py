@@ -56,7 +56,39 @@ def test_a_scanner_of_other_sources_is_not_loaded(tmp_path: Path, monkeypatch: p
     shutil.copytree(SOURCES, tmp_path / "scanner")
     (tmp_path / "scanner/text.h").write_text("/* changed */\n" + (SOURCES / "text.h").read_text("utf-8"))
     monkeypatch.setattr(scanner, "LIBRARY", tmp_path / "scanner" / scanner.LIBRARY.name)
-    assert scanner.load.__wrapped__() is None
+    assert scanner.load() is None
+
+
+@pytest.mark.parametrize("octets", [b"", b"no library", bytes.fromhex("cffaedfe0c000001") + bytes(500)])
+def test_a_library_of_another_system_is_not_loaded(
+    octets: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A source tree that was compiled on macOS and copied into a container is as good as not compiled."""
+    monkeypatch.setattr(scanner, "LIBRARY", tmp_path / scanner.LIBRARY.name)
+    scanner.LIBRARY.write_bytes(octets)
+    assert scanner.load() is None
+
+
+def test_a_compiler_that_fails_hides_no_other(tmp_path: Path) -> None:
+    """The first that can is taken; where none can the build goes on, even in a tree where nothing may be written."""
+    sources, compilers = shutil.copytree(SOURCES, tmp_path / "scanner"), tmp_path / "bin"
+    (sources / scanner.LIBRARY.name).unlink()
+    compilers.mkdir()
+    for name, program in (("cc", "exit 1"), ("gcc", 'while [ "$1" != -o ]; do shift; done; : > "$2"')):
+        (compilers / name).write_text(f"#!/bin/sh\n{program}\n", "utf-8")
+        (compilers / name).chmod(0o755)
+    compile_it = [sys.executable, sources / "building.py"]
+    path = {"PATH": f"{compilers}{os.pathsep}{os.environ['PATH']}"}
+    subprocess.run(compile_it, check=True, env=os.environ | path)
+    assert (sources / scanner.LIBRARY.name).exists()
+    done = subprocess.run(compile_it, env={"PATH": ""}, capture_output=True, text=True, check=False)
+    assert (done.returncode, "several times slower" in done.stderr, "Traceback" in done.stderr) == (1, True, False)
+
+
+def test_texts_beyond_the_offsets_of_a_column_are_left() -> None:
+    """A column of text reaches 2 GB; more would be read from anywhere in memory."""
+    body = mix.frames(1)[0] * 100
+    assert scanner.scan(Text(body), np.array([len(body)]), ["a" * 30_000_000]) is None
 
 
 def test_any_bytes_touch_no_memory_but_their_own(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 * A token stands between blanks; ``measure#`` and ``count#`` count too. A value is a finite number, with an
   exponent if need be (Ruby prints small ratios so), and a suffix of letters or ``%``; other tokens are
   passed over.
+* A line whose source has more than 256 letters, or has none and a sender of so many, is no metric line.
 * A suffix decides the unit, an unknown one is a count; without a suffix the metric's name decides.
 """
 
@@ -64,6 +65,8 @@ def parse(line: Line) -> list[dict[str, Any]]:
     """The rows of one metric line."""
     source = SOURCE.search(line.message)
     shared = {"source": source[1] if source else line.process, "kind": kind(line)}
+    if len(shared["source"]) > 256:
+        return []
     rows = []
     for metric, number, suffix in tokens(line.message):
         unit, times, by = _unit(metric, suffix, str(shared["kind"]))
