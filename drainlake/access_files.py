@@ -20,6 +20,7 @@ from drainlake.errors import Failure
 from drainlake.hostile import clean_line
 from drainlake.importing import MEGABYTE, files, wrong_kind
 from drainlake.progress import progress
+from drainlake.values import APP_NAME
 from ingest.saved_logs import SavedLogError
 from queries.access.making import make
 from queries.access.reading import Reading
@@ -144,7 +145,7 @@ def report_on(
 
 
 def _made(asking: Asking, app: str | None, read: Files, first: str, now: datetime) -> Report:
-    name = app or own_host(asking) or _SITE
+    name = app or app_of(own_host(asking))
     names = [each.name for each in read.told]
     first = f"{first} --app {shlex.quote(name)}"
     more = f" and {len(names) - _NAMES_MAX} more files" if len(names) > _NAMES_MAX else ""
@@ -162,6 +163,12 @@ def _made(asking: Asking, app: str | None, read: Files, first: str, now: datetim
             *(f"Left out: {each.sentence}" for each in read.refused),
         ),
     )
+
+
+def app_of(host: str | None) -> str:
+    """The name of an app for a site: its host without the port, where that is one. Clients write hosts as they like."""
+    name = (host or "").partition(":")[0]
+    return name if APP_NAME.fullmatch(name) else _SITE
 
 
 def _processors() -> int:
