@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     Ends = tuple[datetime | None, datetime | None]
 
 PIECE_ROWS: Final = 250_000  # what is added up at once
-LOOK_BYTES: Final = 13_000_000  # so far into a file its first access line must come
+LOOK_BYTES: Final = 13_000_000  # so far into a file, unpacked, its first access line must come
 _EXAMPLE_MAX: Final = 160
 _NAMES_MAX: Final = 10
 _SITE: Final = "site"
@@ -100,11 +100,12 @@ class Files:
     def _read(self, file: Named, told: Told, show: Callable[[int], None]) -> None:
         if not file.path.is_file():
             raise Failure(f"{file.name} is no file.", "save what it gives to a file")
-        sample = b""
+        sample, looked = b"", 0
         for piece in pieces(file.path, self._pool, self._ahead):
             told.add(piece)
             sample = sample or piece.sample
-            if told.lines == told.defects and piece.position > LOOK_BYTES:
+            looked += piece.size
+            if told.lines == told.defects and looked > LOOK_BYTES:
                 break
             self._add(piece)
             show(piece.position // MEGABYTE)

@@ -126,6 +126,15 @@ def test_broken_lines_are_counted_and_named(inside: Inside) -> None:
     assert note.startswith("access.log: 3 lines are none of an access log and not counted; the first: “broken[31m”; “x")
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_file_without_access_lines_is_not_read_to_its_end(inside: Inside, packed: bool) -> None:
+    """Nor is one that unpacks to a thousand times its size."""
+    text = b"x" * 16_000_000 + b"\n" + line().encode()
+    (inside.folder / "access.log").write_bytes(gzip.compress(text, 1) if packed else text)
+    done = inside.run("report", "access.log")
+    assert (done.returncode, "holds no line of a web server's access log" in done.stderr) == (1, True)
+
+
 def test_an_empty_log_is_told_so(inside: Inside) -> None:
     """There is nothing to tell, and nothing is wrong."""
     (inside.folder / "access.log").write_text("")
