@@ -20,6 +20,7 @@ from drainlake.errors import Failure
 from drainlake.hostile import clean_line
 from drainlake.importing import MEGABYTE, files, wrong_kind
 from drainlake.progress import progress
+from drainlake.values import APP_NAME
 from ingest.saved_logs import SavedLogError
 from queries.access.making import make
 from queries.access.reading import Reading
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     Ends = tuple[datetime | None, datetime | None]
 
 PIECE_ROWS: Final = 250_000  # what is added up at once
-LOOK_BYTES: Final = 13_000_000  # so far into a file its first access line must come
+LOOK_BYTES: Final = 13_000_000  # so far into a file, unpacked, its first access line must come
 _EXAMPLE_MAX: Final = 160
 _NAMES_MAX: Final = 10
 _SITE: Final = "site"
@@ -99,11 +100,12 @@ class Files:
     def _read(self, file: Named, told: Told, show: Callable[[int], None]) -> None:
         if not file.path.is_file():
             raise Failure(f"{file.name} is no file.", "save what it gives to a file")
-        sample = b""
+        sample, looked = b"", 0
         for piece in pieces(file.path, self._pool, self._ahead):
             told.add(piece)
             sample = sample or piece.sample
-            if told.lines == told.defects and piece.position > LOOK_BYTES:
+            looked += piece.size
+            if told.lines == told.defects and looked > LOOK_BYTES:
                 break
             self._add(piece)
             show(piece.position // MEGABYTE)
@@ -144,7 +146,7 @@ def report_on(
 
 
 def _made(asking: Asking, app: str | None, read: Files, first: str, now: datetime) -> Report:
-    name = app or own_host(asking) or _SITE
+    name = app or app_of(own_host(asking))
     names = [each.name for each in read.told]
     first = f"{first} --app {shlex.quote(name)}"
     more = f" and {len(names) - _NAMES_MAX} more files" if len(names) > _NAMES_MAX else ""
@@ -162,6 +164,12 @@ def _made(asking: Asking, app: str | None, read: Files, first: str, now: datetim
             *(f"Left out: {each.sentence}" for each in read.refused),
         ),
     )
+
+
+def app_of(host: str | None) -> str:
+    """The name of an app for a site: its host without the port, where that is one. Clients write hosts as they like."""
+    name = (host or "").partition(":")[0]
+    return name if APP_NAME.fullmatch(name) else _SITE
 
 
 def _processors() -> int:

@@ -23,13 +23,14 @@ _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 class Piece(NamedTuple):
-    """What a chunk of a file gave: rows of ``access``, how many lines are none, the first of these, how it begins, and
-    how many bytes of the file are read."""
+    """What a chunk of a file gave: rows of ``access``, how many lines are none, the first of these, how it begins, how
+    many bytes it has, and how many bytes of the file, which may be packed, are read."""
 
     rows: pa.RecordBatch | None
     defects: int
     examples: list[str]
     sample: bytes
+    size: int
     position: int
 
 
@@ -59,4 +60,4 @@ def _piece(chunk: bytes, is_cut: bool, position: int) -> Piece:
     tables = parse_as(CUT if is_cut else ACCESS, [Body("", chunk)], 0).tables
     others = tables["lines"]["message"].to_pylist() if "lines" in tables else []
     others = [line for line in others if line and line.strip()]
-    return Piece(tables.get("access"), len(others), others[:EXAMPLES_MAX], chunk[:SAMPLE_BYTES], position)
+    return Piece(tables.get("access"), len(others), others[:EXAMPLES_MAX], chunk[:SAMPLE_BYTES], len(chunk), position)

@@ -5,6 +5,8 @@ anew once it has lived a minute. A child that ends with exit code 2 (wrong use) 
 stop, and the code is passed on. With ``failures_max`` there is an end to other deaths, too: when every child has died
 so many times in a row, none of them after a minute of life, all stop with exit code 1.
 
+A child that is stuck, if somebody can tell (``is_stuck``), is killed, and so started again.
+
 SIGTERM or SIGINT stops all: SIGTERM to each, 30 s to finish, then SIGKILL; a second signal kills at once. Children
 have a process group of their own, so that Ctrl-C reaches the supervisor alone, and a pipe as stdin, whose end tells
 them that it is gone, even when it was killed.
@@ -101,7 +103,8 @@ class Supervisor:
 
     ``tell`` gets the name and the sentence of each event, and what ``ingest.oplog.tell`` takes by name. Children
     inherit ``descriptors``; ``on_stop`` is called before they are asked to stop. SIGHUP ends the supervisor as any
-    process, unless ``passes_hangup``: then it goes to the children.
+    process, unless ``passes_hangup``: then it goes to the children. ``is_stuck`` is asked every ``POLL_SECONDS`` about
+    each child that runs, by its name and process id.
     """
 
     tell: Callable[..., None]
@@ -109,6 +112,7 @@ class Supervisor:
     on_stop: Callable[[], None] = lambda: None
     passes_hangup: bool = False
     failures_max: int | None = None
+    is_stuck: Callable[[str, int], bool] = lambda _name, _pid: False
     _children: list[_Child] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
     _signals: int = 0
@@ -166,7 +170,15 @@ class Supervisor:
         code = child.process.poll()
         if code is not None:
             self._note_end(child, code, now)
+        elif self.is_stuck(child.name, child.process.pid):
+            self._kill_stuck(child.name, child.process)
         return code
+
+    def _kill_stuck(self, name: str, process: subprocess.Popen[bytes]) -> None:
+        """Its end is noted at the next look. SIGTERM would wait for what is stuck."""
+        process.kill()
+        said = f"{name} gave no sign of life for too long; it is killed."
+        self.tell("child_stuck", said, level=logging.ERROR, about=name, child=name)
 
     def _note_end(self, child: _Child, code: int, now: float) -> None:
         cast("IO[bytes]", cast("subprocess.Popen[bytes]", child.process).stdin).close()
@@ -197,4 +209,9 @@ class Supervisor:
 
 
 def _ending(code: int) -> str:
-    return f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"signal {signal.Signals(-code).name}"
+    except ValueError:  # a real-time signal has no name
+        return f"signal {-code}"

@@ -5,6 +5,8 @@
   a second. What it had accepted was not answered, so Heroku sends it again, and any worker knows what is in the log.
 * **Again and again.** When every worker has died ``FAILURES_MAX`` times in a row the parent ends with exit code 1,
   and whoever started it sees that. ``drainlake_worker_starts_total`` counts.
+* **Stuck.** A worker that shows no life on the board for ``PATIENCE_SECONDS`` is killed and so started anew. It would
+  hold its connections for ever, and if it stood still while it wrote, the event log, so that all others answered 503.
 * **The stop.** SIGTERM of the parent stops all workers at once, each as one process alone stops (``ingest.server``),
   and the parent closes its socket first: nothing must wait in a queue that nobody empties. A load balancer's questions
   reach one worker or another; any that was asked often enough goes on accepting for all of them.
@@ -20,11 +22,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from drainlake.supervisor import Supervisor
-from ingest.figures.board import make_memory
+from drainlake.supervisor import POLL_SECONDS, Supervisor
+from ingest.figures.board import Board, make_memory
 from ingest.http.listener import BACKLOG, bind
 from ingest.oplog import tell
-from ingest.workers import Worker
+from ingest.workers import PATIENCE_SECONDS, Worker
 
 if TYPE_CHECKING:
     from drainlake.settings import Settings
@@ -43,11 +45,38 @@ def run(settings: Settings, count: int) -> int:
         on_stop=listener.close,
         passes_hangup=True,
         failures_max=FAILURES_MAX,
+        is_stuck=Watch(Board(board, count)).is_stuck,
     )
     for number in range(1, count + 1):
         place = place_of(Worker(number, count, listener.fileno(), board))
-        supervisor.add(f"worker {number}", ["--home", str(settings.home), "serve", "--worker", place])
+        supervisor.add(_name(number), ["--home", str(settings.home), "serve", "--worker", place])
     return supervisor.run()
+
+
+class Watch:
+    """Which workers are stuck: they showed no life on the board for so many looks.
+
+    Looks are counted, not seconds: after a pause of the whole host or container all would have been silent for long.
+    """
+
+    def __init__(self, board: Board, looks_max: int = round(PATIENCE_SECONDS / POLL_SECONDS)) -> None:
+        self._board = board
+        self._looks_max = looks_max
+        self._rows = {_name(row + 1): row for row in range(board.rows)}
+        self._seen: dict[str, tuple[int, int]] = {}  # process, and the time it showed life last
+        self._looks: dict[str, int] = {}
+
+    def is_stuck(self, name: str, pid: int) -> bool:
+        """Look once. It is said once, then the count begins anew: what waits for a disk does not end at once."""
+        found = pid, self._board.seen_ms(self._rows[name])
+        looks = self._looks.get(name, 0) + 1 if self._seen.get(name) == found else 0
+        is_stuck = looks >= self._looks_max
+        self._seen[name], self._looks[name] = found, 0 if is_stuck else looks
+        return is_stuck
+
+
+def _name(number: int) -> str:
+    return f"worker {number}"
 
 
 def place_of(worker: Worker) -> str:

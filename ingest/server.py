@@ -203,7 +203,7 @@ async def _run(
     tasks.append(_announce(server, _address(listener, certificate), options.worker))
     async with _in_background(tasks, server):
         await server.serve()
-    receiver.metrics.publish()
+    _publish(receiver.metrics)
     return receiver.fates.counts
 
 
@@ -324,8 +324,17 @@ async def _show_up(colleagues: Colleagues, edge: Edge, metrics: Metrics) -> None
     """Let the other workers see this one's connections and figures, and so that it lives."""
     while True:
         colleagues.hold(edge.connections.count)
-        await asyncio.to_thread(metrics.publish)
+        await asyncio.to_thread(_publish, metrics)
         await asyncio.sleep(PUBLISH_SECONDS)
+
+
+def _publish(metrics: Metrics) -> None:
+    """Leave the figures for the other workers. What cannot be read for them is no reason to stop receiving."""
+    try:
+        metrics.publish()
+    except Exception as error:  # noqa: BLE001 - the spool's file, the process's limits; deliveries may well go on
+        said = f"This worker's figures cannot be read, those of before are shown: {error or type(error).__name__}."
+        tell("serve", "figures_unread", said, level=logging.WARNING)
 
 
 async def _watch(certificate: Certificate) -> None:

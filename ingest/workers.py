@@ -21,6 +21,7 @@ from ingest.http.body_memory import BODIES_MAX_BYTES, LARGE_SHARE
 WAITING_MAX_BYTES: Final = 48 << 20  # the receiver promises to stay under 400 MB
 DELAYED_MAX: Final = 200  # refusals that wait at a time
 CONNECTIONS_MIN: Final = 10  # of each worker
+PATIENCE_SECONDS: Final = 60.0  # a worker that shows no life for longer is told by an alarm, and killed by its parent
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ class Board:
 
         ``now`` are seconds of the clock that all processes of a host share (``monotonic``).
         """
-        self._set(row, _SEEN_MS, int(now * 1000))
+        self.live(row, now)
         if len(figures) > FIGURES_MAX_BYTES:
             return False
         written = self._number(row, _WRITTEN) + 1
@@ -83,9 +83,17 @@ class Board:
         """How many connections a row's worker held last."""
         return self._number(row, _CONNECTIONS)
 
+    def live(self, row: int, now: float) -> None:
+        """A row's worker is alive."""
+        self._set(row, _SEEN_MS, int(now * 1000))
+
+    def seen_ms(self, row: int) -> int:
+        """When a row's worker was alive last, by that clock."""
+        return self._number(row, _SEEN_MS)
+
     def silent_seconds(self, row: int, now: float) -> float:
-        """How long a row was not written."""
-        return now - self._number(row, _SEEN_MS) / 1000
+        """How long a row's worker has shown no life."""
+        return now - self.seen_ms(row) / 1000
 
     def _half(self, row: int, written: int) -> int:
         return row * _ROW_BYTES + _HEADER_BYTES + written % 2 * _HALF_BYTES

@@ -20,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from ingest.figures.adding import add_up, counted
 from ingest.figures.exposition import merge, render, single
 from ingest.figures.process import process_figures
+from ingest.workers import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 PUBLISH_SECONDS: Final = 1.0
 SILENT_SECONDS: Final = 10.0
-PATIENCE_SECONDS: Final = 60.0  # a worker that is dead for longer, or stuck, is told by an alarm
 
 
 class Colleagues:
@@ -46,8 +46,9 @@ class Colleagues:
         self._unread = 0
 
     def publish(self, own: Callable[[], Iterable[Metric]]) -> None:
-        """Leave this worker's figures for the others."""
+        """Leave this worker's figures for the others. Raises what ``own`` does; it is alive all the same."""
         with self._lock:
+            self._board.live(self._row, time.monotonic())
             families = add_up([self._before, [*own(), *self._vitals()]])
             if not self._board.write(self._row, render(merge(families)[0]), time.monotonic()):
                 self._unread += 1

@@ -12,7 +12,7 @@ from queries.report.series import step_minutes
 if TYPE_CHECKING:
     from queries.access.reading import Asking, Record
 
-_STEPS: Final = """SELECT step // {width} AS begin, sum(requests)::BIGINT AS requests, sum(bytes)::BIGINT AS bytes,
+_STEPS: Final = """SELECT step // {width} AS begin, sum(requests)::BIGINT AS requests, to_bigint(sum(bytes)) AS bytes,
   coalesce(sum(requests) FILTER (WHERE status BETWEEN 300 AND 399), 0)::BIGINT AS redirected,
   coalesce(sum(requests) FILTER (WHERE status BETWEEN 400 AND 499), 0)::BIGINT AS refused,
   coalesce(sum(requests) FILTER (WHERE status >= 500), 0)::BIGINT AS failed

@@ -37,7 +37,7 @@ _PROBES: Final = (
     r"regexp_matches(lower(path), '(^|/)(\.env|\.git/|\.aws/|wp-login\.php|xmlrpc\.php|wp-admin|phpmyadmin|admin\.php"
     r"|cgi-bin/|vendor/phpunit|boaform|actuator/|\.ssh/)|\.\./|etc/passwd')"
 )
-_SENT: Final = f"""SELECT path, sum(requests)::BIGINT AS requests, sum(bytes)::BIGINT AS bytes
+_SENT: Final = f"""SELECT path, sum(requests)::BIGINT AS requests, to_bigint(sum(bytes)) AS bytes
 FROM {{pages}} WHERE status = 200 AND bytes > 0 AND {_SECRETS} GROUP BY path ORDER BY requests DESC, path"""  # noqa: S608
 _FAILED: Final = """SELECT path, sum(requests)::BIGINT AS requests FROM {pages}
 WHERE status >= 500 GROUP BY path ORDER BY requests DESC, path"""
@@ -48,7 +48,7 @@ WHERE {_PROBES} GROUP BY path ORDER BY requests DESC, path"""  # noqa: S608
 _CROWDS: Final = """SELECT client_ip, sum(requests)::BIGINT AS requests FROM {addresses}
 WHERE client_ip IS NOT NULL GROUP BY client_ip ORDER BY requests DESC, client_ip LIMIT 5"""
 _ALL: Final = (
-    "SELECT coalesce(sum(requests), 0)::BIGINT AS requests, coalesce(sum(bytes), 0)::BIGINT AS bytes FROM {steps}"
+    "SELECT coalesce(sum(requests), 0)::BIGINT AS requests, to_bigint(coalesce(sum(bytes), 0)) AS bytes FROM {steps}"
 )
 
 

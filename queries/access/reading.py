@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
 SHOWN_MAX: Final = 30  # rows of an answer: who wants more runs its statement
 MEMORY_MB: Final = 1_000  # beyond it DuckDB writes to its temporary folder
-_MACROS: Final = ("agents.sql", "assets.sql", "crawlers.sql")
+_MACROS: Final = ("agents.sql", "assets.sql", "bounds.sql", "crawlers.sql")
 # Pieces after which sums are added up again: what differs counts, not how many pieces it came in.
 _FOLD_PIECES: Final = 16
+_END_SECONDS: Final = datetime.max.replace(tzinfo=UTC).timestamp()
 _ROWS: Final = "access_rows"
 _COLUMNS: Final = ", ".join(f"NULL::{column.type} AS {column.name}" for column in TABLES["access"].columns)
 _NOTHING: Final = f"(SELECT {_COLUMNS} WHERE false)"
@@ -92,14 +93,19 @@ class Reading:
         found = self.connection.execute("SELECT min(step), max(step) + 1 FROM steps").fetchone()
         if found is None or found[0] is None:
             return None
-        first, end = (datetime.fromtimestamp(step * STEP_MINUTES * 60, UTC) for step in found)
-        return first, end
+        return _moment(found[0]), _moment(found[1])
 
     def finish(self, window: Window) -> Asking:
         """What can be asked when all is read; the window says what stands in the statements that are shown."""
         self._fold()
         self.connection.execute(f"CREATE TABLE kinds AS {KINDS.format(agents='agents')}")
         return Asking(self.connection, window)
+
+
+def _moment(step: int) -> datetime:
+    """The begin of a step. Behind the last year there is no moment: a line may claim to be of its last minutes."""
+    seconds = step * STEP_MINUTES * 60
+    return datetime.fromtimestamp(seconds, UTC) if seconds < _END_SECONDS else datetime.max.replace(tzinfo=UTC)
 
 
 class Asking:

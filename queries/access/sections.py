@@ -20,7 +20,7 @@ FILE: Final = (
     r"|mp[34]|webm|json|xml|txt|webmanifest|wasm)$')"
 )
 _SHARE: Final = "requests / sum(requests) OVER () AS share"
-_AMOUNTS: Final = "sum(requests)::BIGINT AS requests, sum(bytes)::BIGINT AS bytes"
+_AMOUNTS: Final = "sum(requests)::BIGINT AS requests, to_bigint(sum(bytes)) AS bytes"
 _DAYS: Final = f"""SELECT day, requests, coalesce(visitors, 0) AS visitors, coalesce(crawlers, 0) AS crawlers, bytes,
   not_found, failed
 FROM (
@@ -41,8 +41,8 @@ _TOTALS: Final = f"""SELECT {_AMOUNTS}, (
   (SELECT sum(requests) FILTER (WHERE crawler IS NOT NULL)::BIGINT FROM {{kinds}}) AS crawled
 FROM {{steps}}"""  # noqa: S608
 _PATHS: Final = """SELECT path, sum(requests)::BIGINT AS requests,
-  sum(requests) / (SELECT sum(requests) FROM {pages}) AS share, sum(bytes)::BIGINT AS bytes,
-  (sum(bytes) / sum(requests))::BIGINT AS bytes_each,
+  sum(requests) / (SELECT sum(requests) FROM {pages}) AS share, to_bigint(sum(bytes)) AS bytes,
+  to_bigint(sum(bytes) / sum(requests)) AS bytes_each,
   coalesce(sum(requests) FILTER (WHERE status >= 500), 0)::BIGINT AS failed
 FROM {pages} WHERE status NOT IN (404, 410) AND {which} GROUP BY path"""
 _STATUSES: Final = (
@@ -74,7 +74,7 @@ _HOSTS: Final = f"""SELECT host, requests, {_SHARE}, pages FROM (
 _REFERRERS: Final = """SELECT referrer, sum(requests)::BIGINT AS requests
 FROM {{referrers}} WHERE NOT {own} GROUP BY referrer"""
 _ADDRESSES: Final = """SELECT client_ip AS address, sum(requests)::BIGINT AS requests,
-  sum(requests) / (SELECT sum(requests) FROM {addresses}) AS share, sum(bytes)::BIGINT AS bytes,
+  sum(requests) / (SELECT sum(requests) FROM {addresses}) AS share, to_bigint(sum(bytes)) AS bytes,
   sum(refused) / sum(requests) AS refused_share
 FROM {addresses} GROUP BY client_ip"""
 _BROWSERS: Final = f"""SELECT browser, requests, {_SHARE}, bytes FROM (
@@ -98,7 +98,7 @@ FROM (
   FROM {times} GROUP BY path, request_ms
 ) GROUP BY path"""
 PLAIN: Final = """SELECT path, content_type, sum(requests)::BIGINT AS requests,
-  (sum(bytes) / sum(requests))::BIGINT AS bytes_each, sum(bytes)::BIGINT AS bytes_sent
+  to_bigint(sum(bytes) / sum(requests)) AS bytes_each, to_bigint(sum(bytes)) AS bytes_sent
 FROM {plain} GROUP BY ALL"""
 
 
@@ -222,7 +222,7 @@ def compression(asking: Asking) -> Section:
     if not answer.rows:
         sentence = "No line proves that text went out uncompressed; lines in the format combined cannot."
         return Section("compression", "Compression", sentence)
-    sent = asking.record("SELECT sum(bytes)::BIGINT AS bytes FROM {plain}")["bytes"]
+    sent = asking.record("SELECT to_bigint(sum(bytes)) AS bytes FROM {plain}")["bytes"]
     files = counted(answer.row_count, "file or page", "files and pages")
     return Section("compression", "Compression", f"{files} went out uncompressed, {size(sent)} in all.", (), (answer,))
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 STEP_MINUTES: Final = 5
 _STEP_US: Final = STEP_MINUTES * 60_000_000
 _REQUESTS: Final = {"requests": "count(*)"}
-_SIZED: Final = {**_REQUESTS, "bytes": "coalesce(sum(bytes), 0)::BIGINT"}
+_SIZED: Final = {**_REQUESTS, "bytes": "to_bigint(coalesce(sum(bytes), 0))"}
 _PATH: Final = "split_part(path, '?', 1)"
 _REFERRER: Final = "split_part(referrer, '?', 1)"
 
@@ -60,7 +60,7 @@ class Sum(NamedTuple):
         return self.of(f"({GROUPS[self.group].of(rows)})")
 
     def _added(self, source: str, keys: list[str]) -> str:
-        columns = ", ".join([*keys, *(f"sum({amount})::BIGINT AS {amount}" for amount in self.amounts)])
+        columns = ", ".join([*keys, *(f"to_bigint(sum({amount})) AS {amount}" for amount in self.amounts)])
         return f"SELECT {columns} FROM {source} GROUP BY ALL"  # noqa: S608 - our own names
 
 

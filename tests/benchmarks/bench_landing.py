@@ -31,6 +31,7 @@ import pyarrow.parquet as pq
 
 from ingest.eventlog.embedded import EmbeddedLog
 from ingest.eventlog.entry import decode
+from tests.benchmarks.measure import record
 from tests.benchmarks.traffic import as_arrived, entries, router_rows
 from tests.transforms.memory_log import MemoryLog
 from transforms.landing import land_once
@@ -51,6 +52,9 @@ TAIL_ENTRY_ROWS = 600  # what 20 requests a second bring in half a minute
 TAIL_ROWS = 80_000
 PARTITIONS = 8
 BARE_ROWS = 110_000
+REACH = {"land": 500_000}  # rows per CPU-second
+REACH_MB = {"land": 400.0, "private": 400.0, "tail": 400.0}  # resident, whatever the backlog
+REACH_BYTES = 30.0
 CHECK = "SELECT count(*), sum(service_ms), sum(bytes), count(DISTINCT request_id), count(DISTINCT path) FROM "
 
 
@@ -215,12 +219,17 @@ def compare(home: Path, rows: int, entry_rows: int, apps: int, tasks: set[str]) 
     for task in (task for task in TASKS if task in tasks):
         done, cpu, wall, peak = measure(task, home, rows)
         speed = speed or done / cpu
+        if task != "bare":
+            record(f"landing, {task}", done / cpu, "rows/CPU-s", baseline=speed, reach=REACH.get(task))
+        if task in REACH_MB:
+            record(f"landing, {task}, peak memory", peak, "MB", reach=REACH_MB[task])
         print(
             f"{task:10}{done:12,}{cpu:8.2f}{wall:8.2f}{done / cpu:12,.0f}{done / cpu / speed:9.2f}{peak:9}", flush=True
         )
     if "land" in tasks:
         check(home / "lake", min(rows, DISTINCT_ROWS), times)
         whole, columns = bytes_per_row(list(home.glob("lake/router/date=2026*/*.parquet")))
+        record("landing, a router row in the lake", whole, "bytes/row", reach=REACH_BYTES)
         sizes = ", ".join(f"{name} {size:.2f}" for name, size in columns.items() if size >= 0.005)
         print(f"bytes a row: {whole:.2f} ({sizes})")
 

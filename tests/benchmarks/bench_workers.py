@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import psutil
 
 from tests.benchmarks import mix
+from tests.benchmarks.measure import record
 from tests.ingest.running import crew, post
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 DRAINS = 16
 HALF_LOAD_SECONDS = 8.0
+P99_REACH_MS = 100.0
 
 
 class Load(NamedTuple):
@@ -52,6 +54,7 @@ def main(megabytes: int, counts: list[int]) -> None:
         f"{'workers':8}{'lines/s':>10}{'lines/CPU-s':>13}{'busy':>7}{'generator':>11}{'p99 ms':>8}"
         f"{'half p50':>10}{'half p99':>10}{'resident':>11}"
     )
+    first: Load | None = None
     for count in counts:
         with tempfile.TemporaryDirectory() as folder, crew(Path(folder), count) as running:
             load = load_of(running, bodies, lines)
@@ -60,6 +63,21 @@ def main(megabytes: int, counts: list[int]) -> None:
             f"{load.generator_processors:11.2f}{load.p99_ms:8.1f}{load.half_p50_ms:10.1f}{load.half_p99_ms:10.1f}"
             f"{load.resident_mb:8.0f} MB"
         )
+        first = first or load
+        _record(count, load, first)
+
+
+def _record(count: int, load: Load, first: Load) -> None:
+    """Leave the results for the runner; the baseline is the first number of workers, one if nothing else is asked."""
+    base = first if load is not first else None
+    pairs = (
+        ("lines taken", "lines/s", load.lines_per_second, base and base.lines_per_second, None),
+        ("lines", "lines/CPU-s", load.lines_per_cpu_second, base and base.lines_per_cpu_second, None),
+        ("p99 at half load", "ms", load.half_p99_ms, base and base.half_p99_ms, P99_REACH_MS),
+    )
+    for what, unit, value, baseline, reach in pairs:
+        record(f"workers, {count}: {what}", value, unit, baseline=baseline, reach=reach)
+    record(f"workers, {count}: resident at the end", load.resident_mb, "MB")
 
 
 def load_of(running: Running, bodies: list[bytes], lines: int) -> Load:

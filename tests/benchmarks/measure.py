@@ -61,7 +61,7 @@ def report(results: list[Result], baseline: str) -> None:
     print(f"peak memory {peak_memory_mb():,.0f} MB")
 
 
-RECORD_TO = "DRAINLAKE_BENCHMARKS_TO"
+RECORD_TO = "RECORD_BENCHMARKS_TO"  # no setting of drainlake, which would tell so at every start
 
 
 def record(

@@ -126,6 +126,15 @@ def test_broken_lines_are_counted_and_named(inside: Inside) -> None:
     assert note.startswith("access.log: 3 lines are none of an access log and not counted; the first: “broken[31m”; “x")
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_file_without_access_lines_is_not_read_to_its_end(inside: Inside, packed: bool) -> None:
+    """Nor is one that unpacks to a thousand times its size."""
+    text = b"x" * 16_000_000 + b"\n" + line().encode()
+    (inside.folder / "access.log").write_bytes(gzip.compress(text, 1) if packed else text)
+    done = inside.run("report", "access.log")
+    assert (done.returncode, "holds no line of a web server's access log" in done.stderr) == (1, True)
+
+
 def test_an_empty_log_is_told_so(inside: Inside) -> None:
     """There is nothing to tell, and nothing is wrong."""
     (inside.folder / "access.log").write_text("")
@@ -176,6 +185,31 @@ def test_hostile_lines_are_inert_in_the_page(inside: Inside) -> None:
     assert "\u202e" not in page
     assert "default-src &#39;none&#39;" in page
     assert re.findall(r"<(?:img|script|link|iframe|a)\b[^>]*\b(?:src|href)=(?!\"#)", page) == []
+
+
+def test_absurd_sizes_and_times_break_nothing_off(inside: Inside) -> None:
+    """Sums of bytes end at the largest number, windows with the last year; the statements of the page do likewise."""
+    last = line(size=2**63 - 1).replace("16/Nov/2026:10:00:00", "31/Dec/9999:23:59:59")
+    (inside.folder / "access.log").write_text(line() + last * 3)
+    report = told(inside, "access.log", "--app", "shop")
+    assert [row[3] for row in rows(report, "statuses", "Statuses")] == [2**63 - 1]
+    assert report["window"]["until"][:4] == "9999"
+    with database.connect(str(inside.folder / "none"), inside.folder / "lake.duckdb") as lake:
+        for answer in (answer for section in report["sections"] for answer in section["answers"]):
+            assert lake.execute(answer["sql"]).fetchall() is not None
+
+
+@pytest.mark.parametrize(
+    ("host", "app"),
+    [("www.shop.example:8080", "shop.example"), ("-rf", "site"), ("a:b", "a"), ("SHOP.example", "shop.example")],
+)
+def test_the_import_that_is_named_takes_the_name(inside: Inside, host: str, app: str) -> None:
+    """A host as links write it is a name of an app only without its port, and hosts are written by clients."""
+    (inside.folder / "access.log").write_text(line(path="/blog", referrer=f"https://{host}/blog"))
+    report = told(inside, "access.log")
+    assert report["apps"] == [app]
+    inside.good("import", "access", "access.log", "--app", app)
+    assert any(f"drainlake import access access.log --app {app}`" in note for note in report["notes"])
 
 
 def test_a_time_leaves_out_what_is_outside(inside: Inside) -> None:

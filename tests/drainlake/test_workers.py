@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 import threading
@@ -18,8 +19,9 @@ import pytest
 from drainlake.errors import WrongUse
 from drainlake.settings import parse, with_workers
 from drainlake.supervisor import Supervisor
-from drainlake.workers import place_of, worker_at
+from drainlake.workers import Watch, place_of, worker_at
 from ingest.eventlog.embedded import EmbeddedLog
+from ingest.figures.board import Board, make_memory
 from ingest.workers import Worker
 from tests.ingest.running import Running, crew, frame, post, stored
 from tests.ingest.test_receiver_kills import Sender
@@ -147,6 +149,64 @@ def test_children_that_die_at_once_again_and_again_end_the_parent(tmp_path: Path
         supervisor.add(name, ["--home", str(tmp_path / "nothing-here"), "tail"])
     assert supervisor.run() == 1
     assert Counter(said) == {"child_died": 4, "child_restarted": 2, "given_up": 1}
+
+
+def test_a_stuck_worker_is_killed_and_another_takes_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else what it holds, the right to write to the log for one, is held for ever: all others would answer 503."""
+    board, said = Board(make_memory(2), 2), []
+    watch = Watch(board, looks_max=3)
+    monkeypatch.setattr("drainlake.supervisor.POLL_SECONDS", 0.02)
+    supervisor = Supervisor(lambda event, *_, **__: said.append(event), failures_max=2, is_stuck=watch.is_stuck)
+    supervisor.add("worker 1", ["--home", str(tmp_path), "serve"])
+    environment = {"DRAINLAKE_HOME": str(tmp_path), "PORT": "0"}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert supervisor.run() == 1
+    assert said == ["child_stuck", "child_died", "child_restarted", "child_stuck", "child_died", "given_up"]
+
+
+def test_a_child_killed_by_a_signal_without_a_name_is_started_again(tmp_path: Path) -> None:
+    """Real-time signals have none; the supervisor says the number and lives on."""
+    said: list[str] = []
+
+    def tell(event: str, sentence: str, **_: object) -> None:
+        said.append(sentence)
+        if event == "child_restarted":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    supervisor = Supervisor(tell)
+    supervisor.add("receiver", ["--home", str(tmp_path), "serve"])
+    number = signal.SIGRTMIN + 1
+    killing = threading.Thread(target=lambda: _until(lambda: _kill_children(number), "a child"))
+    killing.start()
+    assert supervisor.run() == 0
+    killing.join()
+    assert said[0] == f"receiver ended with signal {number}; it starts again in 1 s."
+
+
+def _kill_children(number: int) -> bool:
+    """Whether there was one to kill."""
+    found = psutil.Process().children()
+    for child in found:
+        child.send_signal(number)
+    return bool(found)
+
+
+def test_a_worker_is_stuck_when_it_shows_no_life_look_after_look() -> None:
+    """It is said once in so many looks; life, and another process in its place, begin the count anew."""
+    board = Board(make_memory(2), 2)
+    watch = Watch(board, looks_max=3)
+
+    def looks(pid: int) -> list[bool]:
+        return [watch.is_stuck("worker 2", pid) for _ in range(3)]
+
+    assert looks(1) == [False] * 3
+    board.live(1, 5.0)
+    assert looks(1) == [False] * 3
+    assert looks(2) == [False] * 3
+    board.live(0, 6.0)  # another one's
+    assert looks(2) == [True, False, False]
+    assert looks(2) == [True, False, False]
 
 
 def test_up_passes_the_number_on_and_killed_leaves_nobody(cli: Cli) -> None:

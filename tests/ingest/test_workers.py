@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -19,6 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest import server
 from ingest.batch import store
 from ingest.deliveries import Delivery
 from ingest.eventlog.contract import AlreadyHeld, LogFull, NewEntry
@@ -218,6 +220,18 @@ def test_the_figures_of_a_receiver_pass_through_the_board(memory: int) -> None:
         'drainlake_worker_starts_total{process="serve-2"} 1.0',
     ):
         assert f"\n{line}" in text
+
+
+def test_figures_that_cannot_be_read_do_not_end_a_worker(memory: int, caplog: pytest.LogCaptureFixture) -> None:
+    """The spool's file may be damaged: it is said, and the worker lives on and is seen to."""
+    metrics = Metrics(version="1", colleagues=Colleagues(Board(memory, 2), 1, "1"))
+    with contextlib.closing(sqlite3.connect(":memory:")) as spool:
+        metrics.watch_spool(lambda: spool.execute("SELECT * FROM entries").fetchone())
+        server._publish(metrics)
+    assert "no such table: entries" in caplog.text
+    board = Board(memory, 2)
+    assert board.read(0) is None
+    assert board.silent_seconds(0, time.monotonic()) < 60
 
 
 class Busy:
