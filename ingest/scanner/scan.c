@@ -241,24 +241,6 @@ static void scan_frame(Scan *scan, const Octet *text, int64_t number) {
     part->parsed++;
 }
 
-static void begin_part(Scan *scan, int64_t body, int64_t number) {
-    scan->parts[scan->parts_count++] = (Part){.body = body, .number = number, .last_frame = -1};
-}
-
-/* A part of a body begins with the body, and with the first frame beyond each PART_BYTES. */
-static void scan_frames(const Batch *batch, Scan *scan) {
-    int64_t number = 0, body_start = 0;
-    for (int64_t body = 0; body < batch->bodies; body++) {
-        begin_part(scan, body, 0);
-        for (; number < scan->frames_count && scan->frames[number].start < batch->body_end[body]; number++) {
-            int64_t part = (scan->frames[number].start - body_start) / PART_BYTES;
-            if (part != scan->parts[scan->parts_count - 1].number) begin_part(scan, body, part);
-            scan_frame(scan, batch->text, number);
-        }
-        body_start = batch->body_end[body];
-    }
-}
-
 static void add_plain_line(Scan *scan, const Left *left) {
     Rows *lines = &scan->rows[LINES_TABLE];
     lines->texts[L_PROCESS][lines->count] = (Span){
@@ -287,6 +269,25 @@ static void decide(Scan *scan) {
         if (!is_read) scan->left[kept++] = *left;
     }
     scan->left_count = kept;
+}
+
+static void begin_part(Scan *scan, int64_t body, int64_t number) {
+    scan->parts[scan->parts_count++] = (Part){.body = body, .number = number, .last_frame = -1};
+}
+
+/* A part of a body begins with the body, and with the first frame beyond each PART_BYTES. */
+static void scan_frames(const Batch *batch, Scan *scan) {
+    int64_t number = 0, body_start = 0;
+    for (int64_t body = 0; body < batch->bodies; body++) {
+        begin_part(scan, body, 0);
+        for (; number < scan->frames_count && scan->frames[number].start < batch->body_end[body]; number++) {
+            int64_t part = (scan->frames[number].start - body_start) / PART_BYTES;
+            if (part != scan->parts[scan->parts_count - 1].number) begin_part(scan, body, part);
+            scan_frame(scan, batch->text, number);
+        }
+        body_start = batch->body_end[body];
+    }
+    decide(scan);
 }
 
 static void release_tables(Scan *scan) {
@@ -395,14 +396,16 @@ int64_t drainlake_scan_bytes(void) { return sizeof(Scan); }
  * stay. */
 void drainlake_set_up(const char *parts, const char *names) { set_up_text(parts, names); }
 
-/* 0 if the lines of access logs were scanned; 1 if they are for the general way. */
-int drainlake_scan_access_lines(const Batch *batch, Scan *scan) {
+typedef int64_t Cut(const Batch *batch, Frame *frames);
+typedef void Read(const Batch *batch, Scan *scan);
+
+static int cut_and_read(const Batch *batch, Scan *scan, Cut *cut, Read *read) {
     memset(scan, 0, sizeof *scan);
-    scan->frames_count = batch->size < INT32_MAX ? read_lines(batch, NULL) : -1;
+    scan->frames_count = batch->size < INT32_MAX ? cut(batch, NULL) : -1;
     if (!is_worth_it(batch, scan->frames_count)) return 1;
     if (allocate(batch, scan)) {
-        read_lines(batch, scan->frames);
-        scan_lines(batch, scan);
+        cut(batch, scan->frames);
+        read(batch, scan);
         if (make_tables(batch, scan)) return 0;
     }
     drainlake_free(scan);
@@ -410,16 +413,9 @@ int drainlake_scan_access_lines(const Batch *batch, Scan *scan) {
 }
 
 /* 0 if the batch was scanned; 1 if it is for the general way: some bytes are of no frame, or the frames are tiny. */
-int drainlake_scan(const Batch *batch, Scan *scan) {
-    memset(scan, 0, sizeof *scan);
-    scan->frames_count = batch->size < INT32_MAX ? read_frames(batch, NULL) : -1;
-    if (!is_worth_it(batch, scan->frames_count)) return 1;
-    if (allocate(batch, scan)) {
-        read_frames(batch, scan->frames);
-        scan_frames(batch, scan);
-        decide(scan);
-        if (make_tables(batch, scan)) return 0;
-    }
-    drainlake_free(scan);
-    return 1;
+int drainlake_scan(const Batch *batch, Scan *scan) { return cut_and_read(batch, scan, read_frames, scan_frames); }
+
+/* The same of lines of access logs. */
+int drainlake_scan_access_lines(const Batch *batch, Scan *scan) {
+    return cut_and_read(batch, scan, read_lines, scan_lines);
 }
