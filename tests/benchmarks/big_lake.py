@@ -190,5 +190,5 @@ def _write(connection: duckdb.DuckDBPyConnection, lake: Path, table: str, day: d
     there = [pl.col(name) if name in found.columns else pl.lit(None).alias(name) for name in schema]
     folder = lake / table / f"date={day}"
     folder.mkdir(parents=True, exist_ok=True)
-    encoded = parquet.encode_alone(found.select(there).cast(dict(schema)), {})
+    encoded = parquet.encode(found.select(there).cast(dict(schema)), {})
     (folder / f"e0-{sequence:06d}.parquet").write_bytes(encoded)
