@@ -19,7 +19,7 @@
 --   quota_mb DOUBLE: What the dyno's type allows; NULL when no line tells it.
 --   peak_percent DOUBLE: Peak by quota in percent; from 100 on Heroku logs R14 and the dyno swaps.
 --   r14_errors BIGINT: R14 errors in the step.
--- cost: Two passes over the samples and two over the platform files of the days asked about.
+-- cost: One pass over the samples and one over the platform files of the days asked about.
 -- example: SELECT * FROM dyno_memory(since := now() - INTERVAL 1 DAY) WHERE peak_percent > 80
 CREATE OR REPLACE MACRO dyno_memory(since := NULL, until := NULL, app_name := NULL, step_minutes := 60) AS TABLE
 WITH measured AS (
@@ -29,7 +29,7 @@ WITH measured AS (
     timestamp,
     metric,
     value / 1048576 AS mb,
-    NULL AS quota_mb
+    CASE WHEN metric = 'memory_quota' AND value > 0 THEN value / 1048576 END AS quota_mb
   FROM samples_between(since, until, app_name)
   WHERE kind = 'dyno' AND metric IN ('memory_total', 'memory_rss', 'memory_swap', 'memory_cache', 'memory_quota')
   UNION ALL
@@ -39,29 +39,45 @@ WITH measured AS (
     timestamp,
     CASE WHEN event = 'memory' THEN 'over_quota' ELSE 'r14' END,
     memory_mb,
-    quota_of(memory_mb, memory_percent)
+    CASE WHEN event = 'memory' THEN quota_of(memory_mb, memory_percent) END
   FROM platform_between(since, until, app_name)
   WHERE event = 'memory' OR (code = 'R14' AND dyno IS NOT NULL)
+),
+-- Grouped by metric too, so that the rows are read once and each is sorted among those of its metric alone.
+metrics AS MATERIALIZED (
+  SELECT
+    app,
+    dyno,
+    epoch_us(timestamp) // (60 * step_us(step_minutes)) AS step,
+    metric,
+    count(*) AS lines,
+    quantile_disc(mb, 0.5) AS median_mb,
+    max({'mb': mb, 'before': -epoch_us(timestamp)})
+      FILTER (WHERE metric IN ('memory_total', 'over_quota') AND mb IS NOT NULL) AS peak,
+    arg_max(quota_mb, timestamp) AS quota_mb,
+    max(timestamp) FILTER (WHERE quota_mb IS NOT NULL) AS quota_at
+  FROM measured
+  GROUP BY ALL
 ),
 steps AS (
   SELECT
     app,
     dyno,
-    epoch_us(timestamp) // (60 * step_us(step_minutes)) AS step,
-    count(*) FILTER (WHERE metric = 'memory_total') AS measured,
-    quantile_disc(mb, 0.5) FILTER (WHERE metric = 'memory_total') AS total_mb,
-    quantile_disc(mb, 0.5) FILTER (WHERE metric = 'memory_rss') AS rss_mb,
-    quantile_disc(mb, 0.5) FILTER (WHERE metric = 'memory_swap') AS swap_mb,
-    quantile_disc(mb, 0.5) FILTER (WHERE metric = 'memory_cache') AS cache_mb,
-    max({'mb': mb, 'before': -epoch_us(timestamp)})
-      FILTER (WHERE metric IN ('memory_total', 'over_quota') AND mb IS NOT NULL) AS peak,
-    coalesce(
-      arg_max(mb, timestamp) FILTER (WHERE metric = 'memory_quota' AND mb > 0),
-      arg_max(quota_mb, timestamp) FILTER (WHERE metric = 'over_quota')
-    ) AS quota_mb,
-    count(*) FILTER (WHERE metric = 'r14') AS r14_errors
-  FROM measured
+    step,
+    coalesce(any_value(lines) FILTER (WHERE metric = 'memory_total'), 0) AS measured,
+    any_value(median_mb) FILTER (WHERE metric = 'memory_total') AS total_mb,
+    any_value(median_mb) FILTER (WHERE metric = 'memory_rss') AS rss_mb,
+    any_value(median_mb) FILTER (WHERE metric = 'memory_swap') AS swap_mb,
+    any_value(median_mb) FILTER (WHERE metric = 'memory_cache') AS cache_mb,
+    max(peak) AS peak,
+    arg_max(quota_mb, metric = 'memory_quota') AS quota_mb,
+    coalesce(any_value(lines) FILTER (WHERE metric = 'r14'), 0) AS r14_errors
+  FROM metrics
   GROUP BY ALL
+),
+-- The last one seen in the window, as dyno_quotas says it: sampled, or else from Heroku's memory lines.
+last_quotas AS (
+  SELECT app, dyno, arg_max(quota_mb, (metric = 'memory_quota', quota_at)) AS quota_mb FROM metrics GROUP BY app, dyno
 )
 SELECT
   app,
@@ -74,11 +90,11 @@ SELECT
   cache_mb,
   peak.mb AS peak_mb,
   make_timestamptz(-peak.before) AS peak_at,
-  coalesce(steps.quota_mb, dyno_quotas.quota_mb) AS quota_mb,
-  peak.mb / coalesce(steps.quota_mb, dyno_quotas.quota_mb) * 100 AS peak_percent,
+  coalesce(steps.quota_mb, last_quotas.quota_mb) AS quota_mb,
+  peak.mb / coalesce(steps.quota_mb, last_quotas.quota_mb) * 100 AS peak_percent,
   r14_errors
 FROM steps
-LEFT JOIN dyno_quotas(since, until, app_name) AS dyno_quotas USING (app, dyno)
+LEFT JOIN last_quotas USING (app, dyno)
 WHERE peak IS NOT NULL OR r14_errors > 0
 UNION ALL
 SELECT

@@ -13,12 +13,16 @@ CREATE OR REPLACE MACRO compressible_name(asset_path) AS
   );
 
 -- True for every logged path whose bare_path is a compressible_name, and for few others: bare_path costs ten times this.
+-- A dot is looked for first, since most paths have none and the pattern costs ten times that.
 CREATE OR REPLACE MACRO perhaps_compressible(logged_path) AS
-  contains(logged_path, '%')
-  OR regexp_matches(
-    lower(logged_path),
-    '\.(css|js|mjs|json|map|svg|html?|xml|txt|csv|webmanifest|ttf|otf|eot|rss|atom)([?#]|$)'
-  );
+  (
+    contains(logged_path, '.')
+    AND regexp_matches(
+      lower(logged_path),
+      '\.(css|js|mjs|json|map|svg|html?|xml|txt|csv|webmanifest|ttf|otf|eot|rss|atom)([?#]|$)'
+    )
+  )
+  OR contains(logged_path, '%');
 
 CREATE OR REPLACE MACRO compressible_type(mime_type) AS
   regexp_matches(
