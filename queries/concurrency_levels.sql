@@ -54,13 +54,14 @@ moments AS NOT MATERIALIZED (
   ) AS ends
   JOIN groups ON groups.app = ends.app AND groups.key IS NOT DISTINCT FROM ends.key
 ),
+-- In the order of all keys, as in peak_concurrency: the steps of each add up to nothing.
 steps AS NOT MATERIALIZED (
   SELECT
     id,
     moment >> 1 AS at_us,
     CASE WHEN moment % 2 <> 0 THEN 1 ELSE -1 END AS step,
     sum(CASE WHEN moment % 2 <> 0 THEN 1 ELSE -1 END)
-      OVER (PARTITION BY id ORDER BY moment ROWS UNBOUNDED PRECEDING)::BIGINT AS reached
+      OVER (ORDER BY id, moment ROWS UNBOUNDED PRECEDING)::BIGINT AS reached
   FROM moments
 ),
 -- A start that reaches a level begins a stretch at or above it, an end that leaves the level closes one: the sum of
