@@ -19,7 +19,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from unittest import mock
 
 from drainlake import reporting, settings
@@ -31,8 +31,8 @@ from queries.report import checks, making, sections
 from queries.report.apps import traffic
 from queries.report.asked import Asked
 from queries.report.model import Window
+from tests.benchmarks import measure
 from tests.benchmarks.big_lake import BigLake, make
-from tests.benchmarks.measure import peak_memory_mb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from drainlake.settings import Settings
 
 SHOWN_FROM = 0.05  # CPU seconds of a part of the report
+REACH_SECONDS = {24: 3.0, 30 * 24: 10.0}  # by the hours of the window
 TASKS = ("scan", "minutes", "minutes again", "report", "alarms", "parts")
 SCAN = """
 SELECT count(*), sum(service_ms), sum(bytes), max(status), count(code), count(DISTINCT route), max(dyno)
@@ -61,7 +62,7 @@ class Clock:
         finally:
             cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
             if cpu >= self.shown_from:
-                print(f"{name:34}{cpu:8.2f}{wall:8.2f}{peak_memory_mb():9,.0f}", flush=True)
+                print(f"{name:34}{cpu:8.2f}{wall:8.2f}{measure.peak_memory_mb():9,.0f}", flush=True)
 
     def wrap(self, name: str, function: Callable[..., object]) -> Callable[..., object]:
         """The function, timed at each call; what it yields is taken within."""
@@ -148,17 +149,34 @@ def parts(kept: Settings, window: Window) -> None:
                 importlib.import_module(f"queries.report.as_{name}").render(made)
 
 
-def run(task: str, home: Path, window: Window, scanned: float | None = None) -> float:
-    """Do a task in a process of its own and print its figures, with their ratio to a scan; gives its CPU seconds."""
+class Taken(NamedTuple):
+    """What a task took: CPU and wall seconds, and the most memory."""
+
+    cpu_seconds: float
+    wall_seconds: float
+    peak_mb: float
+
+
+def run(task: str, home: Path, window: Window, scanned: float | None = None) -> Taken:
+    """Do a task in a process of its own and print its figures, with their ratio to a scan; gives those of its end."""
     times = [moment.isoformat() for moment in (window.since, window.until)]
     command = [sys.executable, "-m", "tests.benchmarks.bench_report", "--task", task, "--home", str(home)]
     given = [*command, "--since", times[0], "--until", times[1]]
     answer = subprocess.run(given, check=True, stdout=subprocess.PIPE, text=True)
-    seconds = 0.0
+    taken = Taken(0.0, 0.0, 0.0)
     for line in answer.stdout.splitlines():
-        seconds = float(line.split()[-3])
-        print(f"{line}{seconds / (scanned or seconds):8.1f}", flush=True)
-    return seconds
+        taken = Taken(*(float(value.replace(",", "")) for value in line.split()[-3:]))
+        print(f"{line}{taken.cpu_seconds / (scanned or taken.cpu_seconds):8.1f}", flush=True)
+    return taken
+
+
+def record(taken: Taken, window: Window, scanned: float) -> None:
+    """Leave what the report took; the names say the window, for which alone there is something to reach."""
+    hours = round((window.until - window.since) / timedelta(hours=1))
+    name = f"report, {hours} hours" if hours <= 24 else f"report, {hours // 24} days"
+    measure.record(name, taken.wall_seconds, "s", reach=REACH_SECONDS.get(hours))
+    measure.record(f"{name}, CPU", taken.cpu_seconds, "CPU s", baseline=scanned)
+    measure.record(f"{name}, memory", taken.peak_mb, "MB")
 
 
 def big(folder: Path, rows: int, days: int) -> tuple[Path, Window]:
@@ -212,9 +230,11 @@ def main() -> None:
             folder.mkdir(exist_ok=True)
             home, window = big(folder, given.rows, given.days) if given.rows else demo(folder)
         print(f"{'':34}{'CPU s':>8}{'wall s':>8}{'peak MB':>9}{'/ scan':>8}", flush=True)
-        scanned = run(TASKS[0], home, window)
+        scanned = run(TASKS[0], home, window).cpu_seconds
         for task in TASKS[1:]:
-            run(task, home, window, scanned)
+            taken = run(task, home, window, scanned)
+            if task == "report":
+                record(taken, window, scanned)
 
 
 if __name__ == "__main__":
