@@ -177,16 +177,16 @@ def test_a_child_killed_by_a_signal_without_a_name_is_started_again(tmp_path: Pa
     supervisor = Supervisor(tell)
     supervisor.add("receiver", ["--home", str(tmp_path), "serve"])
     number = signal.SIGRTMIN + 1
-    killing = threading.Thread(target=lambda: _until(lambda: _kill_children(number), "a child"))
+    killing = threading.Thread(target=lambda: _until(lambda: _kill_child(tmp_path, number), "a child"))
     killing.start()
     assert supervisor.run() == 0
     killing.join()
     assert said[0] == f"receiver ended with signal {number}; it starts again in 1 s."
 
 
-def _kill_children(number: int) -> bool:
-    """Whether there was one to kill."""
-    found = psutil.Process().children()
+def _kill_child(home: Path, number: int) -> bool:
+    """Whether the one of this home was there to be killed; others have children in this process, too."""
+    found = [child for child in psutil.Process().children() if str(home) in child.cmdline()]
     for child in found:
         child.send_signal(number)
     return bool(found)
