@@ -79,7 +79,7 @@ class Tally:
         """Count some frames of these parts, in order."""
         readable = header.readable
         self.add_records(part[readable], frame[readable], header.timestamp_us[readable], unparsed)
-        self._add_defects(part[~readable])
+        self.add_junk(part[~readable])
 
     def add_records(self, part: Positions, frame: Positions, timestamp_us: Positions, unparsed: Mask) -> None:
         """Count some records of these parts, in order."""
@@ -91,10 +91,7 @@ class Tally:
         self.last_frame[part[later]] = frame[later]
 
     def add_junk(self, part: Positions) -> None:
-        """Count runs of bytes that are no frame."""
-        self._add_defects(part)
-
-    def _add_defects(self, part: Positions) -> None:
+        """Count what is no record: runs of bytes that are no frame, frames without a readable header."""
         count = np.bincount(part, minlength=len(self.lines))
         self.lines[:] += count
         self.defects[:] += count
@@ -117,11 +114,9 @@ def parse(bodies: Sequence[Body], received_at_us: int) -> Parsed:
     text = Text(b"".join([body.octets for body in bodies]))
     body_end = np.cumsum([len(body.octets) for body in bodies], dtype=np.int64)
     scan = scanner.scan(text, body_end, [body.app for body in bodies])
-    return (
-        _general(text, body_end, bodies, received_at_us)
-        if scan is None
-        else _scanned(text, scan, bodies, received_at_us)
-    )
+    if scan is None:
+        return _general(text, body_end, bodies, received_at_us)
+    return _scanned(text, scan, bodies, received_at_us)
 
 
 def _scanned(text: Text, scan: scanner.Scan, bodies: Sequence[Body], received_at_us: int) -> Parsed:

@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow as pa
 
 from ingest import schema
-from ingest.eventlog.entry import decode_batch
+from ingest.eventlog.entry import as_polars, decode_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -132,7 +132,7 @@ def _decoded(entry: Entry) -> pa.RecordBatch:
 
 def _framed(table: str, offset: int, decoded: pa.RecordBatch, wanted: pl.Schema) -> pl.DataFrame:
     with _naming(table, offset):
-        return _conform(pl.DataFrame(pl.from_arrow(decoded)), wanted)
+        return _conform(as_polars(decoded), wanted)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """What an event log is: the promises both implementations keep and one test suite holds them to.
 
-The log stores *entries*. An entry is a batch of rows of one table for one app (an Arrow IPC stream, compressed), at
+The log stores *entries*. An entry is a batch of rows of one table for one app (an Arrow IPC stream, zstd), at
 an *offset* that only grows within its (table, partition). The receiver appends; landing reads forward and
 commits how far the lake has come.
 

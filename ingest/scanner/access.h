@@ -189,7 +189,6 @@ static const struct {
 /* A number of up to 15 digits, which are exact in a double, or -1. Where there may be a fraction, 12 digits may stand
  * before and 6 behind the dot: the general way takes no more of seconds, and cuts the fraction of a time off there. */
 static double decimal(const Octet *at, const Octet *end, bool may_have_fraction) {
-    static const double POWERS[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6};
     const Octet *dot = find(at, end, '.');
     if (!dot) return end - at <= (may_have_fraction ? 12 : 15) ? (double)whole(at, end) : -1;
     if (!may_have_fraction || dot - at > 12 || end - dot > 7 || end - at > 16) return -1;

@@ -93,7 +93,6 @@ static const Octet *sample_name(const Octet *word, const Octet *end) {
 typedef enum { SAMPLE, NOT_SAMPLE, ODD } Outcome;
 
 static Outcome read_sample(const Octet *text, const Octet *name, const Octet *end, int kind, Rows *rows) {
-    static const double POWERS[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
     const Octet *at = name;
     while (at < end && is_name(*at))
         at++;

@@ -30,6 +30,9 @@ static int PARTS_COUNT;
 static const char *NAMES[WORDS_MAX];
 static int NAMES_COUNT;
 
+/* Whole numbers of up to 15 digits divided by these are the nearest doubles. */
+static const double POWERS[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+
 static inline bool is_digit(Octet octet) { return (Octet)(octet - '0') <= 9; }
 
 static inline bool is_letter(Octet octet) { return (Octet)((octet | 0x20) - 'a') < 26; }

@@ -97,11 +97,7 @@ sys.exit(serve(options))
     try:
         yield wait_until_it_listens(process, log_path)
     finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait(timeout=30)
-        assert process.stderr is not None
-        process.stderr.close()
+        _end(process)
 
 
 @contextlib.contextmanager
@@ -120,11 +116,15 @@ def crew(home: Path, workers: int, **settings: str) -> Iterator[Running]:
     try:
         yield wait_until_it_listens(process, home / "log.db", workers)
     finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait(timeout=30)
-        assert process.stderr is not None
-        process.stderr.close()
+        _end(process)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.kill()
+    process.wait(timeout=30)
+    assert process.stderr is not None
+    process.stderr.close()
 
 
 def wait_until_it_listens(process: subprocess.Popen[str], log_path: Path, workers: int = 1) -> Running:
