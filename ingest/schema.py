@@ -263,6 +263,20 @@ MINUTES: Final = _table(
     ),
     ("peak_in_flight", "INTEGER", "Most requests at once in this minute, exact; NULL for 'code'."),
     (
+        "peak_at",
+        "TIMESTAMPTZ",
+        (
+            "When the most requests of the hour were in flight: the start of the request that made them so many, of "
+            "several the one that was logged first. NULL in the other minutes, and if they were there before the hour."
+        ),
+    ),
+    ("peak_logged_at", "TIMESTAMPTZ", "When that request ended."),
+    (
+        "is_peak_timed_out",
+        "BOOLEAN",
+        "Whether a request that became an H12 was in flight at `peak_at`; false in other minutes, NULL for 'code'.",
+    ),
+    (
         "memory_mb",
         "DOUBLE",
         "Highest memory of the dyno, of any dyno for 'app', in MB of 1,048,576 bytes; NULL for others.",

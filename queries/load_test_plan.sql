@@ -26,7 +26,7 @@
 --   concurrency BIGINT: Requests to keep in flight: in_flight, at least 1.
 --   command VARCHAR: The line to run for 1 times today's peak, quoted for a shell, with a real address of the workload; NULL where it is to be written by hand.
 --   note VARCHAR: What the line can and cannot show, or why there is none.
--- cost: Sorts one start and one end for each request of the window and of the 10 minutes after it, and reads the window five times more.
+-- cost: That of peak_concurrency, and five passes over the router files of the window more.
 -- example: SELECT app, workload, command, note FROM load_test_plan(since := now() - INTERVAL 7 DAY, target_url := 'https://staging.example.com')
 CREATE OR REPLACE MACRO load_test_plan(since := NULL, until := NULL, app_name := NULL, target_url := NULL, test_seconds := 60, heavy_from_ms := 1000) AS TABLE
 WITH addresses AS (

@@ -11,36 +11,102 @@
 --   peak BIGINT: Most requests in flight at one instant. A request is in flight from its line's time less service and connect time up to that time, at least 1 microsecond; WebSockets and requests that reached no dyno are left out; requests of an imported load-balancer log count too.
 --   peak_at TIMESTAMPTZ: An instant at which so many were in flight; of several, the one whose last arrival was the first to be logged.
 --   is_lower_bound BOOLEAN: True when an H12 (at a load balancer a 504) was in flight at that instant, whose worker goes on unseen, or lines of the app were lost in the window.
--- cost: Sorts one start and one end for each request of the window, and of the 10 minutes after it.
+-- cost: Counts the router's rows by the hour; the peaks of whole hours are kept in minutes, and only of hours that minutes do not fit (the first and the last, new rows, imports) the starts and ends are sorted.
 -- example: SELECT * FROM peak_concurrency(since := now() - INTERVAL 1 DAY, per := 'dyno')
 CREATE OR REPLACE MACRO peak_concurrency(since := NULL, until := NULL, app_name := NULL, per := 'app') AS TABLE
--- The CTEs that hold a row per request are read again rather than materialized, which would cost more memory than the
--- sort.
-WITH in_window AS NOT MATERIALIZED (
+WITH logged AS MATERIALIZED (
+  SELECT
+    app,
+    epoch_us(timestamp) // 3600000000 AS hour,
+    count(*) AS requests,
+    -- The hour in which the first of them began, or one before: the times of a load balancer are rounded here.
+    min(epoch_us(timestamp) - 1000 * (service_ms::BIGINT + coalesce(connect_ms, 0) + 3)) // 3600000000 AS begun_hour
+  FROM router_between(since, instant(until) + INTERVAL 10 MINUTE, app_name)
+  GROUP BY ALL
+),
+kept AS MATERIALIZED (
+  SELECT
+    app,
+    epoch_us(timestamp) // 3600000000 AS hour,
+    sum(requests) AS requests,
+    count(is_peak_timed_out) > 0 AS has_peaks -- not in minutes made by an older version
+  FROM minutes_of('app', since, date_trunc('minute', instant(until)) + INTERVAL 10 MINUTE, app_name)
+  GROUP BY ALL
+),
+-- Minutes fit where they are of as many requests as are there: the lake only gains rows, unless somebody is erased, and
+-- nobody can say when those that are gone began. Minutes know of none that took more than a day. When rows are named by
+-- new routes, minutes keep the old names until they are made again.
+hours AS MATERIALIZED (
+  SELECT
+    app,
+    hour,
+    greatest(logged.requests, kept.requests, 0)::BIGINT AS requests,
+    least(begun_hour, hour, CASE WHEN kept.requests > coalesce(logged.requests, 0) THEN hour - 24 END) AS first_hour,
+    coalesce(has_peaks AND kept.requests = coalesce(logged.requests, 0) AND hour - first_hour <= 23, false) AS fits
+  FROM logged FULL JOIN kept USING (app, hour)
+),
+-- A request that minutes do not know of is missing in all hours in which it was in flight. Within the first hour the
+-- window begins, and within the last one it may end.
+raw_hours AS MATERIALIZED (
+  SELECT DISTINCT app, unnest(range(first_hour, hour + 1)) AS hour
+  FROM hours
+  WHERE NOT fits AND requests > 0
+  UNION
+  SELECT DISTINCT app, edge_us // 3600000000
+  FROM hours, (VALUES (epoch_us(instant(since)), true), (epoch_us(instant(until)), false)) AS edges (edge_us, begins)
+  WHERE begins OR edge_us % 3600000000 > 0
+),
+-- What was in flight in these may be logged later. A list tells the planner that they are few; else it would hold the
+-- router's rows in memory to look for them.
+read_hours AS MATERIALIZED (
+  SELECT
+    logged.app AS app,
+    logged.hour AS hour,
+    DATE '1970-01-01' + (logged.hour // 24)::INTEGER AS date, -- by it whole files are left out
+    sum(logged.requests) OVER () <= 2000000 AS are_few
+  FROM (
+    SELECT unnest(list(DISTINCT {'app': app, 'hour': hours.hour, 'requests': requests})) AS logged
+    FROM hours JOIN raw_hours USING (app)
+    WHERE raw_hours.hour BETWEEN first_hour AND hours.hour
+  )
+),
+flights AS NOT MATERIALIZED (
   SELECT
     app,
     flight_key(per, app, dyno, route) AS key,
     timed_out,
     start_us,
-    end_us
+    end_us,
+    date,
+    epoch_us(timestamp) // 3600000000 AS hour
   FROM served_between(since, until, app_name)
+),
+-- Few rows are read once and kept. Many are read again each time, which costs less memory than the sort.
+few AS MATERIALIZED (
+  FROM flights SEMI JOIN (FROM read_hours WHERE are_few) USING (app, hour, date)
+),
+in_flight AS NOT MATERIALIZED (
+  FROM few
+  UNION ALL
+  FROM flights SEMI JOIN (FROM read_hours WHERE NOT are_few) USING (app, hour, date)
 ),
 -- Numbers in the place of names: sorting by them takes a third of the time.
 groups AS MATERIALIZED (
-  SELECT app, key, row_number() OVER () AS id FROM (SELECT DISTINCT app, key FROM in_window)
+  SELECT app, key, row_number() OVER () AS id FROM (SELECT DISTINCT app, key FROM in_flight)
 ),
 -- Twice the microseconds, and one more for a start: in this order requests end before others start at a tie.
 moments AS NOT MATERIALIZED (
   SELECT id, ends.moment, ends.end_us
   FROM (
-    SELECT app, key, 2 * start_us + 1 AS moment, end_us FROM in_window
+    SELECT app, key, 2 * start_us + 1 AS moment, end_us FROM in_flight
     UNION ALL
-    SELECT app, key, 2 * end_us, end_us FROM in_window
+    SELECT app, key, 2 * end_us, end_us FROM in_flight
   ) AS ends
   JOIN groups ON groups.app = ends.app AND groups.key IS NOT DISTINCT FROM ends.key
 ),
 -- Starts and ends of a key add up to nothing, so a sum over all keys in order begins anew with each: one sort, where a
--- window for each key takes twice as long if there are hundreds.
+-- window for each key takes twice as long if there are hundreds. Around the raw hours requests are missing, so that
+-- levels are too low there, but nowhere too high.
 levels AS NOT MATERIALIZED (
   SELECT
     id,
@@ -51,13 +117,48 @@ levels AS NOT MATERIALIZED (
   FROM moments
 ),
 -- The largest level, of its arrivals the one that was logged first, of these the first: all in one pass.
-peaks AS (
-  SELECT app, key, highest.level AS peak, (-highest.before) >> 1 AS peak_us
+swept AS (
+  SELECT app, key, highest.level AS peak, -highest.logged AS logged_us, (-highest.before) >> 1 AS peak_us
   FROM (SELECT id, max({'level': level, 'logged': -end_us, 'before': -moment}) AS highest FROM levels GROUP BY id)
   JOIN groups USING (id)
 ),
 timeouts AS (
-  SELECT app, key, start_us, end_us FROM in_window WHERE timed_out
+  SELECT app, key, start_us, end_us FROM in_flight WHERE timed_out
+),
+tops AS (
+  SELECT
+    *,
+    EXISTS (
+      FROM timeouts
+      WHERE timeouts.app = swept.app
+        AND timeouts.key IS NOT DISTINCT FROM swept.key
+        AND timeouts.start_us <= peak_us
+        AND timeouts.end_us > peak_us
+    ) AS is_timed_out
+  FROM swept
+  UNION ALL
+  SELECT
+    app,
+    CASE WHEN per = 'app' THEN app ELSE key END,
+    peak_in_flight,
+    epoch_us(peak_logged_at),
+    epoch_us(peak_at),
+    is_peak_timed_out
+  FROM (
+    SELECT *, epoch_us(timestamp) // 3600000000 AS hour
+    FROM minutes_of(per, since, until, app_name)
+    WHERE peak_at IS NOT NULL
+  )
+  SEMI JOIN (FROM hours WHERE fits) USING (app, hour)
+  ANTI JOIN raw_hours USING (app, hour)
+),
+peaks AS (
+  SELECT
+    app,
+    key,
+    max({'peak': peak, 'logged': -logged_us, 'before': -peak_us, 'is_timed_out': is_timed_out}) AS highest
+  FROM tops
+  GROUP BY app, key
 ),
 losses AS (
   SELECT DISTINCT app FROM platform_between(since, until, app_name) WHERE lines_dropped > 0
@@ -65,16 +166,9 @@ losses AS (
 SELECT
   app,
   key,
-  peak,
-  make_timestamptz(peak_us) AS peak_at,
-  EXISTS (FROM losses WHERE losses.app = peaks.app)
-    OR EXISTS (
-      FROM timeouts
-      WHERE timeouts.app = peaks.app
-        AND timeouts.key IS NOT DISTINCT FROM peaks.key
-        AND timeouts.start_us <= peak_us
-        AND timeouts.end_us > peak_us
-    ) AS is_lower_bound
+  highest.peak AS peak,
+  make_timestamptz(-highest.before) AS peak_at,
+  highest.is_timed_out OR EXISTS (FROM losses WHERE losses.app = peaks.app) AS is_lower_bound
 FROM peaks
 UNION ALL
 -- error() would not be reached from a row of an empty lake; here it is reached whenever `per` is none of the three.

@@ -22,6 +22,7 @@ CREATE OR REPLACE MACRO served_between(since, until, app_name) AS TABLE
       service_ms,
       request_id,
       timestamp,
+      date,
       -- The router, or the load balancer, gave up on it; whoever worked on it goes on unseen.
       coalesce(code = 'H12' OR (source <> 'heroku' AND status = 504), false) AS timed_out,
       epoch_us(timestamp) - coalesce(

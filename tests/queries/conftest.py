@@ -55,12 +55,14 @@ def holding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Holding]:
 
 @pytest.fixture(scope="module")
 def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The questions over a router table in memory, ``rows``, so that each of many examples costs no files."""
+    """The questions over tables in memory, so that each of many examples costs no files: ``rows`` are those of the
+    router, ``made`` the minutes."""
     lake = write_lake(tmp_path_factory.mktemp("memory") / "lake", {})
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         for statement in database.statements(str(lake)):
             connection.execute(statement)
-        connection.execute("CREATE TABLE rows AS SELECT * FROM router")
-        connection.execute("CREATE OR REPLACE VIEW router AS FROM rows")
+        for table, held in (("router", "rows"), ("minutes", "made")):
+            connection.execute(f"CREATE TABLE {held} AS SELECT * FROM {table}")
+            connection.execute(f"CREATE OR REPLACE VIEW {table} AS FROM {held}")
         yield connection

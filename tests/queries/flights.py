@@ -9,10 +9,14 @@ from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import polars as pl
 import pyarrow as pa
 from hypothesis import strategies as st
 
 from ingest.schema import TABLES
+from transforms.minutes import counting, served
+from transforms.minutes.flights import HOUR_US
+from transforms.parquet import SCHEMAS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
 FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 KEYS = st.sampled_from(["app", "dyno", "route"])
+NO_LINES = pl.DataFrame(schema=SCHEMAS["lines"])
 ROUTER = pa.schema([pa.field("date", pa.date32()), *TABLES["router"].arrow])
 
 Key = tuple[str, str | None]
@@ -42,6 +47,7 @@ def requests(seconds: Sequence[int] = (0,), longest_ms: Sequence[int] = (12,)) -
                 st.integers(0, 2),
             ),
             "app": st.sampled_from(["shop", "blog"]),
+            "source": st.just("heroku"),
             "dyno": st.sampled_from(["web.1", "web.2", None]),
             "route": st.sampled_from(["/a", None]),
             "service_ms": st.one_of(st.none(), lengths),
@@ -60,13 +66,31 @@ def instants(seconds: Sequence[int] = (0,)) -> st.SearchStrategy[datetime | None
     return st.one_of(st.none(), near)
 
 
-def fill(connection: duckdb.DuckDBPyConnection, rows: list[Row]) -> None:
-    """Put these requests in the place of the ones before."""
+def fill(connection: duckdb.DuckDBPyConnection, rows: list[Row], kept: list[Row] | None = None) -> None:
+    """Put these requests in the place of the ones before, and the minutes of ``kept`` in the place of those before."""
     dated = [{"date": row["timestamp"].date(), **row} for row in rows]
     replacement = pa.Table.from_pylist(dated, schema=ROUTER)
     connection.execute("TRUNCATE rows")
     connection.execute("INSERT INTO rows BY NAME SELECT * FROM replacement")
+    connection.execute("TRUNCATE made")
+    if kept:
+        replacement = minutes(kept).to_arrow()
+        connection.execute("INSERT INTO made BY NAME SELECT * FROM replacement")
     del replacement
+
+
+def minutes(rows: list[Row]) -> pl.DataFrame:
+    """The minutes of these requests."""
+    requests = pl.DataFrame(rows, schema=SCHEMAS["router"])
+    [(first, last)] = requests.select(
+        pl.min_horizontal((served.START_US // HOUR_US).min(), served.HOUR.min()), last=served.HOUR.max()
+    ).iter_rows()
+    hours = range(first, last + 1)
+    narrow = counting.narrowed(requests, pl.lit(value=True))
+    nothing = counting.empty().select(counting.of_side("lines", NO_LINES).columns)
+    made = pl.concat(counting.joined(counting.of_router(narrow, hour), nothing) for hour in hours)
+    at = pl.from_epoch(pl.col("minute") * 60).dt.replace_time_zone("UTC")
+    return made.with_columns(timestamp=at, date=at.dt.date()).drop("minute")
 
 
 class Span(NamedTuple):

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 # Steps before and after a border, near each other and further apart than the steps that are filled.
 SECONDS = (0, 0, 1, 2, 61, 63)
 LONGEST_MS = (12, 12, 1000, 2006, 61_000)
+# At borders of hours. What is logged more than ten minutes after a window is not looked for.
+HOURS = (0, 1800, 3600, 3601, 7200, 10_800)
+NOT_TO_BE_MISSED_MS = (12, 1000, 599_000)
 
 
 @given(
@@ -37,6 +40,26 @@ def test_peak_equals_brute_force(
     fill(memory, rows)
     answer = memory.execute("FROM peak_concurrency(?, ?, NULL, ?)", [since, until, per]).fetchall()
     expected = {group: highest(spans) for group, spans in flights(rows, since, until, per).items()}
+    assert {(app, key): [peak, micros(at), mark] for app, key, peak, at, mark in answer} == expected
+
+
+@given(
+    rows=st.sampled_from(["kkkkl", "kkkkg"]).flatmap(
+        lambda fates: st.lists(st.tuples(requests(HOURS, NOT_TO_BE_MISSED_MS), st.sampled_from(fates)), max_size=25)
+    ),
+    since=instants(HOURS),
+    until=instants(HOURS),
+    per=KEYS,
+)
+@settings(max_examples=150, deadline=None)
+def test_peak_by_minutes_equals_brute_force(
+    memory: Any, rows: list[tuple[Row, str]], since: datetime | None, until: datetime | None, per: str
+) -> None:
+    """It is the same if some requests came later than the minutes were made, and if some are gone since."""
+    there = [row for row, fate in rows if fate != "g"]
+    fill(memory, there, kept=[row for row, fate in rows if fate != "l"])
+    answer = memory.execute("FROM peak_concurrency(?, ?, NULL, ?)", [since, until, per]).fetchall()
+    expected = {group: highest(spans) for group, spans in flights(there, since, until, per).items()}
     assert {(app, key): [peak, micros(at), mark] for app, key, peak, at, mark in answer} == expected
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transforms.minutes.coverage import DAY, covered
-from transforms.minutes.flights import HOUR_US, MINUTE_US, hourly_peaks
+from transforms.minutes.flights import HOUR_US, MINUTE_US, hourly_peaks, in_flight_at
 from transforms.minutes.latency import buckets_of, values_of
 from transforms.minutes.requests import counted
 
@@ -27,7 +27,7 @@ FLIGHTS = st.lists(st.tuples(st.integers(0, 2), INSTANTS, INSTANTS).filter(lambd
 def test_peaks_equal_brute_force(flights: list[tuple[int, int, int]]) -> None:
     """In each minute the most at once is that of counting at each instant at which something begins."""
     group, start, end = (np.array([flight[at] for flight in flights], np.int64) for at in range(3))
-    found = hourly_peaks(group, start, end, HOUR)
+    found, _ = hourly_peaks(group, start, end, HOUR)
     peaks = dict(zip(zip(found.group.tolist(), found.minute.tolist(), strict=True), found.peak.tolist(), strict=True))
     expected = {}
     for one in {flight[0] for flight in flights}:
@@ -37,6 +37,29 @@ def test_peaks_equal_brute_force(flights: list[tuple[int, int, int]]) -> None:
             at = {low, *(begin for begin, _ in spans if low <= begin < low + MINUTE_US)}
             expected[one, minute] = max(sum(begin <= t < stop for begin, stop in spans) for t in at)
     assert peaks == {cell: peak for cell, peak in expected.items() if peak}
+
+
+@given(flights=FLIGHTS, marks=st.lists(st.booleans(), min_size=40, max_size=40))
+def test_tops_equal_brute_force(flights: list[tuple[int, int, int]], marks: list[bool]) -> None:
+    """Each group's top of the hour is the first ended of the hour's arrivals at which it has its most, if there is one,
+    and is marked if a marked interval is in flight then."""
+    group, start, end = (np.array([flight[at] for flight in flights], np.int64) for at in range(3))
+    marked = np.resize(np.array(marks), group.size)
+    peaks, tops = hourly_peaks(group, start, end, HOUR)
+    late = in_flight_at(tops, group[marked], start[marked], end[marked])
+    found = {of: told for of, *told in zip(*(each.tolist() for each in (*tops, late)), strict=True)}
+    expected = {}
+    for one in {flight[0] for flight in flights}:
+        spans = [
+            (begin, stop, mark) for (of, begin, stop), mark in zip(flights, marked.tolist(), strict=True) if of == one
+        ]
+        arrivals = [(stop, begin) for begin, stop, _ in spans if HOUR <= begin < HOUR + HOUR_US]
+        flying = {begin: [mark for low, high, mark in spans if low <= begin < high] for _, begin in arrivals}
+        most = max(peaks.peak[peaks.group == one], default=0)
+        if at := [(stop, begin) for stop, begin in arrivals if len(flying[begin]) == most]:
+            stop, begin = min(at)
+            expected[one] = [begin, stop, most, any(flying[begin])]
+    assert found == expected
 
 
 TIMES = st.lists(st.one_of(st.integers(0, 40), st.integers(0, 30_000), st.integers(0, 2**31 - 1)), min_size=1)

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from ingest.schema import MINUTES
 from transforms.minutes import requests, served
-from transforms.minutes.flights import HOUR_US, MINUTE_US, hourly_peaks
+from transforms.minutes.flights import HOUR_US, MINUTE_US, hourly_peaks, in_flight_at
 from transforms.minutes.latency import buckets_of
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from transforms.minutes.flights import Peaks
+    from transforms.minutes.flights import Peaks, Tops
     from transforms.minutes.requests import Counts
 
     Whole = NDArray[np.int64]
@@ -59,12 +59,15 @@ _FIELDS: Final = {
     "minute": _MINUTE,
     "is_failed": _FAILED,
     "is_timed": _TIMED,
+    "is_timed_out": (pl.col("code") == "H12").fill_null(value=False),
     "bytes": pl.col("bytes").clip(0, _ABSURD).fill_null(0),
     "service_ms": pl.col("service_ms").fill_null(0),
     "start_us": served.START_US.fill_null(0),
     "end_us": served.END_US.fill_null(0),
 }
 _COUNTED: Final = ("is_ended", "is_in_flight", "minute", "is_failed", "bytes", "is_timed", "bucket")
+_FLIGHT: Final = ("start_us", "end_us", "is_timed_out")
+_OF_FLIGHTS: Final = ("peak_in_flight", "peak_at", "peak_logged_at", "is_peak_timed_out")
 _MAXIMA: Final = ("memory_mb", "memory_percent", "connections")
 _SUMS: Final = ("lines", "lines_lost")
 
@@ -91,7 +94,7 @@ def of_router(rows: pl.DataFrame, hour: int) -> pl.DataFrame:
         "code": fields.filter(has_code).with_columns(key=_CODE, is_in_flight=False),
     }
     found = [_of_keys(part, hour).with_columns(per=pl.lit(per)) for per, part in parts.items()]
-    found[-1] = found[-1].drop("step_p95_ms", "peak_in_flight")
+    found[-1] = found[-1].drop("step_p95_ms", *_OF_FLIGHTS)
     return pl.concat(found, how="diagonal")
 
 
@@ -107,11 +110,29 @@ def _of_keys(fields: pl.DataFrame, hour: int) -> pl.DataFrame:
     is_ended, is_in_flight, minute, *told = (fields[name].to_numpy() for name in _COUNTED)
     cell = group * requests.MINUTES + minute - hour * requests.MINUTES
     counts = requests.counted(cell[is_ended], *(values[is_ended] for values in told))
-    start, end = (fields[name].to_numpy()[is_in_flight] for name in ("start_us", "end_us"))
-    peaks = hourly_peaks(group[is_in_flight], start, end, hour * HOUR_US)
+    start, end, is_timed_out = (fields[name].to_numpy()[is_in_flight] for name in _FLIGHT)
+    of = group[is_in_flight]
+    peaks, tops = hourly_peaks(of, start, end, hour * HOUR_US)
+    is_late = in_flight_at(tops, of[is_timed_out], start[is_timed_out], end[is_timed_out])
     cells, columns = _columns(counts, peaks)
     of_group = names[cells // requests.MINUTES]
+    columns |= _of_tops(cells, tops, is_late, hour)
     return of_group.with_columns(minute=cells % requests.MINUTES + hour * requests.MINUTES, **columns)
+
+
+def _of_tops(cells: Whole, tops: Tops, is_late: NDArray[np.bool_], hour: int) -> dict[str, pl.Series]:
+    """The columns that have a value only where a group's hour has its peak."""
+    place = np.searchsorted(cells, tops.group * requests.MINUTES + (tops.start_us - hour * HOUR_US) // MINUTE_US)
+    is_elsewhere = np.ones(cells.size, np.bool_)
+    is_elsewhere[place] = False
+
+    def sparse(values: NDArray[Any]) -> pa.Array:
+        column = np.zeros(cells.size, values.dtype)
+        column[place] = values
+        return pa.array(column, mask=is_elsewhere)
+
+    told = {"peak_at": tops.start_us, "peak_logged_at": tops.end_us, "is_peak_timed_out": is_late}
+    return {name: pl.Series(sparse(values)).cast(SCHEMA[name]) for name, values in told.items()}
 
 
 def _grouped(fields: pl.DataFrame) -> tuple[Whole, pl.DataFrame]:
@@ -213,11 +234,12 @@ def joined(router: pl.DataFrame, sides: pl.DataFrame) -> pl.DataFrame:
 
 def _completed(rows: pl.DataFrame) -> pl.DataFrame:
     """Counts of what did not appear as 0, and NULL where the column has no meaning."""
-    is_app = pl.col("per") == "app"
+    is_app, is_flown = pl.col("per") == "app", pl.col("per") != "code"
     return rows.with_columns(
         pl.col("requests", "failed", "bytes").fill_null(0),
         pl.col("latency_buckets", "latency_counts").fill_null([]),
-        peak_in_flight=pl.when(pl.col("per") != "code").then(pl.col("peak_in_flight").fill_null(0)),
+        peak_in_flight=pl.when(is_flown).then(pl.col("peak_in_flight").fill_null(0)),
+        is_peak_timed_out=pl.when(is_flown).then(pl.col("is_peak_timed_out").fill_null(value=False)),
         lines=pl.when(is_app).then("lines"),
         lines_lost=pl.when(is_app).then(pl.col("lines_lost").fill_null(0)),
     ).select(empty().columns)

@@ -1,7 +1,7 @@
-"""The most requests in flight at once in each minute, exact, from intervals [start, end).
+"""The most requests in flight at once in each minute and where in the hour, exact, from intervals [start, end).
 
-Ends come before starts at a tie, and what is in flight when a minute begins counts in it. That is how the question
-``concurrency_over_time`` counts; a test holds them together.
+Ends come before starts at a tie, and what is in flight when a minute begins counts in it. That is how the questions
+``concurrency_over_time`` and ``peak_concurrency`` count; tests hold them together.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ HOUR_US: Final = 60 * MINUTE_US
 MINUTES: Final = 15
 _SPAN_US: Final = MINUTES * MINUTE_US
 _BITS: Final = 33  # more than twice the microseconds of a span, and one more for a start
+_DAYS_BITS: Final = 38  # more than the microseconds of three days: an hour, and a day at either side of it
 
 
 class Peaks(NamedTuple):
@@ -30,27 +31,44 @@ class Peaks(NamedTuple):
     peak: Whole
 
 
-def hourly_peaks(group: Whole, start_us: Whole, end_us: Whole, hour_us: int) -> Peaks:
+class Tops(NamedTuple):
+    """Groups whose most requests of the hour were reached when a request of the hour began, which one that was, and how
+    many they were.
+
+    Of several such requests it is the one that ended first, of these the one that began first.
+    """
+
+    group: Whole
+    start_us: Whole
+    end_us: Whole
+    peak: Whole
+
+
+def hourly_peaks(group: Whole, start_us: Whole, end_us: Whole, hour_us: int) -> tuple[Peaks, Tops]:
     """The peaks in the hour that begins at ``hour_us``. Intervals may reach beyond it at both sides or lie outside.
 
     ``group`` numbers what is counted apart, from 0 on; fewer than 2**30. It goes by quarters of the hour, which takes
     a quarter of the memory; what is in flight at a border is in both.
     """
-    quarters = range(0, 60, MINUTES)
-    found = [_peaks(group, start_us, end_us, hour_us + quarter * MINUTE_US) for quarter in quarters]
-    minutes = [each.minute + quarter for each, quarter in zip(found, quarters, strict=True)]
-    return Peaks(
-        np.concatenate([each.group for each in found]),
+    quarters = [hour_us + quarter * MINUTE_US for quarter in range(0, 60, MINUTES)]
+    found = [_peaks(group, start_us, end_us, begin_us) for begin_us in quarters]
+    minutes = [
+        each.minute + (begin_us - hour_us) // MINUTE_US for (each, _), begin_us in zip(found, quarters, strict=True)
+    ]
+    peaks = Peaks(
+        np.concatenate([each.group for each, _ in found]),
         np.concatenate(minutes),
-        np.concatenate([each.peak for each in found]),
+        np.concatenate([each.peak for each, _ in found]),
     )
+    return peaks, _highest(peaks, [tops for _, tops in found])
 
 
-def _peaks(group: Whole, start_us: Whole, end_us: Whole, begin_us: int) -> Peaks:
+def _peaks(group: Whole, start_us: Whole, end_us: Whole, begin_us: int) -> tuple[Peaks, Tops]:
     inside = (start_us < begin_us + _SPAN_US) & (end_us > begin_us)
-    group, start, end = group[inside], np.maximum(start_us[inside] - begin_us, 0), end_us[inside] - begin_us
+    group, start_us, end_us = group[inside], start_us[inside], end_us[inside]
     if not group.size:
-        return Peaks(group, group, group)
+        return Peaks(group, group, group), Tops(group, group, group, group)
+    start, end = np.maximum(start_us - begin_us, 0), end_us - begin_us
     ends = end <= _SPAN_US
     # One number per start and end, in the order in which they count: by group, by time, ends before starts.
     moments = np.sort(np.concatenate([group << _BITS | 2 * start + 1, group[ends] << _BITS | 2 * end[ends]]))
@@ -58,14 +76,63 @@ def _peaks(group: Whole, start_us: Whole, end_us: Whole, begin_us: int) -> Peaks
     at = moments & ((1 << _BITS) - 1)
     # An end belongs to the minute of the microsecond before it: it must not be carried into one that it does not reach.
     minute = ((at >> 1) - 1 + (at & 1)) // MINUTE_US
-    return _per_minute(of, minute, np.cumsum(rise), rise)
-
-
-def _per_minute(of: Whole, minute: Whole, level: Whole, rise: Whole) -> Peaks:
-    """Peaks from all changes in order: their group, minute, the level of all groups after each, and the change."""
     is_first = np.flatnonzero(np.r_[True, of[1:] != of[:-1]])
+    level = _levels(is_first, rise)
+    arrived = start_us >= begin_us
+    tops = _tops(
+        moments, level, is_first, Tops(*(each[arrived] for each in (group, start_us, end_us, end_us))), begin_us
+    )
+    return _per_minute(of, minute, is_first, level), tops
+
+
+def _levels(is_first: Whole, rise: Whole) -> Whole:
+    """What is in flight after each change; ``is_first`` are the places where a group begins."""
+    level = np.cumsum(rise)
     # The sum runs on from group to group: take off what it stood at before each.
-    level = level - np.repeat(level[is_first] - rise[is_first], np.diff(np.r_[is_first, of.size]))
+    return level - np.repeat(level[is_first] - rise[is_first], np.diff(np.r_[is_first, rise.size]))
+
+
+def _tops(moments: Whole, level: Whole, is_first: Whole, arrivals: Tops, begin_us: int) -> Tops:
+    """Of the arrivals those at which their group had its most, one for a group."""
+    most = np.maximum.reduceat(level, is_first)
+    is_most = level == np.repeat(most, np.diff(np.r_[is_first, level.size]))
+    highest, peak = moments[is_most], level[is_most]
+    # Several may begin at one instant: all of them are found by it.
+    begun = arrivals.group << _BITS | 2 * (arrivals.start_us - begin_us) + 1
+    place = np.minimum(np.searchsorted(highest, begun), highest.size - 1)
+    found = highest[place] == begun
+    group, start_us, end_us = (each[found] for each in arrivals[:3])
+    return _first_ended(Tops(group, start_us, end_us, peak[place[found]]))
+
+
+def _first_ended(tops: Tops) -> Tops:
+    """For each group the one that ended first."""
+    order = np.lexsort((tops.start_us, tops.end_us, tops.group))
+    group = tops.group[order]
+    order = order[np.flatnonzero(np.r_[group.size > 0, group[1:] != group[:-1]])]
+    return Tops(*(each[order] for each in tops))
+
+
+def _highest(peaks: Peaks, quarters: list[Tops]) -> Tops:
+    """For each group the top of the hour, unless what was in flight before the hour had more."""
+    most = np.zeros(int(peaks.group.max(initial=-1)) + 1, np.int64)
+    np.maximum.at(most, peaks.group, peaks.peak)
+    tops = Tops(*(np.concatenate(each) for each in zip(*quarters, strict=True)))
+    return _first_ended(Tops(*(each[tops.peak == most[tops.group]] for each in tops)))
+
+
+def in_flight_at(at: Tops, group: Whole, start_us: Whole, end_us: Whole) -> NDArray[np.bool_]:
+    """Whether one of these intervals held the instant at which the top of its group was reached."""
+    first_us = np.concatenate([at.start_us, start_us]).min(initial=np.iinfo(np.int64).max)
+    tops = at.group << _DAYS_BITS | at.start_us - first_us
+    begun, ended = (np.sort(group << _DAYS_BITS | each - first_us) for each in (start_us, end_us))
+    # As many of the groups before are in both.
+    in_flight: Whole = np.searchsorted(begun, tops, "right") - np.searchsorted(ended, tops, "right")
+    return in_flight > 0
+
+
+def _per_minute(of: Whole, minute: Whole, is_first: Whole, level: Whole) -> Peaks:
+    """Peaks from all changes in order: their group, minute, and the level after each."""
     cells = of * MINUTES + minute
     begins = np.flatnonzero(np.r_[True, cells[1:] != cells[:-1]])
     last = np.r_[begins[1:], of.size] - 1
