@@ -51,12 +51,22 @@ def analyse(series: Series, grid: Grid, per_week: float) -> Analysis:
     return Analysis(grid.flat(actual), grid.flat(expected), grid.flat(deviation), tuple(checks), flat)
 
 
+def course(series: Series, grid: Grid) -> tuple[Array, Array]:
+    """What was and what was expected of each step, as in an analysis, for a quarter of its cost."""
+    rows = grid.rows(series.values)
+    if series.scale is Scale.SHARE:
+        actual, expected, _ = _shares(series, rows, grid)
+    else:
+        actual = rows
+        expected = (_counts if series.scale is Scale.COUNT else _levels)(rows, grid)[0]
+    return grid.flat(actual), grid.flat(expected)
+
+
 _Parts = tuple["Array", "Array", "Array", list[Check]]
 
 
 def _of_counts(series: Series, rows: Array, grid: Grid) -> _Parts:
-    base = baseline.of_counts(rows, grid)
-    expected = np.exp(base.expected)
+    expected, base = _counts(rows, grid)
     checks = _windows(series, shifts.of_counts(rows, base, grid))
     if grid.step_minutes <= FLAT_STEP_MINUTES and (base.density == baseline.Density.DENSE).any():
         score, is_flat = flatness.scores(rows, grid)
@@ -68,24 +78,34 @@ def _of_counts(series: Series, rows: Array, grid: Grid) -> _Parts:
     return rows, expected, (rows - expected) / np.sqrt(expected + 1.0), checks
 
 
+def _counts(rows: Array, grid: Grid) -> tuple[Array, baseline.Baseline]:
+    base = baseline.of_counts(rows, grid)
+    return np.exp(base.expected), base
+
+
 def _of_shares(series: Series, rows: Array, grid: Grid) -> _Parts:
-    assert series.of is not None, "a share has what it is a share of"
-    of = grid.rows(series.of)
-    share = _usual_share(rows, of)
+    actual, expected, of = _shares(series, rows, grid)
+    share = expected[:, 0]
     checks = _windows(series, shifts.of_shares(rows, of, share, grid))
     steps = grid.steps(limits.SUSTAINED_MINUTES)
     checks.append(
         Check(Shape.SPIKE, limits.SUSTAINED_MINUTES, steps, *limits.failing(rows, of, grid), needs_history=False)
     )
     usual = np.nan_to_num(of * share[:, None])
+    return actual, expected, (rows - usual) / np.sqrt(usual + 1.0), checks
+
+
+def _shares(series: Series, rows: Array, grid: Grid) -> tuple[Array, Array, Array]:
+    """Shares, those expected, and what they are shares of."""
+    assert series.of is not None, "a share has what it is a share of"
+    of = grid.rows(series.of)
     with np.errstate(invalid="ignore", divide="ignore"):
         actual = np.where(of > 0, rows / of, np.nan)
-    return actual, np.repeat(share, grid.per_day), (rows - usual) / np.sqrt(usual + 1.0), checks
+    return actual, np.repeat(_usual_share(rows, of)[:, None], grid.per_day, 1), of
 
 
 def _of_levels(series: Series, rows: Array, grid: Grid) -> _Parts:
-    logs = np.log1p(np.maximum(rows, 0.0))
-    base = baseline.of_levels(logs, grid)
+    expected, logs, base = _levels(rows, grid)
     checks = _windows(series, shifts.of_levels(logs, base, grid))
     for hours in climbs.SPANS_HOURS:
         checks.append(Check(Shape.CLIMB, hours * 60, hours * grid.per_hour, *climbs.scores(base.levels, grid, hours)))
@@ -96,7 +116,13 @@ def _of_levels(series: Series, rows: Array, grid: Grid) -> _Parts:
         steps = grid.steps(limits.SUSTAINED_MINUTES)
         full = limits.at_quota(rows, grid)
         checks.append(Check(Shape.SPIKE, limits.SUSTAINED_MINUTES, steps, *full, needs_history=False))
-    return rows, np.expm1(base.expected), 10.0 * (logs - base.expected), checks
+    return rows, expected, 10.0 * (logs - base.expected), checks
+
+
+def _levels(rows: Array, grid: Grid) -> tuple[Array, Array, baseline.Baseline]:
+    logs = np.log1p(np.maximum(rows, 0.0))
+    base = baseline.of_levels(logs, grid)
+    return np.expm1(base.expected), logs, base
 
 
 _OF_SCALE: Final = {Scale.COUNT: _of_counts, Scale.SHARE: _of_shares, Scale.LEVEL: _of_levels}

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from queries.anomalies import wording
-from queries.anomalies.analysis import analyse
-from queries.anomalies.budget import shares
+from queries.anomalies.analysis import course
 from queries.anomalies.grid import grid
 from queries.anomalies.model import Scale, Shape
 from queries.report import quoting
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 CHART_MAX: Final = 1500
 AROUND: Final = timedelta(hours=6)
-EXPECTED_BUDGET: Final = 1.0  # what is expected does not depend on the budget
 FAILED_SHARE_CRITICAL: Final = 0.01
 _UP: Final = frozenset({Shape.SPIKE, Shape.SHIFT_UP, Shape.CLIMB})
 _COLUMNS: Final = {"failed": "requests, failed, round(failed / requests, 4) AS failed_share"}
@@ -143,10 +141,9 @@ def chart(series_set: SeriesSet, incident: Incident) -> Chart:
     end = min(len(series.values), incident.last + 1 + margin)
     stride = -(-(end - begin) // CHART_MAX)
     steps = grid(series_set.begins_at, series_set.step_minutes, len(series.values))
-    analysis = analyse(series, steps, shares([series], EXPECTED_BUDGET)[0])
     factor = 100.0 if series.scale is Scale.SHARE else 1.0
     lead = incident.lead
-    actual, expected = _thinned(analysis.actual, begin, end, stride), _thinned(analysis.expected, begin, end, stride)
+    actual, expected = (_thinned(values, begin, end, stride) for values in course(series, steps))
     return Chart(
         title=f"{wording.label(series)} ({series.app})",
         unit=unit(series),

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Final
 from queries.anomalies.backtest import backtest
 from queries.anomalies.checks import EVERY_DAYS
 from queries.anomalies.findings import findings as told
+from queries.anomalies.findings import severity
 from queries.anomalies.incidents import Change
 from queries.anomalies.reading import read
+from queries.anomalies.wording import sentence as sentence_of
 from queries.report.model import Answer, Section, Window
 from queries.report.quoting import call
 
@@ -66,14 +68,17 @@ class Watch:
     def section(self, connection: duckdb.DuckDBPyConnection, window: Window) -> Section:
         """The back-test: when this alarm budget would have rung."""
         seen = self._look(connection, window)
-        findings = tuple(told(seen.series_set, seen.tested.incidents))
         rows = tuple(
             (
-                finding.app, finding.since, finding.until, seen.series_set.at(incident.rings + 1),
-                finding.severity.name.lower(), finding.sentence,
+                incident.lead.series.app,
+                seen.series_set.at(incident.first),
+                _ends(seen, incident),
+                seen.series_set.at(incident.rings + 1),
+                severity(incident.lead, incident.alarms).name.lower(),
+                sentence_of(seen.series_set, incident),
             )
-            for incident, finding in zip(seen.tested.incidents, findings, strict=True)
-        )  # fmt: skip
+            for incident in seen.tested.incidents
+        )
         tested = Window(window.until - timedelta(days=BACKTEST_DAYS), window.until, window.app_name)
         answer = Answer("series", _COLUMNS, rows, len(rows), f"FROM {call('series', tested)}")
         sentence = f"{seen.tested.sentence} The budget is {_alarms(self.budget_per_week)} a week over everything."
