@@ -196,7 +196,8 @@ def _view(lake: str, table: Table, *, has_files: bool) -> str:
     # With the name of what they are of: a macro whose parameter has a column's name could not read the view else.
     names = ", ".join(f'files."{column.name}"' for column in table.columns)
     nothing = ", ".join(f'NULL::{column.type} AS "{column.name}"' for column in table.columns)
-    parts = [f"SELECT {nothing}, NULL::DATE AS date WHERE false"]
+    # The date stands first here, because DuckDB reads the first column to count rows, and this one is in no file.
+    parts = [f"SELECT NULL::DATE AS date, {nothing} WHERE false"]
     pattern = _pattern(lake, table.name)
     if has_files:
         parts.append(f"FROM {_read(pattern)}")
