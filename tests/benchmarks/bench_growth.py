@@ -169,8 +169,9 @@ ASKED: Final = {
     "h12_timeouts": question("FROM h12_timeouts()", None),
     "peak_concurrency": question("FROM peak_concurrency()", None),
 }
-REPORTED: Final = {"minutes": minutes, "report": report, "alarm check": alarms}
-TASKS: Final = {"land": land, "land more": land_more, "land, Kafka": land_kafka} | ASKED | REPORTED
+# Minutes first: questions, reports and alarms read them.
+OF_LAKE: Final = {"minutes": minutes, **ASKED, "report": report, "alarm check": alarms}
+TASKS: Final = {"land": land, "land more": land_more, "land, Kafka": land_kafka} | OF_LAKE
 
 
 def _settings(home: Path, size: Size) -> settings.Settings:
@@ -219,7 +220,7 @@ class Axis(NamedTuple):
 def axes(rows: list[int], rows_each: int, apps: int, days: int, month: int) -> list[Axis]:
     """The axes but for Kafka's; ``month`` is the days of the lakes that grow by rows."""
     by_apps = [Size(rows_each, apps=count) for count in (1, apps)]
-    questions = [*ASKED, *REPORTED]
+    questions = [*OF_LAKE]
     return [
         Axis("rows", [Size(count, days=month, apps=2) for count in rows], ["land one app", *questions]),
         Axis("apps", by_apps, ["land", *questions]),
