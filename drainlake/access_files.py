@@ -70,11 +70,15 @@ class Told:
 
 
 class Files:
-    """Files that are read one after another into the same sums; ``refused`` says why some are not, or not all of it."""
+    """Files that are read one after another into the same sums.
+
+    ``refused`` and ``notes`` say why some are not, or not all of them.
+    """
 
     def __init__(self, reading: Reading, pool: ThreadPoolExecutor, threads: int, app: str) -> None:
         self.told: list[Told] = []
         self.refused: list[Failure] = []
+        self.notes: list[str] = []
         self._reading, self._pool, self._ahead, self._app = reading, pool, 2 * threads, app
         self._held: list[pa.RecordBatch] = []
 
@@ -85,7 +89,10 @@ class Files:
             self._read(file, told, show)
         except SavedLogError as error:
             sentence, _, remedy = str(error).partition("; ")
-            self._refuse(Failure(f"{sentence}.", remedy))
+            if told.lines == told.defects:
+                self._refuse(Failure(f"{sentence}.", remedy))
+                return
+            self._refuse(Failure(f"{sentence}: only its first {told.lines:,} lines count.", remedy), "Read in part")
         except Failure as failure:
             self._refuse(failure)
             return
@@ -118,8 +125,10 @@ class Files:
         if sum(rows.num_rows for rows in self._held) >= PIECE_ROWS:
             self.end()
 
-    def _refuse(self, failure: Failure) -> None:
-        click.echo(f"Left out: {clean_line(failure.sentence)}", err=True)
+    def _refuse(self, failure: Failure, fate: str = "Left out") -> None:
+        note = f"{fate}: {failure.sentence}"
+        click.echo(clean_line(note), err=True)
+        self.notes.append(note)
         self.refused.append(failure)
 
 
@@ -161,7 +170,7 @@ def _made(asking: Asking, app: str | None, read: Files, first: str, now: datetim
             f"Read from {', '.join(names[:_NAMES_MAX])}{more}.",
             f"Nothing was stored: `{first}` does that; then the statements of this page run in `drainlake sql`.",
             *(each.note() for each in read.told if each.defects),
-            *(f"Left out: {each.sentence}" for each in read.refused),
+            *read.notes,
         ),
     )
 

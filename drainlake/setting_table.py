@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from drainlake import destinations, kafka_url, objectives, places, timing, values
 from drainlake.values import Secret
+from ingest.http.body_memory import LARGE_MAX_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,7 +154,7 @@ TABLE: Final = (
         "body_max_bytes",
         "16MiB",
         "size",
-        "Largest delivery taken, decompressed; a larger one is answered 413.",
+        f"Largest delivery taken, decompressed; a larger one is answered 413. At most {LARGE_MAX_BYTES >> 20}MiB.",
         values.size_bytes,
     ),
     Setting(

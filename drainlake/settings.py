@@ -20,6 +20,7 @@ from drainlake.errors import WrongUse
 from drainlake.kafka_url import KafkaUrl
 from drainlake.places import S3Place
 from drainlake.setting_table import TABLE
+from ingest.http.body_memory import LARGE_MAX_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -145,6 +146,12 @@ def _refuse_contradictions(settings: Settings) -> None:
             f"DRAINLAKE_CONNECTIONS_MAX={settings.connections_max} is too few for"
             f" DRAINLAKE_WORKERS={settings.workers}, which divide them.",
             f"DRAINLAKE_CONNECTIONS_MAX={10 * settings.workers} or more",
+        )
+    if settings.body_max_bytes > LARGE_MAX_BYTES:
+        raise WrongUse(
+            f"DRAINLAKE_BODY_MAX_BYTES={settings.body_max_bytes} is more than the receiver has room for"
+            f" ({LARGE_MAX_BYTES}): it would answer such a delivery with 503 for ever.",
+            f"DRAINLAKE_BODY_MAX_BYTES={LARGE_MAX_BYTES >> 20}MiB or less",
         )
     if settings.body_max_bytes > settings.spool_max_bytes:
         raise WrongUse(

@@ -7,9 +7,10 @@ so many times in a row, none of them after a minute of life, all stop with exit 
 
 A child that is stuck, if somebody can tell (``is_stuck``), is killed, and so started again.
 
-SIGTERM or SIGINT stops all: SIGTERM to each, 30 s to finish, then SIGKILL; a second signal kills at once. Children
-have a process group of their own, so that Ctrl-C reaches the supervisor alone, and a pipe as stdin, whose end tells
-them that it is gone, even when it was killed.
+SIGTERM or SIGINT stops all: SIGTERM to each, 30 s to finish, then SIGKILL; a second one kills at once. So does SIGHUP
+of a terminal that closes, but it is no impatience: the terminal and its shell each send one. Children have a process
+group of their own, so that Ctrl-C and the terminal's end reach the supervisor alone, and a pipe as stdin, whose end
+tells them that it is gone, even when it was killed.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ import threading
 import time
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Final, cast
+
+from drainlake.stopping import stop_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -102,8 +105,8 @@ class Supervisor:
     """Runs commands of drainlake as children, by name.
 
     ``tell`` gets the name and the sentence of each event, and what ``ingest.oplog.tell`` takes by name. Children
-    inherit ``descriptors``; ``on_stop`` is called before they are asked to stop. SIGHUP ends the supervisor as any
-    process, unless ``passes_hangup``: then it goes to the children. ``is_stuck`` is asked every ``POLL_SECONDS`` about
+    inherit ``descriptors``; ``on_stop`` is called before they are asked to stop. With
+    ``passes_hangup`` SIGHUP is no stop, but goes to the children. ``is_stuck`` is asked every ``POLL_SECONDS`` about
     each child that runs, by its name and process id.
     """
 
@@ -123,9 +126,9 @@ class Supervisor:
 
     def run(self) -> int:
         """Run until a signal or a child's exit code 2; returns the exit code."""
-        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+        before = {number: signal.signal(number, self._on_signal) for number in stop_signals()}
         if self.passes_hangup:
-            before[signal.SIGHUP] = signal.signal(signal.SIGHUP, self._on_hangup)
+            before.setdefault(signal.SIGHUP, signal.signal(signal.SIGHUP, self._on_hangup))
         try:
             return self._watch()
         finally:
@@ -134,7 +137,7 @@ class Supervisor:
                 signal.signal(number, handler)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - signal's signature
-        self._signals += 1
+        self._signals += number != signal.SIGHUP
         self._stop.set()
         if self._signals > 1:
             for child in self._running():

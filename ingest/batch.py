@@ -17,8 +17,9 @@ from ingest import loops, plain
 from ingest.columns import fixed_bytes, integers
 from ingest.eventlog.contract import AlreadyHeld, Appender, Mark, NewEntry
 from ingest.eventlog.entry import encode
-from ingest.ledger import account
-from ingest.parsing import Body, Parts
+from ingest.ledger import Stored, account
+from ingest.parsing import Body
+from ingest.portions import portions, whole
 from ingest.schema import DELIVERIES, DIGEST_BYTES, PIECE, ROUTER
 
 if TYPE_CHECKING:
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from ingest.deliveries import Delivery
+    from ingest.deliveries import Delivery, Piece
     from ingest.loops import OwnDrains, Post
-    from ingest.parsing import Parsed
+    from ingest.parsing import Parsed, Parts
+    from ingest.portions import Slice
     from ingest.text import Positions
 
 
@@ -54,26 +56,48 @@ class Counts(NamedTuple):
 
 def prepare(deliveries: Sequence[Delivery]) -> Batch:
     """Parse and encode what is new in the deliveries, which are all of one form."""
-    received_at_us = max(delivery.received_at_us for delivery in deliveries)
-    new = [delivery.new for delivery in deliveries]
-    pieces = [(delivery.app, piece) for delivery, some in zip(deliveries, new, strict=True) for piece in some]
+    new = [(number, piece) for number, delivery in enumerate(deliveries) for piece in delivery.new]
+    octets = [piece.octets for _, piece in new]
+    apps = {delivery.app for delivery in deliveries}
+    entries: list[NewEntry] = []
+    stored: list[Stored] = []
+    posts: list[Post] = []
+    tables: dict[str, pa.RecordBatch] = {}
+    for portion in portions(octets) if deliveries[0].form is None else [whole(octets)]:
+        entries += _encoded(tables, apps)  # before the next is parsed: only one portion is held as columns
+        tables.clear()
+        tables, part, some = _read(deliveries, [(*new[each.body], each) for each in portion])
+        stored.append(part)
+        posts += some
+    ledger = account(deliveries, stored)
+    entries += _encoded({**tables, DELIVERIES.name: ledger}, apps)
+    marks = [mark for delivery in deliveries for mark in delivery.marks]
+    return Batch(entries, marks, _count(deliveries, ledger), posts)
+
+
+def _read(
+    deliveries: Sequence[Delivery], slices: Sequence[tuple[int, Piece, Slice]]
+) -> tuple[dict[str, pa.RecordBatch], Stored, list[Post]]:
+    """The rows of some slices, each with its piece and the number of its delivery; what they count; router lines."""
     [form] = {delivery.form for delivery in deliveries}
-    parsed = plain.parse_as(form, [Body(app, piece.octets) for app, piece in pieces], received_at_us)
-    digests = _digests([piece.digest for _, piece in pieces], parsed.parts)
+    received_at_us = max(delivery.received_at_us for delivery in deliveries)
+    bodies = [Body(deliveries[number].app, each.octets) for number, _, each in slices]
+    parsed = plain.parse_as(form, bodies, received_at_us)
+    digests = _digests([(piece.digest, each.first_part) for _, piece, each in slices], parsed.parts)
+    delivery_of = np.array([number for number, _, _ in slices], dtype=np.int64)[parsed.parts.body]
     tables = {
         name: table.append_column(PIECE, fixed_bytes(digests, parsed.places[name]))
         for name, table in parsed.tables.items()
     }
-    delivery_of = np.repeat(np.arange(len(deliveries)), [len(some) for some in new])[parsed.parts.body]
-    ledger = account(deliveries, delivery_of, digests, parsed.tally)
-    apps = {delivery.app for delivery in deliveries}
-    entries = [
+    return tables, Stored(delivery_of, digests, parsed.tally), _posts(deliveries, parsed, delivery_of)
+
+
+def _encoded(tables: Mapping[str, pa.RecordBatch], apps: Collection[str]) -> list[NewEntry]:
+    return [
         NewEntry(name, app, rows.num_rows, encode(rows))
-        for name, table in {**tables, DELIVERIES.name: ledger}.items()
+        for name, table in tables.items()
         for app, rows in _by_app(table, apps)
     ]
-    marks = [mark for delivery in deliveries for mark in delivery.marks]
-    return Batch(entries, marks, _count(deliveries, ledger), _posts(deliveries, parsed, delivery_of))
 
 
 def _posts(deliveries: Sequence[Delivery], parsed: Parsed, delivery_of: Positions) -> list[Post]:
@@ -83,11 +107,14 @@ def _posts(deliveries: Sequence[Delivery], parsed: Parsed, delivery_of: Position
     return loops.posts(deliveries, router, delivery_of[parsed.places[ROUTER.name]])
 
 
-def _digests(pieces: Sequence[bytes], parts: Parts) -> list[bytes]:
-    """What each part of the pieces is known by; the first one by the piece's own digest."""
+def _digests(slices: Sequence[tuple[bytes, int]], parts: Parts) -> list[bytes]:
+    """What each part is known by, of slices of pieces; the first of a piece by the piece's own digest."""
+    known = [
+        (slices[body][0], slices[body][1] + number) for body, number in zip(*map(np.ndarray.tolist, parts), strict=True)
+    ]
     return [
-        pieces[body] if not number else hashlib.sha256(pieces[body] + number.to_bytes(4)).digest()[:DIGEST_BYTES]
-        for body, number in zip(parts.body.tolist(), parts.number.tolist(), strict=True)
+        digest if not number else hashlib.sha256(digest + number.to_bytes(4)).digest()[:DIGEST_BYTES]
+        for digest, number in known
     ]
 
 

@@ -37,8 +37,9 @@ def senders(records: Records, source: Spans) -> Senders:
     text, process = records.text, records.process
     heroku, app = text.equals(source, b"heroku"), text.equals(source, b"app")
     router = heroku & text.equals(process, b"router")
-    log_system = heroku & text.equals(process, b"logplex")
-    log_shuttle = app & text.equals(process, b"log-shuttle")
+    shuttle = text.equals(process, b"log-shuttle")
+    log_system = heroku & (text.equals(process, b"logplex") | shuttle)
+    log_shuttle = app & shuttle
     api = (heroku | app) & text.equals(process, b"api")
     dyno = app & _is_dyno(text, process)
     manager = heroku & ~router & ~log_system & ~api

@@ -7,14 +7,16 @@ each new part counts, in a column that does not come into the lake.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from ingest import frames, headers, plain
 from ingest.columns import fixed_bytes, indices, timestamps
-from ingest.parsing import Body
+from ingest.parsing import Body, Tally
+from ingest.portions import cuts
 from ingest.schema import DELIVERIES, PIECE, PIECES, PIECES_TYPE, entry_schema
 from ingest.text import Spans, Text
 
@@ -22,19 +24,24 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ingest.deliveries import Delivery
-    from ingest.parsing import Tally
     from ingest.text import Positions
 
 _SCHEMA: Final = entry_schema(DELIVERIES)
 
 
-def account(
-    deliveries: Sequence[Delivery], delivery_of: Positions, digests: Sequence[bytes], tally: Tally
-) -> pa.RecordBatch:
-    """One row per delivery, from what was counted in the parts of the deliveries' new pieces (one body each).
+class Stored(NamedTuple):
+    """What a portion brought: the delivery of each of its parts, what each is known by, and what was counted."""
 
-    ``delivery_of`` gives each part's delivery, in order.
-    """
+    delivery_of: Positions
+    digests: list[bytes]
+    tally: Tally
+
+
+def account(deliveries: Sequence[Delivery], stored: Sequence[Stored]) -> pa.RecordBatch:
+    """One row per delivery, from what was counted in the parts of the deliveries' new pieces, in order."""
+    delivery_of = np.concatenate([each.delivery_of for each in stored])
+    digests = [digest for each in stored for digest in each.digests]
+    tally = Tally.together([each.tally for each in stored])
     repeats = _count_repeats(deliveries)
     repeated = np.array([lines for lines, _ in repeats], dtype=np.int64)
 
@@ -79,19 +86,22 @@ def _count_repeats(deliveries: Sequence[Delivery]) -> list[tuple[int, int]]:
     if not any(delivery.held for delivery in deliveries):  # as almost always
         return [(0, each.received_at_us) for each in deliveries]
     form = deliveries[0].form
-    bodies = [Body(each.app, b"".join(piece.octets for piece in each.repeated)) for each in deliveries]
     if form is None:
-        received = [each.received_at_us for each in deliveries]
-        return [_count_frames(body.octets, at_us) for body, at_us in zip(bodies, received, strict=True)]
+        return [_count_frames([piece.octets for piece in each.repeated], each.received_at_us) for each in deliveries]
+    bodies = [Body(each.app, b"".join(piece.octets for piece in each.repeated)) for each in deliveries]
     tally = plain.parse_as(form, bodies, deliveries[0].received_at_us).tally  # a part is a body
     return list(zip(tally.lines.tolist(), tally.last_us.tolist(), strict=True))
 
 
-def _count_frames(octets: bytes, received_at_us: int) -> tuple[int, int]:
-    if not octets:
-        return 0, received_at_us
-    text = Text(octets)
-    found, junk = frames.split(text, Spans(np.array([0]), np.array([len(octets)])))
-    header = headers.read(text, found)
-    times = header.timestamp_us[header.readable]
-    return len(found.start) + len(junk.start), int(times[-1]) if len(times) else received_at_us
+def _count_frames(bodies: Sequence[bytes], received_at_us: int) -> tuple[int, int]:
+    """Lines, and the time of the last, of bodies that are cut as when they were stored."""
+    lines, last_us = 0, received_at_us
+    for body in bodies:
+        for begin, end in pairwise([*cuts(body), len(body)]):
+            text = Text(body[begin:end])
+            found, junk = frames.split(text, Spans(np.array([0]), np.array([end - begin])))
+            header = headers.read(text, found)
+            times = header.timestamp_us[header.readable]
+            lines += len(found.start) + len(junk.start)
+            last_us = int(times[-1]) if len(times) else last_us
+    return lines, last_us

@@ -7,7 +7,6 @@ it raise.
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -17,7 +16,7 @@ import pyarrow as pa
 from ingest import classify, frames, headers, rewriting, scanner
 from ingest.columns import indices, integers
 from ingest.defects import DEFECTS
-from ingest.frames import NO_JUNK, Frames, Junk
+from ingest.frames import Frames, Junk
 from ingest.parsers import access, php, platform, releases, router, samples
 from ingest.records import FRAME, Records, rows
 from ingest.redaction import COMMAND
@@ -25,14 +24,13 @@ from ingest.schema import LINES
 from ingest.text import Spans, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ingest.headers import Headers
     from ingest.text import Mask, Positions
 
 
 PART_BYTES: Final = 128 << 10  # Heroku's deliveries are smaller, so they are one part
-PIECE_MAX_BYTES: Final = 2 << 20  # parsing takes up to 30 times its bytes of hostile text; deliveries have 0.1 MB
 
 
 class Body(NamedTuple):
@@ -74,6 +72,13 @@ class Tally:
         """What the scanner read; what it left is still to be added."""
         _, _, lines, parsed, last_us, last_frame = scan.parts
         return cls(lines, parsed, np.zeros_like(lines), np.where(last_frame < 0, received_at_us, last_us), last_frame)
+
+    @classmethod
+    def together(cls, tallies: Sequence[Tally]) -> Tally:
+        """What was counted in several batches, one behind the other."""
+        if len(tallies) == 1:  # as almost always
+            return tallies[0]
+        return cls(*(np.concatenate(counts) for counts in zip(*(vars(each).values() for each in tallies), strict=True)))
 
     def add(self, part: Positions, frame: Positions, header: Headers, unparsed: Mask) -> None:
         """Count some frames of these parts, in order."""
@@ -126,9 +131,9 @@ def _scanned(text: Text, scan: scanner.Scan, bodies: Sequence[Body], received_at
     tally = Tally.of_scan(scan, received_at_us)
     batches = {name: [table] for name, table in scan.tables.items()}
     part_of_frame, left = scan.part_of_frame, scan.left
-    if scan.general or text.size > PIECE_MAX_BYTES:
+    if scan.general:
         unreadable = _parse_generally(text, left.frames, left.number, apps, tally, batches)
-        part_of_frame = _add_junk(text, apps, _together(unreadable), part_of_frame, received_at_us, batches)
+        part_of_frame = _add_junk(text, apps, unreadable, part_of_frame, received_at_us, batches)
     elif len(left.number):
         records = Records(text, apps, left.frames.body, left.number, left.time_us, left.process, left.message)
         tables, unparsed = _route(records, classify.Senders(*(left.sender == code for code in scanner.SENDERS)))
@@ -147,7 +152,7 @@ def _general(text: Text, body_end: Positions, bodies: Sequence[Body], received_a
     tally.add_junk(junk.body)
     batches: dict[str, list[pa.RecordBatch]] = {}
     unreadable = _parse_generally(text, found, np.arange(len(found.body)), apps, tally, batches)
-    part_of_frame = _add_junk(text, apps, _together([junk, *unreadable]), found.body, received_at_us, batches)
+    part_of_frame = _add_junk(text, apps, _together(junk, unreadable), found.body, received_at_us, batches)
     return gathered(batches, parts, part_of_frame, tally)
 
 
@@ -166,9 +171,9 @@ def _add_junk(
     return np.append(part_of_frame, junk.body)
 
 
-def _together(junk: Sequence[Junk]) -> Junk:
+def _together(*junk: Junk) -> Junk:
     """Junk in the order of the text."""
-    start, end, body, defect = (np.concatenate(column) for column in zip(NO_JUNK, *junk, strict=True))
+    start, end, body, defect = (np.concatenate(column) for column in zip(*junk, strict=True))
     order = np.argsort(start, kind="stable")
     return Junk(start[order], end[order], body[order], defect[order])
 
@@ -221,37 +226,14 @@ def _parse_generally(
     apps: Sequence[str],
     tally: Tally,
     batches: dict[str, list[pa.RecordBatch]],
-) -> list[Junk]:
-    """Add the rows of some frames, which have these numbers in the batch; by piece what has no readable header."""
-    unreadable = []
-    for piece, rows_of_piece, offset in _pieces(text, found):
-        some = Frames(*(column[rows_of_piece] for column in found))
-        some = Frames(some.start - offset, some.head - offset, some.end - offset, some.body)
-        header = headers.read(piece, some)
-        tables, unparsed = _route(*_records(piece, apps, some, number[rows_of_piece], header))
-        tally.add(some.body, number[rows_of_piece], header, unparsed)
-        _extend(batches, tables)
-        others = rows_of_piece.start + np.flatnonzero(~header.readable)
-        defect = header.defect[~header.readable]
-        unreadable.append(Junk(found.start[others], found.end[others], found.body[others], defect))
-    return unreadable
-
-
-def _pieces(text: Text, found: Frames) -> Iterator[tuple[Text, slice, int]]:
-    """The frames in portions, each with the bytes it lies in and where these begin.
-
-    What parsing takes in memory is bounded by a portion. Almost every batch is a single one; only a delivery far
-    larger than Heroku's is cut.
-    """
-    if text.size <= PIECE_MAX_BYTES:
-        yield text, slice(0, len(found.body)), 0
-        return
-    portion = found.end // PIECE_MAX_BYTES
-    bounds = np.append(np.flatnonzero(np.append(True, portion[1:] != portion[:-1])), len(portion))
-    for first, last in itertools.pairwise(bounds.tolist() if len(portion) else [0, 0]):
-        if first < last:
-            start, end = int(found.start[first]), int(found.end[last - 1])
-            yield Text(text.slice(start, end)), slice(first, last), start
+) -> Junk:
+    """Add the rows of some frames, which have these numbers in the batch; gives what has no readable header."""
+    header = headers.read(text, found)
+    tables, unparsed = _route(*_records(text, apps, found, number, header))
+    tally.add(found.body, number, header, unparsed)
+    _extend(batches, tables)
+    others = ~header.readable
+    return Junk(found.start[others], found.end[others], found.body[others], header.defect[others])
 
 
 def _records(

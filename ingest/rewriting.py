@@ -41,12 +41,17 @@ def repaired(text: Text, spans: Spans) -> tuple[Text, Spans]:
     """The text and the spans with every span valid UTF-8."""
     if text.is_ascii:
         return text, spans
-    foreign = np.flatnonzero(text.octets >= 128)
-    rows = np.flatnonzero(np.searchsorted(foreign, spans.end) > np.searchsorted(foreign, spans.start))
+    rows = _foreign(text, spans)
     octets = [text.slice(spans.start[row], spans.end[row]) for row in rows]
     broken = np.array([not _is_utf8(message) for message in octets], dtype=np.bool_)
     repaired = [printable(message) for message, bad in zip(octets, broken, strict=True) if bad]
     return replaced(text, spans, rows[broken], repaired)
+
+
+def _foreign(text: Text, spans: Spans) -> Positions:
+    """Which spans hold a byte that is not ASCII."""
+    foreign = np.flatnonzero(text.octets >= 128)
+    return np.flatnonzero(np.searchsorted(foreign, spans.end) > np.searchsorted(foreign, spans.start))
 
 
 def _is_utf8(octets: bytes) -> bool:

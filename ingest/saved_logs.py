@@ -34,6 +34,7 @@ _HEAD: Final = re.compile(
 _COLOURS: Final = re.compile(rb"\x1b\[[0-9;]*m")
 _DYNO: Final = re.compile(rb"[A-Za-z0-9_-]+\.\d+$")
 _GZIP: Final = b"\x1f\x8b"
+_DAMAGED: Final = (EOFError, gzip.BadGzipFile, zlib.error)
 _PACKED: Final = {b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
@@ -72,32 +73,45 @@ def chunks(path: Path, target_bytes: int) -> Iterator[tuple[bytes, bool, int]]:
     many bytes of the file were read so far. For who wants whole lines by the megabyte and counts blank ones itself.
 
     A line of more than ``target_bytes`` comes in pieces that are cut, the last of them too: none may pass for a line.
-    SavedLogError as for :func:`bodies`.
+    SavedLogError as for :func:`bodies`, after all whole lines before the place where gzip data is damaged.
     """
     octets = bytearray(target_bytes)
     view, held, inside = memoryview(octets), 0, False
+    damage: Exception | None = None
     with _opened(path) as (raw, source):
-        while size := _fill(source, view, held):
+        while damage is None:
+            size, damage = _fill(source, view, held)
+            if not size:
+                break
             begin = 0
             if inside:
                 newline = octets.find(b"\n", 0, size) + 1
                 begin, inside = newline or size, not newline
                 yield bytes(view[:begin]), True, raw.tell()
-            end = octets.rfind(b"\n", begin, size) + 1 if size == target_bytes else size
-            if not end and not begin:
+            is_last = size < target_bytes and damage is None
+            end = size if is_last else octets.rfind(b"\n", begin, size) + 1
+            if not end and not begin and damage is None:
                 end, inside = size, True
             if end > begin:
                 yield bytes(view[begin:end]), inside, raw.tell()
             held = size - max(begin, end)
             view[:held] = view[size - held : size]
+        if damage is not None:
+            raise damage
 
 
-def _fill(source: BufferedReader | gzip.GzipFile, buffer: memoryview, held: int) -> int:
-    """Fill a buffer behind what it holds; how much it holds then, 0 when all is given."""
+def _fill(source: BufferedReader | gzip.GzipFile, buffer: memoryview, held: int) -> tuple[int, Exception | None]:
+    """Fill a buffer behind what it holds; how much it holds then, 0 when all is given, and what ended it early.
+
+    Read piece by piece (`readinto1`): a call that is to fill all of it loses what it unpacked before the damage.
+    """
     size = held
-    while size < len(buffer) and (count := source.readinto(buffer[size:])):
-        size += count
-    return size
+    try:
+        while size < len(buffer) and (count := source.readinto1(buffer[size:])):
+            size += count
+    except _DAMAGED as damage:
+        return size, damage
+    return size, None
 
 
 @contextmanager
@@ -106,8 +120,9 @@ def _opened(path: Path) -> Iterator[tuple[BufferedReader, BufferedReader | gzip.
     try:
         with path.open("rb") as raw:
             yield raw, _unpacked(raw, path.name)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise SavedLogError(f"{path.name} is not whole gzip data; copy or compress it again") from error
+    except _DAMAGED as error:
+        how = "is cut off, it is" if isinstance(error, EOFError) else "is"
+        raise SavedLogError(f"{path.name} {how} not whole gzip data; copy or compress it again") from error
     except OSError as error:
         raise SavedLogError(f"{path.name} cannot be read: {error.strerror}; check its permissions and disk") from error
 

@@ -21,7 +21,7 @@ MODULE_MAX_LINES = 400
 PURE = (
     "ingest/frames.py", "ingest/headers.py", "ingest/text.py", "ingest/times.py", "ingest/keyvalue.py",
     "ingest/classify.py", "ingest/redaction.py", "ingest/rewriting.py", "ingest/parsing.py", "ingest/plain.py",
-    "ingest/records.py", "ingest/defects.py",
+    "ingest/records.py", "ingest/defects.py", "ingest/portions.py",
     *(f"ingest/http/{name}.py" for name in ("body_memory", "connections", "expiry", "framing", "slowdown",
       "unauthorized")), "ingest/figures/exposition.py", "ingest/figures/adding.py", "ingest/workers.py",
     "ingest/columns.py", *(f"ingest/parsers/{path.name}" for path in (ROOT / "ingest/parsers").glob("*.py")),

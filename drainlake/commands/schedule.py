@@ -17,7 +17,7 @@ from drainlake.errors import Failure
 from drainlake.options import with_settings
 from drainlake.ownlog.setup import keeps_own_log, started
 from drainlake.scheduling import RUN_SECONDS_MAX, look_again_and_again, look_once, utc_now
-from drainlake.stopping import StopRequest
+from drainlake.stopping import StopRequest, stop_signals
 from drainlake.supervisor import stop_with_parent
 from ingest.oplog import tell
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from queries.delivery.schedule import Done
     from queries.report.model import Report, Severity, Window
 
-_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 PATIENCE_SECONDS: Final = RUN_SECONDS_MAX + 300.0  # without a sign of life; a look is one, and so is each short wait
 
 
@@ -108,7 +107,7 @@ def _test(settings: Settings) -> int:
 
 
 class _Stop:
-    """SIGTERM ends the run, but not between beginning to send a message and noting how that went."""
+    """A signal ends the run, but not between beginning to send a message and noting how that went."""
 
     def __init__(self) -> None:
         self.is_sending = False
@@ -132,7 +131,7 @@ class _Stop:
     @staticmethod
     def listen_no_more() -> None:
         """The process is about to end: a second signal would be raised inside what Python calls at its exit."""
-        for number in _SIGNALS:
+        for number in stop_signals():
             signal.signal(number, signal.SIG_IGN)
 
 
@@ -142,7 +141,7 @@ def _work(settings: Settings, claimant: str) -> int:
 
     stop_with_parent()
     stop = _Stop()
-    for number in _SIGNALS:
+    for number in stop_signals():
         signal.signal(number, stop.on_signal)
     maker, findings = _noting(reporting())
     done = run_schedule(settings, maker, stop.at, claimant)

@@ -13,6 +13,7 @@ from typing import Final
 BODIES_MAX_BYTES: Final = 48 << 20  # the receiver promises to stay under 400 MB
 SMALL_MAX_BYTES: Final = 256 << 10
 LARGE_SHARE: Final = 0.75
+LARGE_MAX_BYTES: Final = int(BODIES_MAX_BYTES * LARGE_SHARE)  # more finds no room even where it arrives alone
 
 
 class BodiesFull(Exception):  # noqa: N818

@@ -136,7 +136,7 @@ def _extended(records: Records, _bracket: Positions) -> tuple[dict[str, pa.Array
     text, message = records.text, records.message
     start = np.minimum(message.start + len(b"nginx_access "), message.end)
     found = keyvalue.read(text, Spans(start, message.end), _EXTENDED_KEYS)
-    regular = found.regular & (text.count(b",", found.values["xff"]) == 0)
+    regular = found.regular & (text.count(b",", found.values["xff"]) == 0) & text.is_plain(found.values["xff"])
     texts = {column: found.values[key] for key, column in EXTENDED_TEXTS.items()} | {"client_ip": found.values["xff"]}
     columns = _texts(text, texts, np.ones(len(records), dtype=np.bool_))
     for key, column, type_, scale, largest in _EXTENDED_NUMBERS:

@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from ingest.parsers.forwarded import last_address
 from ingest.parsers.numbers import BIGINT_MAX, INTEGER_MAX, SMALLINT_MAX, whole
 from ingest.redaction import redact
 from ingest.rewriting import printable
@@ -95,7 +96,7 @@ def _extended(message: str) -> Row:
         values.setdefault(key, present(_json_text(quoted) if quoted else bare))
     row: Row = {column: values.get(key) for key, column in EXTENDED_TEXTS.items()}
     return row | {
-        "client_ip": (values.get("xff") or "").split(",")[-1].strip() or None,
+        "client_ip": last_address(values.get("xff")),
         "logged_at": _epoch_us(values.get("ts")),
         "status": whole(values.get("status"), SMALLINT_MAX),
         "bytes": whole(values.get("body_bytes_sent"), BIGINT_MAX),

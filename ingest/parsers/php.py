@@ -42,7 +42,8 @@ _CONTINUES: Final = (
 )
 _OF_SLOW_LOG: Final = re.compile(_SLOW_LOG_LINE)
 _CAN_OPEN: Final = rf"{_LEVELLED}|{php_line.WRAPPER}"
-_PLACED: Final = r"(?s) in \S.* on line [0-9]+$| in (?:/|[A-Za-z]:[\\/]|phar:).*:[0-9]+$"
+# A sieve: behind a colon or a blank it can be the whole message, ``in FILE on line N``, which is no place.
+_PLACED: Final = rf"(?s)[^ :] in {php_line.FILE}.* on line [0-9]+$|[^ :] in (?:/|[A-Za-z]:[\\/]|phar:).*:[0-9]+$"
 
 # What a line of this table can begin with: a sieve for the expressions above.
 _FIRST_BYTES: Final = np.isin(np.arange(256), list(b"[PFS# s+WENA0123456789"))

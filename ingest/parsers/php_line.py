@@ -31,6 +31,7 @@ FPM: Final = (
 SLOW_LOG: Final = rf"\[{DATE}\]  \[pool [^ \]]+\] pid [0-9]+"
 WRAPPER: Final = 'FastCGI sent in stderr: "PHP message: '
 BARE: Final = "PHP message: "
+FILE: Final = r"[^\t-\r ]"  # what a file begins with: expressions by column and by line take `\S` for two things
 END_OF_WRAPPER: Final = '" while (?:reading|sending|connecting) '
 APACHE: Final = (
     r"\[[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8}(?:\.[0-9]{6})? [0-9]{4}\] (.*)AH01071: Got error "
@@ -48,7 +49,7 @@ _LEVELLED: Final = re.compile(rf"PHP ({'|'.join(LEVELS)}):  ?(.*)", re.DOTALL)
 _END_OF_WRAPPER: Final = re.compile(f"(.*){END_OF_WRAPPER}", re.DOTALL)
 _SEPARATOR: Final = re.compile(r"(?:; |\n|\\n)?PHP message: ")
 # What a file may begin with, behind `` in ``, by what stands between it and the line's number.
-_PLACES: Final = ((" on line ", re.compile(r"\S")), (":", re.compile(r"/|[A-Za-z]:[\\/]|phar:")))
+_PLACES: Final = ((" on line ", re.compile(FILE)), (":", re.compile(r"/|[A-Za-z]:[\\/]|phar:")))
 _MEMORY: Final = re.compile(
     r"Allowed memory size of ([0-9]+) bytes exhausted(?: at \S+)? \(tried to allocate ([0-9]+) bytes\)"
 )

@@ -12,6 +12,7 @@ import json
 import re
 from typing import Final
 
+from ingest.parsers.forwarded import last_address
 from ingest.parsers.numbers import BIGINT_MAX, INTEGER_MAX, SMALLINT_MAX, whole
 
 Row = dict[str, str | int | None]
@@ -59,7 +60,7 @@ def parse(message: str) -> Row:
             extra |= {key: value} if value and row[column] is None else {}
         elif value:
             extra[key] = value
-    row["client_ip"] = str(row.get("forwarded_for") or "").split(",")[-1].strip() or None
+    row["client_ip"] = last_address(values.get("fwd"))
     row["extra"] = json.dumps(extra, ensure_ascii=False, separators=(",", ":")) if extra else None
     return row
 

@@ -149,7 +149,8 @@ static int sender_of(const Header *header) {
         return GENERAL;
     if (header->is_heroku) {
         if (equals(process, process_end, "router", 6)) return ROUTER;
-        if (equals(process, process_end, "logplex", 7)) return LOG_SYSTEM;
+        if (equals(process, process_end, "logplex", 7) || equals(process, process_end, "log-shuttle", 11))
+            return LOG_SYSTEM;
         return is_api ? API : DYNO_MANAGER;
     }
     if (!header->is_app) return PLAIN;

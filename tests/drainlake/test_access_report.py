@@ -6,13 +6,14 @@ import gzip
 import itertools
 import json
 import re
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.saved_logs import chunks
+from ingest.saved_logs import SavedLogError, chunks
 from queries import database
 from tests.benchmarks import access_log
 
@@ -161,13 +162,25 @@ def test_a_file_of_another_kind_is_left_out(inside: Inside, text: str, said: str
     assert "1 request" in both.stdout
 
 
-def test_a_damaged_file_is_named(inside: Inside) -> None:
-    """The exit code is 1."""
+def test_of_a_file_that_is_cut_off_all_whole_lines_count(inside: Inside) -> None:
+    """It is said, on the page too, and the exit code is 1."""
     access_log.write(inside.folder / "x", 5_000)
-    packed = gzip.compress((inside.folder / "x").read_bytes())
-    (inside.folder / "access.log.gz").write_bytes(packed[: len(packed) // 2])
-    done = inside.run("report", "access.log.gz", "--out", "page.html")
-    assert (done.returncode, done.stderr.splitlines()[-2]) == (1, "drainlake: access.log.gz is not whole gzip data.")
+    packed = gzip.compress((inside.folder / "x").read_bytes())[:100_000]
+    (inside.folder / "access.log.gz").write_bytes(packed)
+    whole = zlib.decompressobj(31).decompress(packed).count(b"\n")
+    done = inside.run("report", "access.log.gz", "--format", "json")
+    report = json.loads(done.stdout)
+    said = f"access.log.gz is cut off, it is not whole gzip data: only its first {whole:,} lines count."
+    assert (done.returncode, report["trust"]["parsed"]) == (1, whole)
+    assert (done.stderr.splitlines()[-2], report["notes"][-1]) == (f"drainlake: {said}", f"Read in part: {said}")
+
+
+def test_of_a_file_that_is_cut_off_before_its_first_line_nothing_is_told(inside: Inside) -> None:
+    """There is no report then; the exit code is 1."""
+    (inside.folder / "access.log.gz").write_bytes(gzip.compress(line().encode())[:60])
+    done = inside.run("report", "access.log.gz")
+    said = "drainlake: access.log.gz is cut off, it is not whole gzip data."
+    assert (done.returncode, done.stdout, done.stderr.splitlines()[-2]) == (1, "", said)
 
 
 def test_hostile_lines_are_inert_in_the_page(inside: Inside) -> None:
@@ -262,3 +275,27 @@ def test_chunks_hold_whole_lines(
     there = text.splitlines(keepends=True)
     assert all(each in there for each in whole)
     assert [each for each in there if len(each) < size] == [each for each in whole if len(each) < size]
+
+
+@given(
+    parts=st.lists(st.sampled_from([b"\n", b"a", b"bc\n", b"x" * 7, b"y" * 40]), min_size=1, max_size=40),
+    size=st.integers(8, 32),
+    left=st.floats(0, 1, exclude_max=True),
+)
+def test_chunks_of_a_file_that_is_cut_off_hold_its_whole_lines(
+    tmp_path_factory: pytest.TempPathFactory, parts: list[bytes], size: int, left: float
+) -> None:
+    """All that can be unpacked comes, but for a last line whose end is missing; then it is said."""
+    packed = gzip.compress(b"".join(parts))
+    packed = packed[: max(2, int(len(packed) * left))]
+    path = tmp_path_factory.getbasetemp() / "chunks.gz"
+    path.write_bytes(packed)
+    text = zlib.decompressobj(31).decompress(packed)
+    found = []
+    with pytest.raises(SavedLogError, match="is cut off"):
+        found.extend(chunk for chunk in chunks(path, size))
+    whole = text[: text.rfind(b"\n") + 1]
+    given = b"".join(chunk for chunk, _, _ in found)
+    assert text.startswith(given)
+    assert given.startswith(whole)
+    assert all(is_cut or chunk.endswith(b"\n") for chunk, is_cut, _ in found)

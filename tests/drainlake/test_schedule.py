@@ -14,6 +14,7 @@ from drainlake import settings, timing
 from drainlake.cli import run
 from drainlake.commands.schedule import _Stop
 from drainlake.scheduling import look_again_and_again, next_look
+from drainlake.stopping import stop_signals
 from queries.delivery import cron
 from tests.drainlake.receivers import webhook
 from tests.queries.delivery.world import BERLIN, UTC_ZONE, at
@@ -198,7 +199,7 @@ def test_other_ends_of_a_mute_are_refused(text: str) -> None:
 @pytest.fixture
 def _signals() -> Iterator[None]:
     """Put back what signals do in this process."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.getsignal(number) for number in stop_signals()}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -207,10 +208,10 @@ def _signals() -> Iterator[None]:
 @pytest.mark.usefixtures("_signals")
 def test_a_second_signal_finds_a_run_that_is_ending() -> None:
     """Raised again while Python clears up, it would be printed as a traceback beside the log's lines."""
-    stop = _Stop()
+    stop, numbers = _Stop(), stop_signals()
     with pytest.raises(SystemExit):
         stop.on_signal(signal.SIGTERM, None)
-    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == [signal.SIG_IGN] * 2
+    assert [signal.getsignal(number) for number in numbers] == [signal.SIG_IGN] * len(numbers)
     signal.raise_signal(signal.SIGTERM)
 
 

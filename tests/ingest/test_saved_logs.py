@@ -65,7 +65,7 @@ def test_gzip_is_recognised_whatever_the_name(log: Path) -> None:
 @pytest.mark.parametrize("cut", [9, 30, -4])
 def test_damaged_gzip_is_said_in_one_sentence(cut: int, log: Path) -> None:
     """A download that broke off must not look like the whole file."""
-    with pytest.raises(SavedLogError, match=r"saved\.log is not whole gzip data"):
+    with pytest.raises(SavedLogError, match=r"saved\.log is cut off, it is not whole gzip data"):
         read(log, gzip.compress(b"2026-11-23T13:15:50Z app[web.1]: a\n" * 999)[:cut])
 
 

@@ -30,6 +30,7 @@ from ingest.figures.adding import add_up
 from ingest.figures.board import FIGURES_MAX_BYTES, Board, make_memory
 from ingest.figures.colleagues import Colleagues
 from ingest.figures.exposition import single
+from ingest.http.body_memory import LARGE_MAX_BYTES, BodiesFull, BodyMemory, Reservation
 from ingest.metrics import Metrics
 from ingest.workers import Limits, limits
 from tests.ingest.running import frame
@@ -51,13 +52,24 @@ MIB = 1 << 20
         (2, 12 * MIB, Limits(500, 100, 24 * MIB, 24 * MIB)),
         (8, 3 * MIB, Limits(125, 25, 6 * MIB, 6 * MIB)),
         (8, 12 * MIB, Limits(125, 25, 16 * MIB + 1, 12 * MIB)),
-        (1, 64 * MIB, Limits(1000, 200, 48 * MIB, 48 * MIB)),
+        (8, 36 * MIB, Limits(125, 25, 48 * MIB, 36 * MIB)),
     ],
-    ids=["one", "two", "eight", "eight with room for the largest body", "one with bodies beyond its memory"],
+    ids=["one", "two", "eight", "eight with room for the largest body", "eight with the largest body there may be"],
 )
 def test_limits_are_divided_but_the_largest_body_finds_room(workers: int, body_max_bytes: int, want: Limits) -> None:
     """Together the workers hold what one would, unless a body that is taken would then be refused for ever."""
     assert limits(1000, body_max_bytes, workers) == want
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 64])
+def test_the_largest_body_that_settings_allow_finds_room(workers: int) -> None:
+    """One byte more would be answered 503 for ever: `BodiesFull`, however little else arrives."""
+    allowed = limits(1000, LARGE_MAX_BYTES, workers)
+    reservation = Reservation(BodyMemory(allowed.arriving_bytes))
+    reservation.take(LARGE_MAX_BYTES)
+    with pytest.raises(BodiesFull):
+        reservation.take(1)
+    assert allowed.waiting_bytes >= LARGE_MAX_BYTES
 
 
 @pytest.fixture

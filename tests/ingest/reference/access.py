@@ -3,6 +3,7 @@ r"""nginx and Apache access lines: combined, and the extended format (heroku-log
 * The last quote is optional, ``-`` and empty are NULL. A time of the right shape that does not exist is NULL.
 * ``\xXX``, ``\"`` and ``\\`` are decoded after redaction and the decoded value is redacted again: an escaped
   ``token\x3dabc`` must not leak. Decoded bytes that are not UTF-8 are written as ``\xFF`` again.
+* Of a list in xff the last entry counts, without the blanks and tabs around it (RFC 9110, 5.6.1).
 * A request that is not ``METHOD path HTTP/x`` (method: a token of RFC 9110) stands whole in path.
 """
 
@@ -108,7 +109,7 @@ def _extended(message: str) -> dict[str, Any]:
     for key, quoted, bare in PAIR.findall(message):
         values.setdefault(key, present(redact(_json_text(quoted)) if quoted else bare))
     return {
-        "client_ip": (values.get("xff") or "").split(",")[-1].strip() or None,
+        "client_ip": (values.get("xff") or "").split(",")[-1].strip(" \t") or None,
         "logged_at": _epoch(values.get("ts")),
         "method": values.get("method"),
         "path": values.get("uri"),

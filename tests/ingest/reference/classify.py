@@ -32,7 +32,7 @@ def _heroku(line: Line) -> str:
     if line.process == "router":
         # The router's lines of 2012 without such a token (`Error H10 … -> GET …`) stay lines.
         return "router" if ROUTER_TOKEN.search(line.message) else "lines"
-    if line.process != "logplex" and samples.parse(line):
+    if line.process not in ("logplex", "log-shuttle") and samples.parse(line):
         return "samples"
     return "platform"
 

@@ -3,7 +3,8 @@ r"""PHP, php-fpm, nginx and FastCGI error lines and their continuations (heroku-
 * PHP errors may lack the date (php-cli on stderr) and the second blank after the colon; so may FastCGI
   wrappers lack the time of nginx, and FPM lines about a pool their date.
 * A place is `` in FILE on line N`` or `` in FILE:N`` at the end; for the second FILE must be an absolute
-  path, so that `` in host:80`` is none. The last `` in `` counts.
+  path, so that `` in host:80`` is none. The last `` in `` counts. FILE begins with no blank of ASCII; any other
+  byte can begin a name, and PHP prints it unchanged (7.4).
 * nginx labels are read from the right end, since quotes are not escaped there and the client writes the
   request.
 * A wrapper may hold several messages, each begun by ``PHP message: `` (older servers put no ``; ``
@@ -60,7 +61,7 @@ APACHE_CLIENT = re.compile(r"\[client ([^\]]*):[0-9]+\]")
 WHILE = '" while (?:reading|sending|connecting) '
 TAIL = re.compile(f"(.*){WHILE}", re.DOTALL)
 SEPARATOR = re.compile(r"(?:; |\n|\\n)?PHP message: ")
-PLACE = re.compile(r"(.*) in (\S.*?) on line ([0-9]+)", re.DOTALL)
+PLACE = re.compile(r"(.*) in ([^\t-\r ].*?) on line ([0-9]+)", re.DOTALL)
 COLON_PLACE = re.compile(r"(.*) in ((?:/|[A-Za-z]:[\\/]|phar:).*):([0-9]+)", re.DOTALL)
 MEMORY = re.compile(r"Allowed memory size of ([0-9]+) bytes exhausted(?: at \S+)? \(tried to allocate ([0-9]+) bytes\)")
 FPM_REQUEST = re.compile(r"script '(.*)' \(request: \"(.*)\"\)", re.DOTALL)

@@ -68,7 +68,7 @@ def parse(line: Line) -> dict[str, Any]:
             extra |= {key: value} if value and row[column] is None else {}
         elif value:
             extra[key] = value
-    row["client_ip"] = (row.get("forwarded_for") or "").split(",")[-1].strip() or None
+    row["client_ip"] = (row.get("forwarded_for") or "").split(",")[-1].strip(" \t") or None
     row["extra"] = json.dumps(extra, ensure_ascii=False, separators=(",", ":")) if extra else None
     return row
 
