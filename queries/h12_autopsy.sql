@@ -91,7 +91,7 @@ near AS MATERIALIZED (
     AND source = 'heroku'
     AND (
       end_us - logged_start_us > 60000000
-      OR (app, dyno, end_us // 60000000) IN (SELECT (app, dyno, minute) FROM busy_minutes)
+      OR (app, dyno, end_us // 60000000) IN (SELECT app, dyno, minute FROM busy_minutes)
     )
 ),
 -- Requests of a dyno in order of their starts; of one instant all count as there already but the request itself.
@@ -124,19 +124,20 @@ begun AS MATERIALIZED (
     began_us,
     end_us,
     is_free,
-    (app, dyno, end_us // 60000000) IN (SELECT (app, dyno, minute) FROM busy_minutes) AS is_near
+    (app, dyno, end_us // 60000000) IN (SELECT app, dyno, minute FROM busy_minutes) AS is_near
   FROM placed
   WHERE is_start
 ),
 -- What a route takes by itself: all requests outside of the bursts, and those within that found a free worker.
+-- Of routes that no burst saw too: looking for those that one saw costs more, and DuckDB may hold all rows for it.
 alone AS MATERIALIZED (
   SELECT app, route, quantile_disc(lasted_us, 0.5) AS alone_us
   FROM (
     SELECT app, route, end_us - logged_start_us AS lasted_us
     FROM served_between(since, until, app_name)
-    WHERE (app, coalesce(route, '')) IN (SELECT (app, coalesce(route, '')) FROM begun)
+    WHERE app IN (SELECT app FROM waits)
       AND source = 'heroku'
-      AND NOT (app, dyno, end_us // 60000000) IN (SELECT (app, dyno, minute) FROM busy_minutes)
+      AND NOT (app, dyno, end_us // 60000000) IN (SELECT app, dyno, minute FROM busy_minutes)
     UNION ALL
     SELECT app, route, end_us - began_us FROM begun WHERE is_near AND is_free
   )
