@@ -29,6 +29,7 @@ WITH measured AS (
     timestamp,
     metric,
     value / 1048576 AS mb,
+    CASE WHEN metric = 'memory_total' THEN value / 1048576 END AS used_mb,
     CASE WHEN metric = 'memory_quota' AND value > 0 THEN value / 1048576 END AS quota_mb
   FROM samples_between(since, until, app_name)
   WHERE kind = 'dyno' AND metric IN ('memory_total', 'memory_rss', 'memory_swap', 'memory_cache', 'memory_quota')
@@ -39,6 +40,7 @@ WITH measured AS (
     timestamp,
     CASE WHEN event = 'memory' THEN 'over_quota' ELSE 'r14' END,
     memory_mb,
+    CASE WHEN event = 'memory' THEN memory_mb END,
     CASE WHEN event = 'memory' THEN quota_of(memory_mb, memory_percent) END
   FROM platform_between(since, until, app_name)
   WHERE event = 'memory' OR (code = 'R14' AND dyno IS NOT NULL)
@@ -52,10 +54,8 @@ metrics AS MATERIALIZED (
     metric,
     count(*) AS lines,
     quantile_disc(mb, 0.5) AS median_mb,
-    max({'mb': mb, 'before': -epoch_us(timestamp)})
-      FILTER (WHERE metric IN ('memory_total', 'over_quota') AND mb IS NOT NULL) AS peak,
-    arg_max(quota_mb, timestamp) AS quota_mb,
-    max(timestamp) FILTER (WHERE quota_mb IS NOT NULL) AS quota_at
+    max({'mb': used_mb, 'before': -epoch_us(timestamp)}) FILTER (WHERE used_mb IS NOT NULL) AS peak,
+    arg_max(quota_mb, timestamp) AS quota_mb
   FROM measured
   GROUP BY ALL
 ),
@@ -77,7 +77,7 @@ steps AS (
 ),
 -- The last one seen in the window, as dyno_quotas says it: sampled, or else from Heroku's memory lines.
 last_quotas AS (
-  SELECT app, dyno, arg_max(quota_mb, (metric = 'memory_quota', quota_at)) AS quota_mb FROM metrics GROUP BY app, dyno
+  SELECT app, dyno, arg_max(quota_mb, (metric = 'memory_quota', step)) AS quota_mb FROM metrics GROUP BY app, dyno
 )
 SELECT
   app,

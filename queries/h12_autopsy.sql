@@ -75,6 +75,11 @@ busy_minutes AS MATERIALIZED (
   SELECT DISTINCT app, dyno, unnest(range(from_us // 60000000 - 1, to_us // 60000000 + 3)) AS minute
   FROM waits
 ),
+-- A list of apps is one row until it is taken apart. Of the rows of `waits` DuckDB thinks that they may be more than the
+-- requests, and would hold the requests in memory to look the apps up among them.
+apps_hit AS MATERIALIZED (
+  SELECT unnest(list(DISTINCT app)) AS app FROM waits
+),
 -- All that was in flight about then. What runs for more than a minute may end long after.
 near AS MATERIALIZED (
   SELECT
@@ -87,11 +92,11 @@ near AS MATERIALIZED (
     end_us,
     CASE WHEN code IN ('H12', 'H27') THEN end_us + 30000000 ELSE end_us END AS gone_us
   FROM served_between(since, until, app_name)
-  WHERE app IN (SELECT app FROM waits)
+  WHERE app IN (SELECT app FROM apps_hit)
     AND source = 'heroku'
     AND (
       end_us - logged_start_us > 60000000
-      OR (app, dyno, end_us // 60000000) IN (SELECT (app, dyno, minute) FROM busy_minutes)
+      OR (app, dyno, end_us // 60000000) IN (SELECT app, dyno, minute FROM busy_minutes)
     )
 ),
 -- Requests of a dyno in order of their starts; of one instant all count as there already but the request itself.
@@ -124,19 +129,20 @@ begun AS MATERIALIZED (
     began_us,
     end_us,
     is_free,
-    (app, dyno, end_us // 60000000) IN (SELECT (app, dyno, minute) FROM busy_minutes) AS is_near
+    (app, dyno, end_us // 60000000) IN (SELECT app, dyno, minute FROM busy_minutes) AS is_near
   FROM placed
   WHERE is_start
 ),
 -- What a route takes by itself: all requests outside of the bursts, and those within that found a free worker.
+-- Of routes that no burst saw too, since looking for those that one saw costs more.
 alone AS MATERIALIZED (
   SELECT app, route, quantile_disc(lasted_us, 0.5) AS alone_us
   FROM (
     SELECT app, route, end_us - logged_start_us AS lasted_us
     FROM served_between(since, until, app_name)
-    WHERE (app, coalesce(route, '')) IN (SELECT (app, coalesce(route, '')) FROM begun)
+    WHERE app IN (SELECT app FROM apps_hit)
       AND source = 'heroku'
-      AND NOT (app, dyno, end_us // 60000000) IN (SELECT (app, dyno, minute) FROM busy_minutes)
+      AND NOT (app, dyno, end_us // 60000000) IN (SELECT app, dyno, minute FROM busy_minutes)
     UNION ALL
     SELECT app, route, end_us - began_us FROM begun WHERE is_near AND is_free
   )
