@@ -62,6 +62,9 @@ def connect(lake: str, database: Path, objects: Objects | None = None) -> duckdb
     _make_readable(connection, objects)
     # Global, since a plain SET would not reach the connection's cursors.
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    # A question names a table up to a dozen times, and each time the footers of all its files would be read. Those of a
+    # file that was replaced are read anew.
+    connection.execute("SET GLOBAL parquet_metadata_cache = true")
     return connection
 
 

@@ -67,8 +67,6 @@ class Asked:
         self.narrowed: dict[str, tuple[Window, ...]] = {}  # of each question that was not asked of all, what of
 
     def __enter__(self) -> Self:
-        # A question names a table up to a dozen times, and each time the footers of all its files would be read.
-        self.connection.execute("SET GLOBAL parquet_metadata_cache = true")
         return self
 
     def __exit__(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     Opened = Callable[[Path], duckdb.DuckDBPyConnection]
 
+MOMENT = datetime(2026, 11, 23, 10, tzinfo=UTC)
 ROW = {"timestamp": "2026-11-23T10:00:00Z", "app": "shop", "status": 200}
 COUNT = "SELECT requests FROM status_codes()"
 
@@ -157,6 +159,17 @@ def test_the_connection_is_read_only_and_in_utc(lake: Path, opened: Opened) -> N
     with pytest.raises(duckdb.InvalidInputException, match="read-only"):
         connection.execute("CREATE TABLE t (i INTEGER)")
     assert connection.cursor().execute("SELECT current_setting('TimeZone')").fetchall() == [("UTC",)]
+
+
+def test_a_file_that_is_replaced_is_read_anew(lake: Path, file: Path) -> None:
+    """A connection keeps footers; each version of a tail is seen all the same, however soon the next one comes."""
+    tail = lake / "router/date=2026-11-23/e0-000001.parquet"
+    with database.connect(str(lake), file) as connection:
+        for rows in (1, 3, 2, 7, 5, 20):
+            write_file(tail.with_suffix(".new"), "router", [{**ROW, "timestamp": MOMENT}] * rows)
+            tail.with_suffix(".new").replace(tail)
+            assert connection.execute(COUNT).fetchall() == [(rows,)]
+            assert connection.execute("SELECT count(*), count(app) FROM router").fetchall() == [(rows, rows)]
 
 
 def test_a_rebuild_under_a_reader_of_this_process(
