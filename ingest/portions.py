@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PORTION_BYTES: Final = 1 << 20
 _HEAD: Final = re.compile(rb"([0-9]{1,7}) <[0-9]{1,3}>[0-9]{1,3} ")
+_HEAD_MAX_BYTES: Final = 17
 _ELSEWHERE: Final = re.compile(rb"(?<![0-9])" + _HEAD.pattern)
 
 
@@ -71,6 +72,7 @@ def _following(body: bytes, at: int) -> int:
     end = head.end(1) + 1 + int(head[1]) if head else 0
     if end == len(body) or (at < end < len(body) and _HEAD.match(body, end)):
         return end
-    found = _ELSEWHERE.search(body, at + 1, at + PORTION_BYTES)
-    following = found.start() if found else min(at + PORTION_BYTES, len(body))
+    furthest = min(at + PORTION_BYTES, len(body))
+    found = _ELSEWHERE.search(body, at + 1, furthest + _HEAD_MAX_BYTES)  # one that lies across must not be cut
+    following = min(found.start(), furthest) if found else furthest
     return end if at < end <= following else following
