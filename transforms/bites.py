@@ -30,7 +30,6 @@ BITE_ROWS: Final = 250_000
 BITE_MEMORY_BYTES: Final = 56 << 20
 READ_BYTES: Final = 4 << 20
 _VIEW_BYTES: Final = 16
-_SMALL_ROWS: Final = 1_000  # in an entry
 
 
 class EntryError(Exception):
@@ -85,19 +84,22 @@ def next_bite(log: EventLog, table: str, partition: str, after: int) -> Bite | N
     return Bite(whole.with_columns(pl.Series(OFFSET, offset, dtype=pl.Int64)), stamps, more)
 
 
-def _together(
-    table: str, stamps: Sequence[Stamp], decoded: Sequence[pa.RecordBatch], wanted: pl.Schema
-) -> pl.DataFrame:
-    """The rows of entries as one frame; all at once if they are alike, since each alone costs more."""
+def _together(table: str, stamps: Sequence[Stamp], decoded: list[pa.RecordBatch], wanted: pl.Schema) -> pl.DataFrame:
+    """The rows of entries as one frame; all at once if they are alike, since each alone costs more.
+
+    ``decoded`` is empty then: its rows would be in memory twice while polars takes them over.
+    """
+    entries: Sequence[pa.RecordBatch | pa.Table] = decoded
     first = decoded[0].schema
     alike = all(found.schema.equals(first) for found in decoded)
     if alike and all(name in first.names and first.field(name).type == _TYPES[table][name] for name in wanted.names()):
-        with suppress(Exception, pl.exceptions.PanicException):  # else one by one, so that the error names its entry
-            joined = pa.Table.from_batches(decoded).select(wanted.names())
-            if joined.num_rows < _SMALL_ROWS * len(decoded):
-                joined = joined.combine_chunks()  # polars takes more time and memory for each chunk than Arrow
-            return pl.DataFrame(pl.from_arrow(joined)).rechunk()
-    frames = [_framed(table, stamp.offset, found, wanted) for stamp, found in zip(stamps, decoded, strict=True)]
+        ends = np.cumsum([found.num_rows for found in decoded])
+        joined = pa.Table.from_batches(decoded).select(wanted.names()).combine_chunks()
+        decoded.clear()
+        with suppress(ValueError):  # else one by one, so that the error names its entry
+            return as_polars(joined)
+        entries = [joined.slice(start, end - start) for start, end in zip([0, *ends], ends, strict=False)]
+    frames = [_framed(table, stamp.offset, found, wanted) for stamp, found in zip(stamps, entries, strict=True)]
     return pl.concat(frames, rechunk=True)
 
 
@@ -130,7 +132,7 @@ def _decoded(entry: Entry) -> pa.RecordBatch:
         return decode_batch(entry.payload)
 
 
-def _framed(table: str, offset: int, decoded: pa.RecordBatch, wanted: pl.Schema) -> pl.DataFrame:
+def _framed(table: str, offset: int, decoded: pa.RecordBatch | pa.Table, wanted: pl.Schema) -> pl.DataFrame:
     with _naming(table, offset):
         return _conform(as_polars(decoded), wanted)
 

@@ -188,10 +188,11 @@ class _Landing:
         while more and (bite := next_bite(self.log, table, partition, after)):
             self.fault("read")
             new = masked(table, self.repeats.first_only(table, partition, after, bite), self.privacy)
+            after, more = bite.last, bite.more
+            del bite  # what is not needed any more must not be in memory besides what is made of it
             new = self.book.learn(new, self.lake)
             rows = sum(self._land_date(table, date, partition, group) for date, group in split_by_date(new))
-            after, more = bite.last, bite.more
-            del bite, new  # the next one must not find it still in memory
+            del new
             self._commit(table, partition, after, position)
             self.rows[table] += rows
             yield rows
