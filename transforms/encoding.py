@@ -7,9 +7,9 @@ Text and numbers go through a dictionary, which is Parquet's own default. What d
 * Ids are their own text, the lengths apart (DELTA_LENGTH_BYTE_ARRAY): zstd then sees nothing but digits. A request id
   of 36 characters, 16 bytes of which are random, takes 18.5 bytes; codes of whole bits cannot do with less.
 
-Statistics say the least and the largest value of a row group, and readers skip row groups by them. Numbers, times and the
-texts of :data:`_TOLD_APART` have them; of other texts, which come in any order, they would say nothing, and to compare
-each with two others takes a sixth of the time of a write.
+Statistics say the least and the largest value of a row group, and readers skip row groups by them. Numbers, times and
+the texts of :data:`_TOLD_APART` have them. Of other texts, which come in any order, they would say nothing, and to
+compare each with two others takes a sixth of the time of a write.
 
 Left out: higher levels of zstd cost time, and more bytes for ids, since they find matches of digits that are none.
 BYTE_STREAM_SPLIT of integers saves 0.3 bytes a row and cannot be read by DuckDB 1.5.

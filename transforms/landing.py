@@ -41,6 +41,7 @@ import polars as pl
 from ingest.eventlog.contract import OwnershipLost
 from ingest.schema import CONTINUES, TABLES
 from transforms.bites import BITE_MEMORY_BYTES, OFFSET, EntryError, least_memory_bytes, memory_bytes, next_bite
+from transforms.distinct import has_one_app
 from transforms.durable import no_fault
 from transforms.lake import SENTINEL_DATE, LakeFile, LakeLockedError, StaleOwnerError
 from transforms.parquet import SCHEMAS, Footer, Origin
@@ -265,8 +266,7 @@ def shape(tail: pl.DataFrame | None, new: pl.DataFrame) -> pl.DataFrame:
 
 
 def _sort(rows: pl.DataFrame) -> pl.DataFrame:
-    apps = rows["app"]
-    keys = ["timestamp"] if apps.len() and (apps == apps[0]).all(ignore_nulls=False) else ["app", "timestamp"]
+    keys = ["timestamp"] if has_one_app(rows) else ["app", "timestamp"]
     order = rows.select(pl.arg_sort_by(keys, maintain_order=True)).to_series()
     in_order = order.len() < 2 or order.diff().min() == 1
     return rows if in_order else rows[order]  # one app in order is the usual case, and a copy costs memory
