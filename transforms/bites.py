@@ -30,6 +30,7 @@ BITE_ROWS: Final = 250_000
 BITE_MEMORY_BYTES: Final = 56 << 20
 READ_BYTES: Final = 4 << 20
 _VIEW_BYTES: Final = 16
+_PORTION_BYTES: Final = 8 << 20  # so much is in memory twice while entries are put together
 
 
 class EntryError(Exception):
@@ -64,24 +65,52 @@ class Stamp(NamedTuple):
 
 def next_bite(log: EventLog, table: str, partition: str, after: int) -> Bite | None:
     """The next entries above ``after`` as one frame, or None when there are none."""
-    decoded: list[pa.RecordBatch] = []
-    stamps: list[Stamp] = []
-    rows = memory = 0
-    more = False
-    for entry in entries_after(log, table, partition, after):
+    bite = _Gathering(table, entry_schema(table, with_pieces=log.may_repeat))
+    more = not all(map(bite.take, entries_after(log, table, partition, after)))
+    return bite.whole(more=more) if bite.stamps else None
+
+
+class _Gathering:
+    """The entries of a bite. They are put together portion by portion, for all at once would be in memory twice."""
+
+    def __init__(self, table: str, wanted: pl.Schema) -> None:
+        self.stamps: list[Stamp] = []
+        self._table, self._wanted = table, wanted
+        self._heights: list[int] = []
+        self._frames: list[pl.DataFrame] = []
+        self._portion: list[pa.RecordBatch] = []
+        self._rows = self._memory = self._portion_memory = 0
+
+    def take(self, entry: Entry) -> bool:
+        """Take an entry in; False if there is no room for it."""
         found = _decoded(entry)
-        rows += found.num_rows
-        memory += found.get_total_buffer_size() + _VIEW_BYTES * _TEXTS[table] * found.num_rows
-        if decoded and (rows > BITE_ROWS or memory > BITE_MEMORY_BYTES):
-            more = True
-            break
-        decoded.append(found)
-        stamps.append(Stamp(entry.offset, entry.appended_at, entry.since))
-    if not decoded:
-        return None
-    offset = np.repeat([stamp.offset for stamp in stamps], [found.num_rows for found in decoded])
-    whole = _together(table, stamps, decoded, entry_schema(table, with_pieces=log.may_repeat))
-    return Bite(whole.with_columns(pl.Series(OFFSET, offset, dtype=pl.Int64)), stamps, more)
+        memory = found.get_total_buffer_size() + _VIEW_BYTES * _TEXTS[self._table] * found.num_rows
+        fits = self._rows + found.num_rows <= BITE_ROWS and self._memory + memory <= BITE_MEMORY_BYTES
+        if self.stamps and not fits:
+            return False
+        self._rows += found.num_rows
+        self._memory += memory
+        self._portion_memory += memory
+        self._portion.append(found)
+        self._heights.append(found.num_rows)
+        self.stamps.append(Stamp(entry.offset, entry.appended_at, entry.since))
+        if self._portion_memory >= _PORTION_BYTES:
+            del found
+            self._put_together()
+        return True
+
+    def _put_together(self) -> None:
+        stamps = self.stamps[len(self.stamps) - len(self._portion) :]
+        self._frames.append(_together(self._table, stamps, self._portion, self._wanted))
+        self._portion, self._portion_memory = [], 0
+
+    def whole(self, *, more: bool) -> Bite:
+        """All that was taken."""
+        if self._portion:
+            self._put_together()
+        rows = pl.concat(self._frames, rechunk=True)
+        offset = np.repeat([stamp.offset for stamp in self.stamps], self._heights)
+        return Bite(rows.with_columns(pl.Series(OFFSET, offset, dtype=pl.Int64)), self.stamps, more)
 
 
 def _together(table: str, stamps: Sequence[Stamp], decoded: list[pa.RecordBatch], wanted: pl.Schema) -> pl.DataFrame:

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 ROUTE_MAX: Final = 200
 SEGMENTS_MAX: Final = 10
 PATH_MAX: Final = 2_000
-PIECE_PATHS: Final = 4_096  # typing takes some 2 KB for a path of many segments
+PIECE_PATHS: Final = 40_000  # a long path takes some 1 KB on its way
+LOOK_PATHS: Final = 4_096  # typing takes some 2 KB for a path of many segments
 _ERROR_PAGE: Final = r"^/[45][0-9][0-9](?:\.html?|\.php)?/?$"
 PROBE: Final = ":probe"
 REST: Final = "{rest}"
@@ -91,11 +92,19 @@ def routes(paths: pl.Series, pins: Pins = NO_PINS) -> pl.Series:
 def distinct_routes(paths: pl.Series, pins: Pins = NO_PINS, look: Look | None = None) -> pl.Series:
     """As :func:`routes`, for paths that are distinct already and not NULL.
 
-    What is cheap is done for all of them; what is left to look at are few, or else, in a flood, many small pieces.
     ``look`` does what :func:`look_at` does, for who remembers what was looked at before.
     """
+    return _in_pieces(paths, PIECE_PATHS, lambda piece: _routes_of(piece, pins, look or look_at))
+
+
+def _in_pieces(texts: pl.Series, rows: int, work: Look) -> pl.Series:
+    return pl.concat([work(texts[start : start + rows]) for start in range(0, texts.len(), rows)] or [texts])
+
+
+def _routes_of(paths: pl.Series, pins: Pins, look: Look) -> pl.Series:
+    """What is cheap is done for all paths; what is left to look at are few, or else, in a flood, many small pieces."""
     bare = _bare(_cut(paths, PATH_MAX))
-    route = by_distinct(_without_ids(bare), look or look_at)
+    route = by_distinct(_without_ids(bare), look)
     if pins.routes:
         found = by_distinct(bare, pins.find)
         route = found.zip_with(found.is_not_null(), route)
@@ -105,8 +114,7 @@ def distinct_routes(paths: pl.Series, pins: Pins = NO_PINS, look: Look | None = 
 
 def look_at(bare: pl.Series) -> pl.Series:
     """The routes of distinct decoded paths without query string, by the look of each segment."""
-    starts = range(0, bare.len(), PIECE_PATHS)
-    return pl.concat([_of_bare(bare[start : start + PIECE_PATHS]) for start in starts] or [bare])
+    return _in_pieces(bare, LOOK_PATHS, _of_bare)
 
 
 def _cut(texts: pl.Series, characters: int) -> pl.Series:
