@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -41,13 +42,11 @@ class EntryError(Exception):
 class Bite:
     """Rows of consecutive entries in log order, their entry's offset in the column ``_offset``.
 
-    ``stamps`` are the entries, some of which may have no rows. ``more`` says that the bounds ended the
-    bite, not the log: without it landing would chase a busy receiver with ever smaller bites.
+    ``stamps`` are the entries, some of which may have no rows.
     """
 
     rows: pl.DataFrame
     stamps: list[Stamp]
-    more: bool
 
     @property
     def last(self) -> int:
@@ -63,11 +62,19 @@ class Stamp(NamedTuple):
     since: float | None
 
 
-def next_bite(log: EventLog, table: str, partition: str, after: int) -> Bite | None:
-    """The next entries above ``after`` as one frame, or None when there are none."""
-    bite = _Gathering(table, entry_schema(table, with_pieces=log.may_repeat))
-    more = not all(map(bite.take, entries_after(log, table, partition, after)))
-    return bite.whole(more=more) if bite.stamps else None
+def bites(log: EventLog, table: str, partition: str, after: int) -> Iterator[Bite]:
+    """The entries above ``after`` as frames, each made when it is asked for.
+
+    Ends with the bite that the end of the log ended, not the bounds: else landing would chase a busy receiver with ever
+    smaller bites.
+    """
+    wanted = entry_schema(table, with_pieces=log.may_repeat)
+    entries = entries_after(log, table, partition, after)
+    left = next(entries, None)
+    while left is not None:
+        bite = _Gathering(table, wanted)
+        left = next((entry for entry in chain([left], entries) if not bite.take(entry)), None)
+        yield bite.whole()
 
 
 class _Gathering:
@@ -104,13 +111,14 @@ class _Gathering:
         self._frames.append(_together(self._table, stamps, self._portion, self._wanted))
         self._portion, self._portion_memory = [], 0
 
-    def whole(self, *, more: bool) -> Bite:
+    def whole(self) -> Bite:
         """All that was taken."""
         if self._portion:
             self._put_together()
-        rows = pl.concat(self._frames, rechunk=True)
+        frames, self._frames = self._frames, []  # they must not stay in memory besides what is made of them
+        rows = pl.concat(frames, rechunk=True)
         offset = np.repeat([stamp.offset for stamp in self.stamps], self._heights)
-        return Bite(rows.with_columns(pl.Series(OFFSET, offset, dtype=pl.Int64)), self.stamps, more)
+        return Bite(rows.with_columns(pl.Series(OFFSET, offset, dtype=pl.Int64)), self.stamps)
 
 
 def _together(table: str, stamps: Sequence[Stamp], decoded: list[pa.RecordBatch], wanted: pl.Schema) -> pl.DataFrame:

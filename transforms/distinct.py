@@ -16,6 +16,8 @@ import pyarrow.compute as pc
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
+
 
 def by_distinct(texts: pl.Series, work: Callable[[pl.Series], pl.Series]) -> pl.Series:
     """Do the work, strings to values of the same length and order, once for each distinct text; NULL stays NULL."""
@@ -37,11 +39,17 @@ class OfApps:
         """For each row what was found for its text, in order of ``distinct``."""
         return found.gather(self.number)
 
+    def count(self, chosen: pl.Series) -> pl.Series:
+        """For each of ``distinct`` how many of its rows are chosen; NULL is not."""
+        return self._sums(self.number.filter(chosen).drop_nulls(), None)
+
     def total(self, counts: pl.Series) -> pl.Series:
-        """For each of ``distinct`` the sum of a count that each row has; NULL is 0."""
+        """For each of ``distinct`` the sum of a count that each row has."""
         known = self.number.is_not_null()
-        number, weights = (values.filter(known).fill_null(0).to_numpy() for values in (self.number, counts))
-        return pl.Series(np.bincount(number, weights, self.distinct.height), dtype=pl.Int64)
+        return self._sums(self.number.filter(known), counts.filter(known).to_numpy())
+
+    def _sums(self, number: pl.Series, weights: NDArray[np.int64] | None) -> pl.Series:
+        return pl.Series(np.bincount(number.to_numpy(), weights, self.distinct.height), dtype=pl.Int64)
 
 
 def of_apps(rows: pl.DataFrame) -> OfApps:

@@ -40,7 +40,7 @@ import polars as pl
 
 from ingest.eventlog.contract import OwnershipLost
 from ingest.schema import CONTINUES, TABLES
-from transforms.bites import BITE_MEMORY_BYTES, OFFSET, EntryError, least_memory_bytes, memory_bytes, next_bite
+from transforms.bites import BITE_MEMORY_BYTES, OFFSET, EntryError, bites, least_memory_bytes, memory_bytes
 from transforms.distinct import has_one_app
 from transforms.durable import no_fault
 from transforms.lake import SENTINEL_DATE, LakeFile, LakeLockedError, StaleOwnerError
@@ -185,11 +185,10 @@ class _Landing:
                 "so landing began again at the oldest entry the log still holds."
             )
         after = position if known else BEFORE_FIRST
-        more = True
-        while more and (bite := next_bite(self.log, table, partition, after)):
+        for bite in bites(self.log, table, partition, after):
             self.fault("read")
             new = masked(table, self.repeats.first_only(table, partition, after, bite), self.privacy)
-            after, more = bite.last, bite.more
+            after = bite.last
             del bite  # what is not needed any more must not be in memory besides what is made of it
             new = self.book.learn(new, self.lake)
             rows = sum(self._land_date(table, date, partition, group) for date, group in split_by_date(new))

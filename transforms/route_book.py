@@ -72,7 +72,7 @@ class RouteBook:
         if not {"app", "path", "route", "status"} <= set(rows.columns):
             return rows
         paths, typed, found = self._found(rows)
-        hits = typed.total(paths.total(rows.select(_OK.cast(pl.UInt8)).to_series()))
+        hits = typed.total(paths.count(rows.select(_OK).to_series()))
         counted = typed.distinct.select("app", route=found, hits=hits).filter(pl.col("hits") > 0)
         self._tally = self._tally.add(counted)
         if self._is_due():

@@ -27,14 +27,18 @@ def test_each_row_gets_what_was_found_for_its_text(rows: list[tuple[str, str | N
 
 @given(ROWS)
 def test_counts_add_up_by_text(rows: list[tuple[str, str | None, int | None]]) -> None:
-    """Each distinct text has the sum of its rows; a count that is NULL adds nothing."""
+    """Each distinct text has the sum and the number of its rows; one that NULL chooses is not counted."""
     found = of_apps(pl.DataFrame(rows, SCHEMA, orient="row").select("app", "path"))
     sums: Counter[tuple[str, str]] = Counter()
+    chosen: Counter[tuple[str, str]] = Counter()
     for app, path, count in rows:
         if path is not None:
             sums[app, path] += count or 0
-    total = found.total(pl.Series([count for _, _, count in rows], dtype=pl.Int64))
+            chosen[app, path] += bool(count)
+    counts = pl.Series([count for _, _, count in rows], dtype=pl.Int64)
+    total, count = found.total(counts.fill_null(0)), found.count(counts > 0)
     assert dict(zip(found.distinct.iter_rows(), total, strict=True)) == sums
+    assert dict(zip(found.distinct.iter_rows(), count, strict=True)) == chosen
 
 
 @given(st.lists(TEXTS, max_size=20))
