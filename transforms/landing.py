@@ -44,6 +44,7 @@ from transforms.bites import BITE_MEMORY_BYTES, OFFSET, EntryError, bites, least
 from transforms.distinct import has_one_app
 from transforms.durable import no_fault
 from transforms.lake import SENTINEL_DATE, LakeFile, LakeLockedError, StaleOwnerError
+from transforms.lean_memory import use_lean_memory
 from transforms.parquet import SCHEMAS, Footer, Origin
 from transforms.php_events import join_continuations
 from transforms.privacy import KEEP_ALL, Privacy, masked
@@ -118,6 +119,7 @@ def land_once(  # noqa: PLR0913 - all but two are given by name
     """
     if file_rows < 1:
         raise ValueError(f"file_rows is {file_rows}; it must be at least 1")
+    use_lean_memory()
     landing = _Landing(log, lake, file_rows, fault, repeats or Repeats(log), book or RouteBook(), privacy)
     lake.prepare()
     landing.read_book()
