@@ -70,6 +70,12 @@ def has_one_app(rows: pl.DataFrame) -> bool:
     return not apps.len() or bool((apps == apps[0]).all(ignore_nulls=False))
 
 
+def rank(texts: pl.Series) -> pl.Series:
+    """For each text its place in the order of the distinct ones, from 1; NULL is 0."""
+    distinct, number = _numbered(texts)
+    return distinct.rank("ordinal").gather(number).fill_null(0)
+
+
 def _numbered(values: pl.Series) -> tuple[pl.Series, pl.Series]:
     """The distinct values without NULL, and for each value its number among them."""
     encoded = pc.dictionary_encode(values.to_arrow(compat_level=pl.CompatLevel.newest()))

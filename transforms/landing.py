@@ -41,7 +41,7 @@ import polars as pl
 from ingest.eventlog.contract import OwnershipLost
 from ingest.schema import CONTINUES, TABLES
 from transforms.bites import BITE_MEMORY_BYTES, OFFSET, EntryError, bites, least_memory_bytes, memory_bytes
-from transforms.distinct import has_one_app
+from transforms.distinct import has_one_app, rank
 from transforms.durable import no_fault
 from transforms.lake import SENTINEL_DATE, LakeFile, LakeLockedError, StaleOwnerError
 from transforms.lean_memory import use_lean_memory
@@ -62,6 +62,7 @@ BEFORE_FIRST: Final = -1
 # A tail is read and sorted anew at each landing, so its size bounds landing's memory, whatever file_rows
 # says.
 FILE_MEMORY_BYTES: Final = BITE_MEMORY_BYTES
+_BEFORE_ALL_TIME: Final = -(1 << 63)
 
 
 @dataclass(frozen=True)
@@ -267,10 +268,13 @@ def shape(tail: pl.DataFrame | None, new: pl.DataFrame) -> pl.DataFrame:
 
 
 def _sort(rows: pl.DataFrame) -> pl.DataFrame:
-    keys = ["timestamp"] if has_one_app(rows) else ["app", "timestamp"]
-    order = rows.select(pl.arg_sort_by(keys, maintain_order=True)).to_series()
-    in_order = order.len() < 2 or order.diff().min() == 1
-    return rows if in_order else rows[order]  # one app in order is the usual case, and a copy costs memory
+    """By app and time; NULL comes first, equal rows keep their order."""
+    # NumPy's merge of runs: entries come nearly in order of time, and it takes a third of the time of polars' sort.
+    time_us = rows["timestamp"].to_physical().fill_null(_BEFORE_ALL_TIME).to_numpy()
+    order = np.lexsort([time_us] if has_one_app(rows) else [time_us, rank(rows["app"]).to_numpy()])
+    if (np.diff(order) == 1).all():
+        return rows  # one app in order is the usual case, and a copy costs memory
+    return rows[pl.Series(order, dtype=pl.UInt32)]
 
 
 def split_by_date(rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:

@@ -8,7 +8,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.distinct import by_distinct, of_apps
+from transforms.distinct import by_distinct, of_apps, rank
 
 TEXTS = st.none() | st.text("ab/é", max_size=3)
 ROWS = st.lists(st.tuples(st.sampled_from("xyz"), TEXTS, st.none() | st.integers(0, 5)), max_size=30)
@@ -53,3 +53,11 @@ def test_work_is_done_once_for_each_text(texts: list[str | None]) -> None:
     found = by_distinct(pl.Series(texts, dtype=pl.String), work).to_list()
     assert found == [None if text is None else len(text.encode()) for text in texts]
     assert sorted(seen) == sorted({text for text in texts if text is not None})
+
+
+@given(st.lists(TEXTS, max_size=20))
+def test_ranks_are_in_the_order_of_the_texts(texts: list[str | None]) -> None:
+    """Texts sort as their ranks do, NULL first, and equal texts have one rank."""
+    column = pl.Series(texts, dtype=pl.String)
+    places = {text: place for place, text in enumerate(column.unique().drop_nulls().sort(), 1)}
+    assert rank(column).to_list() == [0 if text is None else places[text] for text in texts]
