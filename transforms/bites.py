@@ -31,7 +31,6 @@ BITE_ROWS: Final = 250_000
 BITE_MEMORY_BYTES: Final = 56 << 20
 READ_BYTES: Final = 4 << 20
 _VIEW_BYTES: Final = 16
-_PORTION_BYTES: Final = 8 << 20  # so much is in memory twice while entries are put together
 
 
 class EntryError(Exception):
@@ -78,47 +77,30 @@ def bites(log: EventLog, table: str, partition: str, after: int) -> Iterator[Bit
 
 
 class _Gathering:
-    """The entries of a bite. They are put together portion by portion, for all at once would be in memory twice."""
+    """The entries of a bite, until they are too many."""
 
     def __init__(self, table: str, wanted: pl.Schema) -> None:
-        self.stamps: list[Stamp] = []
         self._table, self._wanted = table, wanted
-        self._heights: list[int] = []
-        self._frames: list[pl.DataFrame] = []
-        self._portion: list[pa.RecordBatch] = []
-        self._rows = self._memory = self._portion_memory = 0
+        self._stamps: list[Stamp] = []
+        self._decoded: list[pa.RecordBatch] = []
+        self._rows = self._memory = 0
 
     def take(self, entry: Entry) -> bool:
         """Take an entry in; False if there is no room for it."""
         found = _decoded(entry)
-        memory = found.get_total_buffer_size() + _VIEW_BYTES * _TEXTS[self._table] * found.num_rows
-        fits = self._rows + found.num_rows <= BITE_ROWS and self._memory + memory <= BITE_MEMORY_BYTES
-        if self.stamps and not fits:
-            return False
         self._rows += found.num_rows
-        self._memory += memory
-        self._portion_memory += memory
-        self._portion.append(found)
-        self._heights.append(found.num_rows)
-        self.stamps.append(Stamp(entry.offset, entry.appended_at, entry.since))
-        if self._portion_memory >= _PORTION_BYTES:
-            del found
-            self._put_together()
+        self._memory += found.get_total_buffer_size() + _VIEW_BYTES * _TEXTS[self._table] * found.num_rows
+        if self._stamps and (self._rows > BITE_ROWS or self._memory > BITE_MEMORY_BYTES):
+            return False
+        self._decoded.append(found)
+        self._stamps.append(Stamp(entry.offset, entry.appended_at, entry.since))
         return True
 
-    def _put_together(self) -> None:
-        stamps = self.stamps[len(self.stamps) - len(self._portion) :]
-        self._frames.append(_together(self._table, stamps, self._portion, self._wanted))
-        self._portion, self._portion_memory = [], 0
-
     def whole(self) -> Bite:
-        """All that was taken."""
-        if self._portion:
-            self._put_together()
-        frames, self._frames = self._frames, []  # they must not stay in memory besides what is made of them
-        rows = pl.concat(frames, rechunk=True)
-        offset = np.repeat([stamp.offset for stamp in self.stamps], self._heights)
-        return Bite(rows.with_columns(pl.Series(OFFSET, offset, dtype=pl.Int64)), self.stamps)
+        """All that was taken, which is not kept here."""
+        offset = np.repeat([stamp.offset for stamp in self._stamps], [found.num_rows for found in self._decoded])
+        rows = _together(self._table, self._stamps, self._decoded, self._wanted)
+        return Bite(rows.with_columns(pl.Series(OFFSET, offset, dtype=pl.Int64)), self._stamps)
 
 
 def _together(table: str, stamps: Sequence[Stamp], decoded: list[pa.RecordBatch], wanted: pl.Schema) -> pl.DataFrame:
