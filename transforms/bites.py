@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -30,7 +31,6 @@ BITE_ROWS: Final = 250_000
 BITE_MEMORY_BYTES: Final = 56 << 20
 READ_BYTES: Final = 4 << 20
 _VIEW_BYTES: Final = 16
-_SMALL_ROWS: Final = 1_000  # in an entry
 
 
 class EntryError(Exception):
@@ -41,13 +41,11 @@ class EntryError(Exception):
 class Bite:
     """Rows of consecutive entries in log order, their entry's offset in the column ``_offset``.
 
-    ``stamps`` are the entries, some of which may have no rows. ``more`` says that the bounds ended the
-    bite, not the log: without it landing would chase a busy receiver with ever smaller bites.
+    ``stamps`` are the entries, some of which may have no rows.
     """
 
     rows: pl.DataFrame
     stamps: list[Stamp]
-    more: bool
 
     @property
     def last(self) -> int:
@@ -63,41 +61,64 @@ class Stamp(NamedTuple):
     since: float | None
 
 
-def next_bite(log: EventLog, table: str, partition: str, after: int) -> Bite | None:
-    """The next entries above ``after`` as one frame, or None when there are none."""
-    decoded: list[pa.RecordBatch] = []
-    stamps: list[Stamp] = []
-    rows = memory = 0
-    more = False
-    for entry in entries_after(log, table, partition, after):
+def bites(log: EventLog, table: str, partition: str, after: int) -> Iterator[Bite]:
+    """The entries above ``after`` as frames, each made when it is asked for.
+
+    Ends with the bite that the end of the log ended, not the bounds: else landing would chase a busy receiver with ever
+    smaller bites.
+    """
+    wanted = entry_schema(table, with_pieces=log.may_repeat)
+    entries = entries_after(log, table, partition, after)
+    left = next(entries, None)
+    while left is not None:
+        bite = _Gathering(table, wanted)
+        left = next((entry for entry in chain([left], entries) if not bite.take(entry)), None)
+        yield bite.whole()
+
+
+class _Gathering:
+    """The entries of a bite, until they are too many."""
+
+    def __init__(self, table: str, wanted: pl.Schema) -> None:
+        self._table, self._wanted = table, wanted
+        self._stamps: list[Stamp] = []
+        self._decoded: list[pa.RecordBatch] = []
+        self._rows = self._memory = 0
+
+    def take(self, entry: Entry) -> bool:
+        """Take an entry in; False if there is no room for it."""
         found = _decoded(entry)
-        rows += found.num_rows
-        memory += found.get_total_buffer_size() + _VIEW_BYTES * _TEXTS[table] * found.num_rows
-        if decoded and (rows > BITE_ROWS or memory > BITE_MEMORY_BYTES):
-            more = True
-            break
-        decoded.append(found)
-        stamps.append(Stamp(entry.offset, entry.appended_at, entry.since))
-    if not decoded:
-        return None
-    offset = np.repeat([stamp.offset for stamp in stamps], [found.num_rows for found in decoded])
-    whole = _together(table, stamps, decoded, entry_schema(table, with_pieces=log.may_repeat))
-    return Bite(whole.with_columns(pl.Series(OFFSET, offset, dtype=pl.Int64)), stamps, more)
+        self._rows += found.num_rows
+        self._memory += found.get_total_buffer_size() + _VIEW_BYTES * _TEXTS[self._table] * found.num_rows
+        if self._stamps and (self._rows > BITE_ROWS or self._memory > BITE_MEMORY_BYTES):
+            return False
+        self._decoded.append(found)
+        self._stamps.append(Stamp(entry.offset, entry.appended_at, entry.since))
+        return True
+
+    def whole(self) -> Bite:
+        """All that was taken, which is not kept here."""
+        offset = np.repeat([stamp.offset for stamp in self._stamps], [found.num_rows for found in self._decoded])
+        rows = _together(self._table, self._stamps, self._decoded, self._wanted)
+        return Bite(rows.with_columns(pl.Series(OFFSET, offset, dtype=pl.Int64)), self._stamps)
 
 
-def _together(
-    table: str, stamps: Sequence[Stamp], decoded: Sequence[pa.RecordBatch], wanted: pl.Schema
-) -> pl.DataFrame:
-    """The rows of entries as one frame; all at once if they are alike, since each alone costs more."""
+def _together(table: str, stamps: Sequence[Stamp], decoded: list[pa.RecordBatch], wanted: pl.Schema) -> pl.DataFrame:
+    """The rows of entries as one frame; all at once if they are alike, since each alone costs more.
+
+    ``decoded`` is empty then: its rows would be in memory twice while polars takes them over.
+    """
+    entries: Sequence[pa.RecordBatch | pa.Table] = decoded
     first = decoded[0].schema
     alike = all(found.schema.equals(first) for found in decoded)
     if alike and all(name in first.names and first.field(name).type == _TYPES[table][name] for name in wanted.names()):
-        with suppress(Exception, pl.exceptions.PanicException):  # else one by one, so that the error names its entry
-            joined = pa.Table.from_batches(decoded).select(wanted.names())
-            if joined.num_rows < _SMALL_ROWS * len(decoded):
-                joined = joined.combine_chunks()  # polars takes more time and memory for each chunk than Arrow
-            return pl.DataFrame(pl.from_arrow(joined)).rechunk()
-    frames = [_framed(table, stamp.offset, found, wanted) for stamp, found in zip(stamps, decoded, strict=True)]
+        ends = np.cumsum([found.num_rows for found in decoded])
+        joined = pa.Table.from_batches(decoded).select(wanted.names()).combine_chunks()
+        decoded.clear()
+        with suppress(ValueError):  # else one by one, so that the error names its entry
+            return as_polars(joined)
+        entries = [joined.slice(start, end - start) for start, end in zip([0, *ends], ends, strict=False)]
+    frames = [_framed(table, stamp.offset, found, wanted) for stamp, found in zip(stamps, entries, strict=True)]
     return pl.concat(frames, rechunk=True)
 
 
@@ -130,7 +151,7 @@ def _decoded(entry: Entry) -> pa.RecordBatch:
         return decode_batch(entry.payload)
 
 
-def _framed(table: str, offset: int, decoded: pa.RecordBatch, wanted: pl.Schema) -> pl.DataFrame:
+def _framed(table: str, offset: int, decoded: pa.RecordBatch | pa.Table, wanted: pl.Schema) -> pl.DataFrame:
     with _naming(table, offset):
         return _conform(as_polars(decoded), wanted)
 

@@ -40,9 +40,11 @@ import polars as pl
 
 from ingest.eventlog.contract import OwnershipLost
 from ingest.schema import CONTINUES, TABLES
-from transforms.bites import BITE_MEMORY_BYTES, OFFSET, EntryError, least_memory_bytes, memory_bytes, next_bite
+from transforms.bites import BITE_MEMORY_BYTES, OFFSET, EntryError, bites, least_memory_bytes, memory_bytes
+from transforms.distinct import has_one_app, rank
 from transforms.durable import no_fault
 from transforms.lake import SENTINEL_DATE, LakeFile, LakeLockedError, StaleOwnerError
+from transforms.lean_memory import use_lean_memory
 from transforms.parquet import SCHEMAS, Footer, Origin
 from transforms.php_events import join_continuations
 from transforms.privacy import KEEP_ALL, Privacy, masked
@@ -60,6 +62,7 @@ BEFORE_FIRST: Final = -1
 # A tail is read and sorted anew at each landing, so its size bounds landing's memory, whatever file_rows
 # says.
 FILE_MEMORY_BYTES: Final = BITE_MEMORY_BYTES
+_BEFORE_ALL_TIME: Final = -(1 << 63)
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,7 @@ def land_once(  # noqa: PLR0913 - all but two are given by name
     """
     if file_rows < 1:
         raise ValueError(f"file_rows is {file_rows}; it must be at least 1")
+    use_lean_memory()
     landing = _Landing(log, lake, file_rows, fault, repeats or Repeats(log), book or RouteBook(), privacy)
     lake.prepare()
     landing.read_book()
@@ -184,14 +188,14 @@ class _Landing:
                 "so landing began again at the oldest entry the log still holds."
             )
         after = position if known else BEFORE_FIRST
-        more = True
-        while more and (bite := next_bite(self.log, table, partition, after)):
+        for bite in bites(self.log, table, partition, after):
             self.fault("read")
             new = masked(table, self.repeats.first_only(table, partition, after, bite), self.privacy)
+            after = bite.last
+            del bite  # what is not needed any more must not be in memory besides what is made of it
             new = self.book.learn(new, self.lake)
             rows = sum(self._land_date(table, date, partition, group) for date, group in split_by_date(new))
-            after, more = bite.last, bite.more
-            del bite, new  # the next one must not find it still in memory
+            del new
             self._commit(table, partition, after, position)
             self.rows[table] += rows
             yield rows
@@ -264,11 +268,13 @@ def shape(tail: pl.DataFrame | None, new: pl.DataFrame) -> pl.DataFrame:
 
 
 def _sort(rows: pl.DataFrame) -> pl.DataFrame:
-    apps = rows["app"]
-    keys = ["timestamp"] if apps.len() and (apps == apps[0]).all(ignore_nulls=False) else ["app", "timestamp"]
-    order = rows.select(pl.arg_sort_by(keys, maintain_order=True)).to_series()
-    in_order = order.len() < 2 or order.diff().min() == 1
-    return rows if in_order else rows[order]  # one app in order is the usual case, and a copy costs memory
+    """By app and time; NULL comes first, equal rows keep their order."""
+    # NumPy's merge of runs: entries come nearly in order of time, and it takes a third of the time of polars' sort.
+    time_us = rows["timestamp"].to_physical().fill_null(_BEFORE_ALL_TIME).to_numpy()
+    order = np.lexsort([time_us] if has_one_app(rows) else [time_us, rank(rows["app"]).to_numpy()])
+    if (np.diff(order) == 1).all():
+        return rows  # one app in order is the usual case, and a copy costs memory
+    return rows[pl.Series(order, dtype=pl.UInt32)]
 
 
 def split_by_date(rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:

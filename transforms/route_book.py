@@ -21,12 +21,15 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from transforms.distinct import of_apps
 from transforms.route_learning import MANY, Tally, learn
+from transforms.route_looks import Looks
 from transforms.route_pins import NO_PINS
 from transforms.route_rules import Rules, apply_rules, from_json, merge
 from transforms.routes import distinct_routes
 
 if TYPE_CHECKING:
+    from transforms.distinct import OfApps
     from transforms.lake import Lake
     from transforms.route_pins import Pins
 
@@ -42,6 +45,7 @@ class RouteBook:
         self.pins = pins
         self.rules = Rules()
         self._tally = Tally()
+        self._looks = Looks()
         self._note: bytes | None = None  # what the rules are read from
         self._can_learn = True
 
@@ -67,15 +71,15 @@ class RouteBook:
         """Learn from rows, then name them (see :meth:`name`). Rules that are new are in the lake before it returns."""
         if not {"app", "path", "route", "status"} <= set(rows.columns):
             return rows
-        typed = self._typed(rows, _OK.sum())
-        named = self._named(typed)
-        counted = named.select("app", "hits", route="final").filter(pl.col("hits") > 0)
+        paths, typed, found = self._found(rows)
+        hits = typed.total(paths.count(rows.select(_OK).to_series()))
+        counted = typed.distinct.select("app", route=found, hits=hits).filter(pl.col("hits") > 0)
         self._tally = self._tally.add(counted)
         if self._is_due():
             before = self.rules
             self._keep(learn(self._tally, before, self.pins), lake)
-            named = named if self.rules == before else self._named(typed)
-        return _fill(rows, named)
+            found = found if self.rules == before else apply_rules(typed.distinct, self.rules, self.pins)
+        return _fill(rows, paths.spread(typed.spread(found)))
 
     def name(self, rows: pl.DataFrame, *, anew: bool = False) -> pl.DataFrame:
         """Fill ``route`` from ``path`` where it is NULL, or everywhere; a table without them comes back as it is."""
@@ -85,19 +89,15 @@ class RouteBook:
             rows = rows.with_columns(route=pl.when(pl.col("path").is_null()).then("route"))
         if not _are_missing(rows):
             return rows
-        return _fill(rows, self._named(self._typed(rows, pl.len())))
+        paths, typed, found = self._found(rows)
+        return _fill(rows, paths.spread(typed.spread(found)))
 
-    def _typed(self, rows: pl.DataFrame, hits: pl.Expr) -> pl.DataFrame:
-        """Each app's typed routes, with their hits and the list of their distinct paths."""
-        key = _key(rows)
-        paths = rows.group_by(key).agg(pl.col("app").first().alias("_app"), hits=hits)
-        paths = paths.filter(pl.col("path").is_not_null())
-        typed = paths.select("path", "hits", app="_app", route=distinct_routes(paths["path"], self.pins))
-        return typed.group_by("app", "route").agg(pl.col("hits").sum(), "path")
-
-    def _named(self, typed: pl.DataFrame) -> pl.DataFrame:
-        """The same with the route that they have now as ``final``."""
-        return typed.with_columns(final=apply_rules(typed, self.rules, self.pins))
+    def _found(self, rows: pl.DataFrame) -> tuple[OfApps, OfApps, pl.Series]:
+        """The distinct paths of rows, the distinct typed routes of these paths, and what each of them is by now."""
+        paths = of_apps(rows.select("app", "path"))
+        routes = distinct_routes(paths.distinct["path"], self.pins, self._looks)
+        typed = of_apps(paths.distinct.select("app", route=routes))
+        return paths, typed, apply_rules(typed.distinct, self.rules, self.pins)
 
     def _is_due(self) -> bool:
         """Whether enough routes are new for a look at all that was counted: it costs as much as a small landing."""
@@ -116,15 +116,7 @@ class RouteBook:
         self._tally = self._tally.named_by(self.rules, self.pins)
 
 
-def _key(rows: pl.DataFrame) -> list[str]:
-    """What tells paths apart; most landings are of one app, and one column is half the work."""
-    return ["app", "path"] if rows["app"].n_unique() > 1 else ["path"]
-
-
-def _fill(rows: pl.DataFrame, named: pl.DataFrame) -> pl.DataFrame:
-    key = _key(rows)
-    known = named.select("app", "final", "path").explode("path").select(*key, "final")
-    found = rows.select(key).join(known, on=key, how="left", maintain_order="left")["final"]
+def _fill(rows: pl.DataFrame, found: pl.Series) -> pl.DataFrame:
     held = rows["route"]
     return rows.with_columns(route=found if held.null_count() == held.len() else pl.coalesce("route", found))
 

@@ -118,12 +118,18 @@ class _Place(NamedTuple):
 def learn(tally: Tally, known: Rules, pins: Pins = NO_PINS) -> Rules:
     """The known rules and those that the tally shows besides, from the root down: a rule changes what lies below."""
     rules, named = known, tally.named_by(known, pins)
-    for depth in range(SEGMENTS_MAX):
+    for depth in range(_deepest(named.rows)):
         found = [rule for place in _places(named.rows, depth) if (rule := _judge(place)) is not None]
         wider = merge(rules.rules, found)
         if wider != rules:
             rules, named = wider, tally.named_by(wider, pins)
     return rules
+
+
+def _deepest(named: pl.DataFrame) -> int:
+    """How many segments the longest route has, as far as they are looked at; rules do not change it."""
+    found = named["route"].str.count_matches("/", literal=True).max()
+    return min(found, SEGMENTS_MAX) if isinstance(found, int) else 0
 
 
 def _places(named: pl.DataFrame, depth: int) -> Iterator[_Place]:

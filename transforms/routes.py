@@ -26,12 +26,17 @@ from transforms.distinct import by_distinct
 from transforms.route_pins import NO_PINS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from transforms.route_pins import Pins
+
+    Look = Callable[[pl.Series], pl.Series]
 
 ROUTE_MAX: Final = 200
 SEGMENTS_MAX: Final = 10
 PATH_MAX: Final = 2_000
-PIECE_PATHS: Final = 4_096  # typing takes some 2 KB for a path of many segments
+PIECE_PATHS: Final = 40_000  # a long path takes some 1 KB on its way
+LOOK_PATHS: Final = 4_096  # typing takes some 2 KB for a path of many segments
 _ERROR_PAGE: Final = r"^/[45][0-9][0-9](?:\.html?|\.php)?/?$"
 PROBE: Final = ":probe"
 REST: Final = "{rest}"
@@ -84,17 +89,32 @@ def routes(paths: pl.Series, pins: Pins = NO_PINS) -> pl.Series:
     return by_distinct(paths, lambda distinct: distinct_routes(distinct, pins))
 
 
-def distinct_routes(paths: pl.Series, pins: Pins = NO_PINS) -> pl.Series:
+def distinct_routes(paths: pl.Series, pins: Pins = NO_PINS, look: Look | None = None) -> pl.Series:
     """As :func:`routes`, for paths that are distinct already and not NULL.
 
-    What is cheap is done for all of them; what is left to look at are few, or else, in a flood, many small pieces.
+    ``look`` does what :func:`look_at` does, for who remembers what was looked at before.
     """
-    bare = _before_query(_decode(_before_query(_cut(paths, PATH_MAX))))
-    route = by_distinct(_without_ids(bare), _in_pieces)
+    return _in_pieces(paths, PIECE_PATHS, lambda piece: _routes_of(piece, pins, look or look_at))
+
+
+def _in_pieces(texts: pl.Series, rows: int, work: Look) -> pl.Series:
+    return pl.concat([work(texts[start : start + rows]) for start in range(0, texts.len(), rows)] or [texts])
+
+
+def _routes_of(paths: pl.Series, pins: Pins, look: Look) -> pl.Series:
+    """What is cheap is done for all paths; what is left to look at are few, or else, in a flood, many small pieces."""
+    bare = _bare(_cut(paths, PATH_MAX))
+    route = by_distinct(_without_ids(bare), look)
     if pins.routes:
         found = by_distinct(bare, pins.find)
         route = found.zip_with(found.is_not_null(), route)
-    return _cut(route.zip_with(bare.str.starts_with("/"), paths), ROUTE_MAX)
+    is_path = bare.str.starts_with("/")
+    return _cut(route if is_path.all() else route.zip_with(is_path, paths), ROUTE_MAX)
+
+
+def look_at(bare: pl.Series) -> pl.Series:
+    """The routes of distinct decoded paths without query string, by the look of each segment."""
+    return _in_pieces(bare, LOOK_PATHS, _of_bare)
 
 
 def _cut(texts: pl.Series, characters: int) -> pl.Series:
@@ -102,18 +122,26 @@ def _cut(texts: pl.Series, characters: int) -> pl.Series:
     return texts.str.slice(0, characters) if isinstance(longest, int) and longest > characters else texts
 
 
-def _in_pieces(bare: pl.Series) -> pl.Series:
-    starts = range(0, bare.len(), PIECE_PATHS)
-    return pl.concat([_of_bare(bare[start : start + PIECE_PATHS]) for start in starts] or [bare])
+def _bare(paths: pl.Series) -> pl.Series:
+    """Decoded paths without query string. Most paths are that already, and are not touched."""
+    cut = _where(paths, paths.str.contains("[?#]"), _before_query)
+    return _where(cut, cut.str.contains(r"[%\x00-\x1f\x7f]"), lambda encoded: by_distinct(encoded, _decode))
+
+
+def _where(texts: pl.Series, chosen: pl.Series, work: Look) -> pl.Series:
+    """The texts with work done on those that are chosen."""
+    places = chosen.arg_true()
+    return texts.clone().scatter(places, work(texts.gather(places))) if places.len() else texts
 
 
 def _without_ids(bare: pl.Series) -> pl.Series:
     """Numbers alone are most of what varies: settled here, a site has few distinct paths left to look at."""
     named = bare.str.replace_all("/{2,}", "/") if bare.str.contains("//", literal=True).any() else bare
-    for _ in range(2):  # a match cannot share its slash with the next one
-        numbered = named.str.contains(r"/[0-9]+(?:/|$)")
-        if numbered.any():
-            named = named.str.replace_all(r"/[0-9]+(/|$)", "/{id}${1}").zip_with(numbered, named)
+    # No groups, and the end apart: so one pass of an automaton does.
+    named = named.str.replace_all("/[0-9]+/", "/{id}/")
+    if named.str.contains(r"/\{id\}/[0-9]+/").any():  # a match cannot share its slash with the next one
+        named = named.str.replace_all("/[0-9]+/", "/{id}/")
+    named = named.str.replace("/[0-9]+$", "/{id}")
     return bare.zip_with(bare.str.contains(_ERROR_PAGE), named)
 
 
@@ -125,19 +153,13 @@ def _before_query(paths: pl.Series) -> pl.Series:
 
 
 def _decode(paths: pl.Series) -> pl.Series:
-    """Percent-decode; control characters stay encoded, bytes that are not UTF-8 become ``\\xFF`` as in
+    """Percent-decode, and cut again; control characters stay encoded, bytes that are not UTF-8 become ``\\xFF`` as in
     every table.
 
     The newer router logs paths decoded, nginx as they came: both must give one route.
     """
-    unclean = paths.str.contains(r"[%\x00-\x1f\x7f]").fill_null(value=False)
-    if not unclean.any():
-        return paths
-    encoded = paths.filter(unclean).unique()
-    decoded = [unquote(path, errors="surrogateescape").translate(_CLEAN) for path in encoded]
-    return paths.to_frame("path").with_columns(pl.col("path").replace(encoded, pl.Series(decoded, dtype=pl.String)))[
-        "path"
-    ]
+    decoded = [unquote(path, errors="surrogateescape").translate(_CLEAN) for path in paths]
+    return _before_query(pl.Series(decoded, dtype=pl.String))
 
 
 def _of_bare(bare: pl.Series) -> pl.Series:
@@ -157,7 +179,7 @@ def _type_segments(segments: pl.DataFrame) -> pl.DataFrame:
     keyed = segments.with_columns(odd=pl.when(~word).then("segment"))
     distinct = keyed.select(pl.col("odd").drop_nulls().unique()).with_columns(typed=_plain(pl.col("odd")))
     sure = distinct.filter(pl.col("typed").is_not_null())
-    guessed = distinct.filter(pl.col("typed").is_null()).with_columns(typed=_typed(pl.col("odd")))
+    guessed = _parts(distinct.filter(pl.col("typed").is_null())["odd"]).select("odd", typed=_typed())
     known = pl.concat([sure, guessed])
     found = keyed.join(known, on="odd", how="left", maintain_order="left")
     return found.with_columns(typed=pl.coalesce("typed", "segment"))
@@ -171,21 +193,37 @@ def _segments(bare: pl.Expr) -> pl.Expr:
     return pl.when(too_many).then(short).otherwise(cut)
 
 
-def _typed(segment: pl.Expr) -> pl.Expr:
-    """The type of a segment that is not plain, or the segment itself. The first that fits wins."""
-    stem = segment.str.replace(_EXTENSION, "")
-    extension = segment.str.extract(f"({_EXTENSION})", 1)
-    is_page = segment.str.contains(_PAGE)
+def _parts(segments: pl.Series) -> pl.DataFrame:
+    """Segments as ``odd``, and what each type looks at; NULL where it need not look, since that costs next to nothing.
+
+    ``asset`` or else ``other`` is the segment, ``stem`` what stands before its ``extension``, ``other_stem`` the same
+    but for assets.
+    """
+    segment, is_asset = pl.col("odd"), pl.col("odd").str.contains(_ASSET)
+    parts = segments.to_frame("odd").with_columns(
+        extension=segment.str.extract(f"({_EXTENSION})", 1),
+        asset=pl.when(is_asset).then(segment),
+        other=pl.when(~is_asset).then(segment),
+    )
+    parts = parts.with_columns(
+        stem=pl.when(pl.col("extension").is_not_null()).then(segment.str.replace(_EXTENSION, ""))
+    )
+    return parts.with_columns(other_stem=pl.when(pl.col("other").is_not_null()).then("stem"))
+
+
+def _typed() -> pl.Expr:
+    """The type of a segment that is not plain, or the segment itself, from its parts. The first that fits wins."""
+    segment, extension, stem = pl.col("odd"), pl.col("extension"), pl.col("stem")
     return pl.coalesce(
         _kept(segment),
         _probe(segment),
         _name(segment, _EMAIL, "{email}"),
         pl.concat_str(_plain(stem), extension),
-        pl.when(segment.str.contains(_ASSET)).then(_without_fingerprint(segment)),
-        _mixed(segment),
-        pl.concat_str(_mixed(stem), extension),
+        _without_fingerprint(pl.col("asset")),
+        _mixed(pl.col("other")),
+        pl.concat_str(_mixed(pl.col("other_stem")), extension),
         _name(segment, _SLUG, "{slug}"),
-        pl.when(is_page).then(pl.concat_str(_name(stem, _SLUG, "{slug}"), extension)),
+        pl.when(segment.str.contains(_PAGE)).then(pl.concat_str(_name(stem, _SLUG, "{slug}"), extension)),
         pl.when(segment.str.len_chars() > SEGMENT_MAX).then(pl.lit("{token}")),
         segment,
     )

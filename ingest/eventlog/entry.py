@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 _LEVEL: Final = 1  # higher levels cost time and save little: half of the bytes are request ids
 _END_OF_STREAM: Final = bytes.fromhex("ffffffff00000000")
 _SIZE_TRUSTED: Final = 64 << 20  # a damaged header must not ask for more
+# From here on Arrow's memory, which is used again, wins against the kept contexts: a C allocator returns a large block
+# to the system each time.
+_LARGE_BYTES: Final = 128 << 10
+_arrow_zstd: Final = pa.Codec("zstd")
 _PREFIX_BYTES: Final = 8  # of a message: a mark, and the length of what says what it is
 _SCHEMA_MAX_BYTES: Final = 1 << 16
 
@@ -57,12 +61,12 @@ def decode_batch(payload: bytes) -> pa.RecordBatch:
     return rows
 
 
-def as_polars(rows: pa.RecordBatch) -> pl.DataFrame:
+def as_polars(rows: pa.RecordBatch | pa.Table) -> pl.DataFrame:
     """The same rows for polars. Raises ValueError where it cannot take them."""
     import polars as pl  # noqa: PLC0415 - the receiver, which only encodes, does without it
 
     try:
-        return pl.DataFrame(_Stream(pa.Table.from_batches([rows])))
+        return pl.DataFrame(_Stream(rows if isinstance(rows, pa.Table) else pa.Table.from_batches([rows])))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:  # a panic is no Exception
         raise ValueError(f"polars cannot take the rows: {error}") from error
 
@@ -88,7 +92,10 @@ def _schema(message: bytes) -> pa.Schema:
 def _inflated(payload: bytes) -> pa.Buffer:
     """The stream in a frame, at once where zstd says its size and can be trusted, else as it grows."""
     try:
-        if 0 < zstandard.frame_content_size(payload) <= _SIZE_TRUSTED:
+        size_bytes = zstandard.frame_content_size(payload)
+        if _LARGE_BYTES <= size_bytes <= _SIZE_TRUSTED:
+            return _arrow_zstd.decompress(payload, decompressed_size=size_bytes)
+        if 0 < size_bytes <= _SIZE_TRUSTED:
             return pa.py_buffer(_contexts.decompressor.decompress(payload))
     except zstandard.ZstdError as error:
         raise ValueError(str(error)) from error
