@@ -36,7 +36,7 @@ ARGUMENTS: Final = {
     "landing": Arguments(quick=("--rows", "200000")),
     "minutes": Arguments(quick=("--rows", "500000", "--days", "1")),
     "parsing": Arguments(quick=("10000",)),
-    "questions": Arguments(quick=("--rows", "200000", "--days", "10")),
+    "questions": Arguments(quick=("--rows", "200000", "--days", "10"), full=("--rows", "10000000")),
     "receiving": Arguments(quick=("10",)),
     "report": Arguments(quick=("--rows", "500000", "--days", "2"), full=("--rows", "10000000", "--days", "30")),
     "workers": Arguments(quick=("10",)),
