@@ -19,13 +19,23 @@ CREATE OR REPLACE MACRO latency(since := NULL, until := NULL, app_name := NULL) 
 SELECT
   app,
   route,
-  count(*) AS requests,
-  quantile_disc(service_ms, 0.50) AS p50_ms,
-  quantile_disc(service_ms, 0.95) AS p95_ms,
-  CASE WHEN count(*) >= 100 THEN quantile_disc(service_ms, 0.99) END AS p99_ms,
-  max(service_ms) AS max_ms,
+  requests,
+  percentiles[1] AS p50_ms,
+  percentiles[2] AS p95_ms,
+  CASE WHEN requests >= 100 THEN percentiles[3] END AS p99_ms,
+  max_ms,
   source
-FROM router_between(since, until, app_name)
-WHERE service_ms IS NOT NULL AND (dyno IS NOT NULL OR code IS NULL) AND status IS DISTINCT FROM 101
-GROUP BY app, route, source
+FROM (
+  SELECT
+    app,
+    route,
+    count(*) AS requests,
+    -- At once: each percentile for itself would hold all times again.
+    quantile_disc(service_ms, [0.50, 0.95, 0.99]) AS percentiles,
+    max(service_ms) AS max_ms,
+    source
+  FROM router_between(since, until, app_name)
+  WHERE service_ms IS NOT NULL AND (dyno IS NOT NULL OR code IS NULL) AND status IS DISTINCT FROM 101
+  GROUP BY app, route, source
+)
 ORDER BY requests DESC, app, route, source;

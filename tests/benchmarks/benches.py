@@ -32,7 +32,7 @@ class Arguments(NamedTuple):
 # A bench that is not named here takes --quick, and no argument for its full size.
 ARGUMENTS: Final = {
     "goaccess": Arguments(quick=("--lines", "100000", "--rounds", "1")),
-    "kafka": Arguments(quick=("10",)),
+    "kafka": Arguments(quick=("10",), full=("480",)),  # less tells more of its start than of its pace
     "landing": Arguments(quick=("--rows", "200000")),
     "minutes": Arguments(quick=("--rows", "500000", "--days", "1")),
     "parsing": Arguments(quick=("10000",)),
