@@ -29,7 +29,8 @@ STOPPED = ("land: stopped (SIGTERM)", "schedule: stopped (SIGTERM)", "Stopped; d
 
 @pytest.fixture
 def _signals() -> Iterator[None]:
-    """SIGHUP is not ignored; afterwards signals do what they did."""
+    """SIGHUP is not ignored, here and by who is started here, also where nohup runs the tests; afterwards signals do
+    what they did."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     signal.signal(signal.SIGHUP, lambda *_: None)  # the default would end the tests where one fails
     yield
@@ -71,6 +72,7 @@ def test_under_nohup_a_supervisor_goes_on(tmp_path: Path) -> None:
     assert next(told, None) is None
 
 
+@pytest.mark.usefixtures("_signals")
 def test_a_terminal_that_closes_ends_up_and_its_children_in_good_order(cli: Cli) -> None:
     """The kernel sends one SIGHUP and the shell others; only a second SIGTERM or SIGINT kills at once."""
     ours, theirs = pty.openpty()
