@@ -62,23 +62,22 @@ def prepare(deliveries: Sequence[Delivery]) -> Batch:
     entries: list[NewEntry] = []
     stored: list[Stored] = []
     posts: list[Post] = []
-    tables: dict[str, pa.RecordBatch] = {}
     for portion in portions(octets) if deliveries[0].form is None else [whole(octets)]:
-        entries += _encoded(tables, apps)  # before the next is parsed: only one portion is held as columns
-        tables.clear()
-        tables, part, some = _read(deliveries, [(*new[each.body], each) for each in portion])
+        # Encoded before the next is parsed: only one portion is held as columns.
+        some, part, lines = _read(deliveries, [(*new[each.body], each) for each in portion], apps)
+        entries += some
         stored.append(part)
-        posts += some
+        posts += lines
     ledger = account(deliveries, stored)
-    entries += _encoded({**tables, DELIVERIES.name: ledger}, apps)
+    entries += _encoded({DELIVERIES.name: ledger}, apps)
     marks = [mark for delivery in deliveries for mark in delivery.marks]
     return Batch(entries, marks, _count(deliveries, ledger), posts)
 
 
 def _read(
-    deliveries: Sequence[Delivery], slices: Sequence[tuple[int, Piece, Slice]]
-) -> tuple[dict[str, pa.RecordBatch], Stored, list[Post]]:
-    """The rows of some slices, each with its piece and the number of its delivery; what they count; router lines."""
+    deliveries: Sequence[Delivery], slices: Sequence[tuple[int, Piece, Slice]], apps: Collection[str]
+) -> tuple[list[NewEntry], Stored, list[Post]]:
+    """The entries of some slices, each with its piece and the number of its delivery; what they count; router lines."""
     [form] = {delivery.form for delivery in deliveries}
     received_at_us = max(delivery.received_at_us for delivery in deliveries)
     bodies = [Body(deliveries[number].app, each.octets) for number, _, each in slices]
@@ -89,7 +88,8 @@ def _read(
         name: table.append_column(PIECE, fixed_bytes(digests, parsed.places[name]))
         for name, table in parsed.tables.items()
     }
-    return tables, Stored(delivery_of, digests, parsed.tally), _posts(deliveries, parsed, delivery_of)
+    posts = _posts(deliveries, parsed, delivery_of)
+    return _encoded(tables, apps), Stored(delivery_of, digests, parsed.tally), posts
 
 
 def _encoded(tables: Mapping[str, pa.RecordBatch], apps: Collection[str]) -> list[NewEntry]:

@@ -79,10 +79,8 @@ def _peaks(group: Whole, start_us: Whole, end_us: Whole, begin_us: int) -> tuple
     is_first = np.flatnonzero(np.r_[True, of[1:] != of[:-1]])
     level = _levels(is_first, rise)
     arrived = start_us >= begin_us
-    tops = _tops(
-        moments, level, is_first, Tops(*(each[arrived] for each in (group, start_us, end_us, end_us))), begin_us
-    )
-    return _per_minute(of, minute, is_first, level), tops
+    arrivals = group[arrived], start_us[arrived], end_us[arrived]
+    return _per_minute(of, minute, is_first, level), _tops(moments, level, is_first, arrivals, begin_us)
 
 
 def _levels(is_first: Whole, rise: Whole) -> Whole:
@@ -92,17 +90,17 @@ def _levels(is_first: Whole, rise: Whole) -> Whole:
     return level - np.repeat(level[is_first] - rise[is_first], np.diff(np.r_[is_first, rise.size]))
 
 
-def _tops(moments: Whole, level: Whole, is_first: Whole, arrivals: Tops, begin_us: int) -> Tops:
-    """Of the arrivals those at which their group had its most, one for a group."""
+def _tops(moments: Whole, level: Whole, is_first: Whole, arrivals: tuple[Whole, Whole, Whole], begin_us: int) -> Tops:
+    """Of the arrivals (groups, starts, ends) those at which their group had its most, one for a group."""
+    group, start_us, end_us = arrivals
     most = np.maximum.reduceat(level, is_first)
     is_most = level == np.repeat(most, np.diff(np.r_[is_first, level.size]))
     highest, peak = moments[is_most], level[is_most]
     # Several may begin at one instant: all of them are found by it.
-    begun = arrivals.group << _BITS | 2 * (arrivals.start_us - begin_us) + 1
+    begun = group << _BITS | 2 * (start_us - begin_us) + 1
     place = np.minimum(np.searchsorted(highest, begun), highest.size - 1)
     found = highest[place] == begun
-    group, start_us, end_us = (each[found] for each in arrivals[:3])
-    return _first_ended(Tops(group, start_us, end_us, peak[place[found]]))
+    return _first_ended(Tops(group[found], start_us[found], end_us[found], peak[place[found]]))
 
 
 def _first_ended(tops: Tops) -> Tops:
