@@ -14,50 +14,9 @@
 -- cost: Counts the router's rows by the hour; the peaks of whole hours are kept in minutes, and only of hours that minutes do not fit (the first and the last, new rows, imports) the starts and ends are sorted.
 -- example: SELECT * FROM peak_concurrency(since := now() - INTERVAL 1 DAY, per := 'dyno')
 CREATE OR REPLACE MACRO peak_concurrency(since := NULL, until := NULL, app_name := NULL, per := 'app') AS TABLE
-WITH logged AS MATERIALIZED (
-  SELECT
-    app,
-    epoch_us(timestamp) // 3600000000 AS hour,
-    count(*) AS requests,
-    -- The hour in which the first of them began, or one before: the times of a load balancer are rounded here.
-    min(epoch_us(timestamp) - 1000 * (service_ms::BIGINT + coalesce(connect_ms, 0) + 3)) // 3600000000 AS begun_hour
-  FROM router_between(since, instant(until) + INTERVAL 10 MINUTE, app_name)
-  GROUP BY ALL
-),
-kept AS MATERIALIZED (
-  SELECT
-    app,
-    epoch_us(timestamp) // 3600000000 AS hour,
-    sum(requests) AS requests,
-    count(is_peak_timed_out) > 0 AS has_peaks -- not in minutes made by an older version
-  FROM minutes_of('app', since, date_trunc('minute', instant(until)) + INTERVAL 10 MINUTE, app_name)
-  GROUP BY ALL
-),
--- Minutes fit where they are of as many requests as are there: the lake only gains rows, unless somebody is erased, and
--- nobody can say when those that are gone began. Minutes know of none that took more than a day. When rows are named by
--- new routes, minutes keep the old names until they are made again.
-hours AS MATERIALIZED (
-  SELECT
-    app,
-    hour,
-    greatest(logged.requests, kept.requests, 0)::BIGINT AS requests,
-    least(begun_hour, hour, CASE WHEN kept.requests > coalesce(logged.requests, 0) THEN hour - 24 END) AS first_hour,
-    coalesce(has_peaks AND kept.requests = coalesce(logged.requests, 0) AND hour - first_hour <= 23, false) AS fits
-  FROM logged FULL JOIN kept USING (app, hour)
-),
--- A request that minutes do not know of is missing in all hours in which it was in flight. Within the first hour the
--- window begins, and within the last one it may end.
-raw_hours AS MATERIALIZED (
-  SELECT DISTINCT app, unnest(range(first_hour, hour + 1)) AS hour
-  FROM hours
-  WHERE NOT fits AND requests > 0
-  UNION
-  SELECT DISTINCT app, edge_us // 3600000000
-  FROM hours, (VALUES (epoch_us(instant(since)), true), (epoch_us(instant(until)), false)) AS edges (edge_us, begins)
-  WHERE begins OR edge_us % 3600000000 > 0
-),
--- What was in flight in these may be logged later. A list tells the planner that they are few; else it would hold the
--- router's rows in memory to look for them.
+WITH hours AS MATERIALIZED (FROM hours_between(since, until, app_name)),
+-- What was in flight in hours that minutes do not know may be logged later. A list tells the planner that they are few;
+-- else it would hold the router's rows in memory to look for them.
 read_hours AS MATERIALIZED (
   SELECT
     logged.app AS app,
@@ -66,7 +25,7 @@ read_hours AS MATERIALIZED (
     sum(logged.requests) OVER () <= 2000000 AS are_few
   FROM (
     SELECT unnest(list(DISTINCT {'app': app, 'hour': hours.hour, 'requests': requests})) AS logged
-    FROM hours JOIN raw_hours USING (app)
+    FROM hours JOIN (SELECT app, hour FROM hours WHERE NOT is_known) AS raw_hours USING (app)
     WHERE raw_hours.hour BETWEEN first_hour AND hours.hour
   )
 ),
@@ -92,7 +51,7 @@ in_flight AS NOT MATERIALIZED (
 ),
 -- Numbers in the place of names: sorting by them takes a third of the time.
 groups AS MATERIALIZED (
-  SELECT app, key, row_number() OVER () AS id FROM (SELECT DISTINCT app, key FROM in_flight)
+  SELECT app, key, row_number() OVER ()::INTEGER AS id FROM (SELECT DISTINCT app, key FROM in_flight)
 ),
 -- Twice the microseconds, and one more for a start: in this order requests end before others start at a tie.
 moments AS NOT MATERIALIZED (
@@ -149,8 +108,7 @@ tops AS (
     FROM minutes_of(per, since, until, app_name)
     WHERE peak_at IS NOT NULL
   )
-  SEMI JOIN (FROM hours WHERE fits) USING (app, hour)
-  ANTI JOIN raw_hours USING (app, hour)
+  SEMI JOIN (FROM hours WHERE is_known) USING (app, hour)
 ),
 peaks AS (
   SELECT

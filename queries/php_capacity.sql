@@ -24,45 +24,104 @@
 --   dynos_even BIGINT: Dynos that the peak with headroom needs if the requests were spread evenly, which they are not.
 --   dynos_needed BIGINT: Dynos with which, at the peak with headroom, at most 5 % of requests meet a dyno whose workers are all busy, as Heroku spreads requests at random; no more than served then where these are enough.
 --   is_lower_bound BOOLEAN: True when an H12 (its worker goes on unseen) or lost lines of the app fall into the window: then more is needed than this.
--- cost: Sorts two starts and two ends for each PHP request of the window, and of the 10 minutes after it; one pass over the plain lines for the boot lines, and over php and samples.
+-- cost: Counts the router's rows by the hour; minutes tell when most requests were in flight, and only of these minutes, and of hours that minutes do not fit, starts and ends are sorted. One pass over the plain lines for the boot lines, and over php and samples.
 -- example: SELECT * FROM php_capacity(since := now() - INTERVAL 1 DAY, limit_mb := 64)
 CREATE OR REPLACE MACRO php_capacity(
   since := NULL, until := NULL, app_name := NULL, limit_mb := NULL, headroom_percent := 125
 ) AS TABLE
-WITH dynamic AS NOT MATERIALIZED (
-  SELECT app, dyno, start_us, end_us, code
+WITH served AS NOT MATERIALIZED (
+  SELECT app, dyno, path, start_us, end_us, code, epoch_us(timestamp) // 3600000000 AS hour, date
   FROM served_between(since, until, app_name)
-  WHERE source = 'heroku' AND NOT coalesce(static_name(path), false)
+  WHERE source = 'heroku'
 ),
--- Who served in each five minutes: few rows that tell all that needs no exact order of the requests.
-served AS MATERIALIZED (
-  SELECT app, dyno, start_us // 300000000 AS five_minutes, coalesce(bool_or(code = 'H12'), false) AS timed_out
-  FROM dynamic
-  GROUP BY app, dyno, five_minutes
+hours AS MATERIALIZED (
+  SELECT *, DATE '1970-01-01' + (hour // 24)::INTEGER AS date -- by it whole files are left out
+  FROM hours_between(since, until, app_name)
+),
+-- In a minute, at most as many PHP requests were in flight at once as requests of all kinds.
+at_most AS MATERIALIZED (
+  SELECT *, epoch_us(timestamp) // 60000000 AS minute
+  FROM (
+    SELECT 'app' AS of_each, app, NULL AS dyno, timestamp, peak_in_flight, peak_at
+    FROM minutes_of('app', since, until, app_name)
+    UNION ALL
+    SELECT 'dyno', app, key, timestamp, peak_in_flight, peak_at
+    FROM minutes_of('dyno', since, until, app_name)
+  )
+),
+-- So many PHP requests at least there were at once: those in flight when all requests were most.
+probes AS MATERIALIZED (
+  SELECT app, of_each, arg_max({'dyno': dyno, 'at_us': epoch_us(peak_at)}, (peak_in_flight, -minute)) AS top
+  FROM at_most
+  WHERE peak_at IS NOT NULL
+  GROUP BY app, of_each
+),
+at_least AS MATERIALIZED (
+  SELECT app, of_each, count(*) FILTER (WHERE NOT coalesce(static_name(path), false)) AS requests
+  FROM served
+  SEMI JOIN (
+    SELECT unnest(list({'app': app, 'hour': hour, 'date': date}), recursive := true)
+    FROM hours JOIN probes USING (app)
+    WHERE top.at_us // 3600000000 BETWEEN first_hour AND hour
+  ) USING (app, hour, date)
+  JOIN probes USING (app)
+  WHERE start_us <= top.at_us AND end_us > top.at_us AND coalesce(top.dyno = served.dyno, true)
+  GROUP BY app, of_each
+),
+-- In no other minute can an app have had its most PHP requests at once, nor its busiest dyno. That is exact wherever
+-- minutes and requests agree; where they do not, all minutes of the hour count as busy.
+busiest_minutes AS MATERIALIZED (
+  SELECT app, minute
+  FROM at_most LEFT JOIN at_least USING (app, of_each)
+  WHERE peak_in_flight >= coalesce(at_least.requests, 0)
+  UNION
+  SELECT app, unnest(range(60 * hour, 60 * hour + 60)) FROM hours WHERE NOT is_known
+),
+-- All that was in flight in these minutes, and some more, which does no harm: levels are too low outside, never too high.
+-- Paths are looked at afterwards, which costs more than all else.
+near AS MATERIALIZED (
+  SELECT app, dyno, path, start_us, end_us
+  FROM served
+  SEMI JOIN (
+    SELECT unnest(list(DISTINCT {'app': app, 'hour': hour, 'date': date}), recursive := true)
+    FROM hours JOIN busiest_minutes USING (app)
+    WHERE minute // 60 BETWEEN first_hour AND hour
+  ) USING (app, hour, date)
+  WHERE end_us - start_us > 60000000
+    OR (app, start_us // 60000000) IN (FROM busiest_minutes)
+    OR (app, (end_us - 1) // 60000000) IN (FROM busiest_minutes)
+),
+in_flight AS NOT MATERIALIZED (
+  SELECT app, dyno, start_us, end_us FROM near WHERE NOT coalesce(static_name(path), false)
 ),
 -- Numbers for the names, as in peak_concurrency: each request counts for its dyno and for the app.
 groups AS MATERIALIZED (
-  SELECT app, dyno, row_number() OVER () AS dyno_id, -dense_rank() OVER (ORDER BY app) AS app_id
-  FROM (SELECT DISTINCT app, dyno FROM served)
+  SELECT app, dyno, row_number() OVER ()::INTEGER AS dyno_id, (-dense_rank() OVER (ORDER BY app))::INTEGER AS app_id
+  FROM (SELECT DISTINCT app, dyno FROM in_flight)
 ),
 -- Twice the microseconds, and one more for a start: in this order requests end before others start at a tie.
 levels AS NOT MATERIALIZED (
   SELECT
     id,
     moment,
-    sum(CASE WHEN moment % 2 <> 0 THEN 1 ELSE -1 END) OVER (PARTITION BY id ORDER BY moment)::BIGINT AS level
+    sum(CASE WHEN moment % 2 <> 0 THEN 1 ELSE -1 END)
+      OVER (ORDER BY id, moment ROWS UNBOUNDED PRECEDING)::BIGINT AS level
   FROM (
     SELECT
       CASE WHEN is_of_app THEN app_id ELSE dyno_id END AS id,
       CASE WHEN is_start THEN 2 * start_us + 1 ELSE 2 * end_us END AS moment
-    FROM dynamic
+    FROM in_flight
     JOIN groups USING (app, dyno)
     CROSS JOIN (VALUES (true, true), (true, false), (false, true), (false, false)) AS sides (is_of_app, is_start)
   )
 ),
 peaks AS MATERIALIZED (
-  SELECT app, dyno, highest.level AS peak, make_timestamptz((-highest.before) >> 1) AS peak_at
-  FROM (SELECT id, max({'level': level, 'before': -moment}) AS highest FROM levels GROUP BY id)
+  SELECT app, dyno, highest.level AS peak, make_timestamptz(highest.moment >> 1) AS peak_at
+  FROM (
+    SELECT id, arg_max({'level': level, 'moment': moment}, level) AS highest
+    FROM (SELECT id, level, min(moment) AS moment FROM levels GROUP BY id, level)
+    GROUP BY id
+  )
   JOIN (SELECT app, dyno, dyno_id AS id FROM groups UNION ALL SELECT DISTINCT app, NULL, app_id FROM groups) USING (id)
 ),
 demand AS (
@@ -75,9 +134,9 @@ demand AS (
   GROUP BY app
 ),
 serving AS (
-  SELECT app, count(DISTINCT dyno) AS dynos_then
+  SELECT app, count(DISTINCT dyno) FILTER (WHERE NOT coalesce(static_name(path), false)) AS dynos_then
   FROM served JOIN demand USING (app)
-  WHERE abs(five_minutes - epoch_us(demand.peak_at) // 300000000) <= 1
+  WHERE abs(start_us // 300000000 - epoch_us(demand.peak_at) // 300000000) <= 1
   GROUP BY app
 ),
 boots AS (
@@ -120,7 +179,7 @@ quotas AS (
   GROUP BY app
 ),
 troubles AS (
-  SELECT app FROM served WHERE timed_out
+  SELECT app FROM served WHERE code = 'H12' AND NOT coalesce(static_name(path), false)
   UNION
   SELECT app FROM platform_between(since, until, app_name) WHERE lines_dropped > 0
 ),

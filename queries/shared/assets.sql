@@ -47,6 +47,6 @@ CREATE OR REPLACE MACRO page_name(asset_path) AS
 -- What nginx serves itself, as far as a path tells: files that PHP hardly ever makes.
 CREATE OR REPLACE MACRO static_name(asset_path) AS
   regexp_matches(
-    lower(split_part(asset_path, '?', 1)),
-    '\.(css|js|mjs|map|png|jpe?g|gif|svg|ico|webp|avif|bmp|woff2?|ttf|otf|eot|mp[34]|webm|ogg|webmanifest)$'
+    asset_path,
+    '(?i)^[^?]*\.(?:css|js|mjs|map|png|jpe?g|gif|svg|ico|webp|avif|bmp|woff2?|ttf|otf|eot|mp[34]|webm|ogg|webmanifest)(?:\?|$)'
   );

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,6 @@ from hypothesis import strategies as st
 from tests.queries.flights import FIRST, KEYS, MIDNIGHT, Span, fill, flights, instants, left_out, micros, requests
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from tests.queries.lakes import Row
 
 # Steps before and after a border, near each other and further apart than the steps that are filled.
@@ -24,6 +22,7 @@ LONGEST_MS = (12, 12, 1000, 2006, 61_000)
 # At borders of hours. What is logged more than ten minutes after a window is not looked for.
 HOURS = (0, 1800, 3600, 3601, 7200, 10_800)
 NOT_TO_BE_MISSED_MS = (12, 1000, 599_000)
+FIVE_MINUTES = 300_000_000
 
 
 @given(
@@ -61,6 +60,89 @@ def test_peak_by_minutes_equals_brute_force(
     answer = memory.execute("FROM peak_concurrency(?, ?, NULL, ?)", [since, until, per]).fetchall()
     expected = {group: highest(spans) for group, spans in flights(there, since, until, per).items()}
     assert {(app, key): [peak, micros(at), mark] for app, key, peak, at, mark in answer} == expected
+
+
+PATHS = st.sampled_from(["/a", "/a", "/a.css", "/a?f=b.css", "/A.CSS?v=1", None])
+# Many at once within a few minutes, so that it matters in which of them all requests are looked at.
+CROWDED = st.builds(
+    lambda row, seconds, seconds_long: {
+        **row,
+        "timestamp": MIDNIGHT + timedelta(seconds=3600 + seconds),
+        "app": "shop",
+        "dyno": row["dyno"] or "web.2",
+        "service_ms": 1000 * seconds_long,
+        "status": 200,
+    },
+    requests(),
+    st.sampled_from([5, 15, 65, 85, 130, 150, 185, 205, 600]),
+    st.sampled_from([0, 15, 30, 60, 130]),
+)
+
+
+@given(
+    rows=st.tuples(
+        st.sampled_from(["k", "k", "kkkkl", "kkkkg"]),
+        st.sampled_from([CROWDED, CROWDED, CROWDED, requests(HOURS, NOT_TO_BE_MISSED_MS)]),
+    ).flatmap(lambda kind: st.lists(st.tuples(kind[1], PATHS, st.sampled_from(kind[0])), min_size=5, max_size=25)),
+    since=instants((0, 3600)),
+    until=instants((3700, 10_800)),
+)
+@settings(max_examples=150, deadline=None)
+def test_peaks_of_php_equal_brute_force(
+    memory: Any, rows: list[tuple[Row, str | None, str]], since: datetime | None, until: datetime | None
+) -> None:
+    """Of any requests those to PHP are compared at each start, whatever the minutes know of all requests."""
+    named = [({**row, "path": path}, fate) for row, path, fate in rows]
+    there = [row for row, fate in named if fate != "g"]
+    fill(memory, there, kept=[row for row, fate in named if fate != "l"])
+    dynamic = [row for row in there if row["path"] not in {"/a.css", "/A.CSS?v=1"}]
+    answer = memory.execute(
+        "SELECT app, peak, peak_at, dynos_then, busiest_dyno, busiest_peak, busiest_at, is_lower_bound"
+        " FROM php_capacity(?, ?) WHERE of_type = 'standard-1x'",
+        [since, until],
+    ).fetchall()
+    assert [tuple(micros(v) if isinstance(v, datetime) else v for v in row) for row in answer] == [
+        capacity(app, spans, flights(dynamic, since, until, "dyno"))
+        for (app, _), spans in sorted(flights(dynamic, since, until, "app").items())
+    ]
+
+
+def test_what_runs_through_the_busiest_minute_and_who_was_busiest_in_another_are_seen(memory: Any) -> None:
+    """The app has its peak of six in one minute, one dyno has its own of three in another, each with a request that
+    began in the minute before and ends in the one after."""
+    even = [("web.1", 75, 15), ("web.2", 75, 15), ("web.3", 75, 15), ("web.2", 74, 13), ("web.3", 74, 13)]
+    uneven = [("web.1", 615, 15), ("web.1", 614, 13), ("web.2", 614, 14)]
+    rows = [flight(*each) for each in [*even, ("web.1", 121, 62), *uneven, ("web.1", 661, 62)]]
+    fill(memory, rows, kept=rows)
+    answer = "SELECT DISTINCT peak, busiest_dyno, busiest_peak FROM php_capacity()"
+    assert memory.execute(answer).fetchall() == [(6, "web.1", 3)]
+
+
+def flight(dyno: str, end_seconds: int, seconds: int) -> Row:
+    """A request of PHP that ended so many seconds after one o'clock."""
+    at = MIDNIGHT + timedelta(seconds=3600 + end_seconds)
+    row = {"timestamp": at, "app": "shop", "source": "heroku", "dyno": dyno, "service_ms": 1000 * seconds}
+    return {**row, "path": "/a", "status": 200}
+
+
+def capacity(app: str, spans: list[Span], of_dynos: dict[Any, list[Span]]) -> tuple[Any, ...]:
+    """What php_capacity tells of the peak of an app and of its dynos."""
+    dynos = {dyno: spans for (of_app, dyno), spans in of_dynos.items() if of_app == app}
+    peak, at = first_most(spans)
+    busiest = min(dynos, key=lambda dyno: (-first_most(dynos[dyno])[0], first_most(dynos[dyno])[1], dyno))
+    near = [
+        dyno
+        for dyno, each in dynos.items()
+        if any(abs(s.start // FIVE_MINUTES - at // FIVE_MINUTES) <= 1 for s in each)
+    ]
+    return app, peak, at, len(near), busiest, *first_most(dynos[busiest]), any(span.timed_out for span in spans)
+
+
+def first_most(spans: list[Span]) -> tuple[int, int]:
+    """The most spans at one instant, and the first such instant."""
+    levels = {at: sum(span.start <= at < span.end for span in spans) for at in starts(spans)}
+    peak = max(levels.values())
+    return peak, min(at for at, level in levels.items() if level == peak)
 
 
 def test_more_at_once_than_a_counter_holds_are_counted(memory: Any) -> None:

@@ -1,0 +1,53 @@
+-- The hours of [since, until) in which the router logged requests or in which requests were in flight, and of which of
+-- them `minutes` tell all: `is_known`. In the others, requests must be read. `first_hour` is the hour in which the first
+-- of the requests began that were logged in this one, or one before.
+CREATE OR REPLACE MACRO hours_between(since, until, app_name) AS TABLE
+WITH logged AS (
+  SELECT
+    app,
+    epoch_us(timestamp) // 3600000000 AS hour,
+    count(*) AS requests,
+    -- The times of a load balancer are rounded here.
+    min(epoch_us(timestamp) - 1000 * (service_ms::BIGINT + coalesce(connect_ms, 0) + 3)) // 3600000000 AS begun_hour
+  FROM router_between(since, instant(until) + INTERVAL 10 MINUTE, app_name)
+  GROUP BY ALL
+),
+kept AS (
+  SELECT
+    app,
+    epoch_us(timestamp) // 3600000000 AS hour,
+    sum(requests) AS requests,
+    count(is_peak_timed_out) > 0 AS has_peaks -- not in minutes made by an older version
+  FROM minutes_of('app', since, date_trunc('minute', instant(until)) + INTERVAL 10 MINUTE, app_name)
+  GROUP BY ALL
+),
+-- Minutes fit where they are of as many requests as are there: the lake only gains rows, unless somebody is erased, and
+-- nobody can say when those that are gone began. Minutes know of none that took more than a day. When rows are named by
+-- new routes, minutes keep the old names until they are made again.
+hours AS MATERIALIZED (
+  SELECT
+    app,
+    hour,
+    greatest(logged.requests, kept.requests, 0)::BIGINT AS requests,
+    least(begun_hour, hour, CASE WHEN kept.requests > coalesce(logged.requests, 0) THEN hour - 24 END) AS first_hour,
+    coalesce(has_peaks AND kept.requests = coalesce(logged.requests, 0) AND hour - first_hour <= 23, false) AS fits
+  FROM logged FULL JOIN kept USING (app, hour)
+),
+-- A request that minutes do not know of is missing in all hours in which it was in flight. Within the first hour the
+-- window begins, and within the last one it may end.
+raw_hours AS (
+  SELECT app, unnest(range(first_hour, hour + 1)) AS hour
+  FROM hours
+  WHERE NOT fits AND requests > 0
+  UNION
+  SELECT app, edge_us // 3600000000
+  FROM hours, (VALUES (epoch_us(instant(since)), true), (epoch_us(instant(until)), false)) AS edges (edge_us, begins)
+  WHERE begins OR edge_us % 3600000000 > 0
+)
+SELECT
+  app,
+  hour,
+  coalesce(requests, 0) AS requests,
+  coalesce(first_hour, hour) AS first_hour,
+  coalesce(fits, false) AND raw_hours.hour IS NULL AS is_known
+FROM hours FULL JOIN raw_hours USING (app, hour);
