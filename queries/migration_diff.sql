@@ -329,7 +329,7 @@ flying AS NOT MATERIALIZED (
   WHERE source IN ('elb', 'alb')
 ),
 numbers AS MATERIALIZED (
-  SELECT app, row_number() OVER () AS number FROM totals WHERE total_before > 0 AND total_after > 0
+  SELECT app, row_number() OVER ()::INTEGER AS number FROM totals WHERE total_before > 0 AND total_after > 0
 ),
 -- As in peak_concurrency: an end sorts before a start of the same instant.
 moments AS NOT MATERIALIZED (
@@ -342,13 +342,18 @@ moments AS NOT MATERIALIZED (
   JOIN numbers USING (app)
 ),
 peaks AS (
-  SELECT side // 2 AS number, side % 2 = 1 AS later, max({'level': level, 'before': -moment}) AS highest
+  SELECT side // 2 AS number, side % 2 = 1 AS later, arg_max({'level': level, 'moment': moment}, level) AS highest
   FROM (
-    SELECT
-      side,
-      moment,
-      sum(CASE WHEN moment % 2 <> 0 THEN 1 ELSE -1 END) OVER (PARTITION BY side ORDER BY moment)::BIGINT AS level
-    FROM moments
+    SELECT side, level, min(moment) AS moment
+    FROM (
+      SELECT
+        side,
+        moment,
+        sum(CASE WHEN moment % 2 <> 0 THEN 1 ELSE -1 END)
+          OVER (ORDER BY side, moment ROWS UNBOUNDED PRECEDING)::BIGINT AS level
+      FROM moments
+    )
+    GROUP BY side, level
   )
   GROUP BY side
 ),
@@ -385,8 +390,8 @@ concurrency AS (
       number,
       max(highest.level) FILTER (WHERE NOT later) AS peak_before,
       max(highest.level) FILTER (WHERE later) AS peak_after,
-      make_timestamp(max((-highest.before) >> 1) FILTER (WHERE NOT later)) AS before_at,
-      make_timestamp(max((-highest.before) >> 1) FILTER (WHERE later)) AS after_at
+      make_timestamp(max(highest.moment >> 1) FILTER (WHERE NOT later)) AS before_at,
+      make_timestamp(max(highest.moment >> 1) FILTER (WHERE later)) AS after_at
     FROM peaks
     GROUP BY number
   )

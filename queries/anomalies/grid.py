@@ -83,5 +83,6 @@ def windowed(rows: Array, steps: int) -> Array:
 def trailing(rows: Array, days: int, stride: int = 1) -> Array:
     """For each row the ``days`` rows before it, ``stride`` apart, the latest first: (rows, days, …), NaN before all."""
     padded = np.concatenate([np.full((days * stride, *rows.shape[1:]), np.nan), rows])
-    starts = [(days - lag) * stride for lag in range(1, days + 1)]
-    return np.stack([padded[start : start + len(rows)] for start in starts], 1)
+    starts = (days - np.arange(1, days + 1)) * stride
+    found: Array = padded[np.arange(len(rows))[:, None] + starts]
+    return found

@@ -19,12 +19,10 @@ CREATE OR REPLACE MACRO workload_named(is_read, route_name, median_service_ms, h
     ELSE 'page'
   END;
 
--- The last good paths of each route, as a sample of what is asked for: most of them are those asked for most.
--- Offered are paths that were answered with content, or held a worker until the router gave up, and that a generator can send again: nothing redacted, no bytes
--- that are no UTF-8 (written `\xFF`), no lone percent sign, which the newer router leaves of a decoded one.
-CREATE OR REPLACE MACRO can_be_asked_again(logged_path, answer, router_code) AS
-  (answer BETWEEN 200 AND 299 OR answer = 304 OR router_code = 'H12')
-  AND starts_with(logged_path, '/')
+-- Whether a generator can send a path again: nothing redacted, no bytes that are no UTF-8 (written `\xFF`), no lone
+-- percent sign, which the newer router leaves of a decoded one.
+CREATE OR REPLACE MACRO can_be_asked_again(logged_path) AS
+  starts_with(logged_path, '/')
   AND length(logged_path) <= 1000
   AND NOT contains(logged_path, '[REDACTED]')
   AND NOT contains(logged_path, '\')
@@ -41,7 +39,7 @@ CREATE OR REPLACE MACRO encoded_path(logged_path) AS
     ''
   );
 
--- The routes of [since, until), each with its workload and a sample of its paths.
+-- The routes of [since, until), each with its workload.
 CREATE OR REPLACE MACRO workloads_between(since, until, app_name, heavy_from_ms) AS TABLE
   SELECT
     app,
@@ -53,12 +51,29 @@ CREATE OR REPLACE MACRO workloads_between(since, until, app_name, heavy_from_ms)
       quantile_disc(service_ms, 0.5) FILTER (WHERE dyno IS NOT NULL OR code IS NULL),
       heavy_from_ms
     ) AS workload,
-    count(*) AS requests,
-    -- The struct orders ties of the time by the path, so that the sample does not depend on the order of files.
-    max({'at': timestamp, 'path': path}, 10) FILTER (WHERE can_be_asked_again(path, status, code)) AS sample
+    count(*) AS requests
   FROM router_between(since, until, app_name)
   WHERE status IS DISTINCT FROM 101
   GROUP BY app, coalesce(method IN ('GET', 'HEAD'), false), route;
+
+-- The last good paths of each route that is read, as a sample of what is asked for: most of them are those asked for
+-- most. Good are those that were answered with content, or held a worker until the router gave up. They are looked for
+-- in a route's last hours with 100 such requests: looking at all paths costs as much as all else of a plan.
+CREATE OR REPLACE MACRO sampled_paths(since, until, app_name) AS TABLE
+WITH answered AS NOT MATERIALIZED (
+  SELECT app, route, path, timestamp, epoch_us(timestamp) // 3600000000 AS hour
+  FROM router_between(since, until, app_name)
+  WHERE method IN ('GET', 'HEAD') AND (status BETWEEN 200 AND 299 OR status = 304 OR code = 'H12')
+),
+last_hours AS MATERIALIZED (
+  SELECT app, route, hour
+  FROM (SELECT app, route, hour, count(*) AS requests FROM answered GROUP BY app, route, hour)
+  QUALIFY sum(requests) OVER (PARTITION BY app, route ORDER BY hour DESC) - requests < 100
+)
+-- The struct orders ties of the time by the path, so that the sample does not depend on the order of files.
+SELECT app, route, max({'at': timestamp, 'path': path}, 10) FILTER (WHERE can_be_asked_again(path)) AS sample
+FROM answered SEMI JOIN last_hours USING (app, route, hour)
+GROUP BY app, route;
 
 -- A scheme and a host, perhaps a port, and nothing more; NULL is one too. Whatever fits needs no quoting anywhere.
 CREATE OR REPLACE MACRO is_target_url(url) AS
@@ -80,7 +95,8 @@ CREATE OR REPLACE MACRO load_test_addresses(since, until, app_name, target_url, 
     FROM (
       SELECT app, workload, requests, sample, unnest(sample).path AS path
       FROM workloads_between(since, until, app_name, heavy_from_ms)
-      WHERE workload IN ('static', 'page', 'api', 'heavy')
+      JOIN sampled_paths(since, until, app_name) USING (app, route)
+      WHERE is_read AND workload IN ('static', 'page', 'api', 'heavy')
     )
     GROUP BY ALL
   )

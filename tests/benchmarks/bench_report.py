@@ -205,19 +205,25 @@ def demo(folder: Path) -> tuple[Path, Window]:
     return home, Window(since, since + timedelta(days=1))
 
 
+def _utc(text: str) -> datetime:
+    """A time as it is written, in UTC unless it names a zone."""
+    at = datetime.fromisoformat(text)
+    return at.replace(tzinfo=at.tzinfo or UTC)
+
+
 def main() -> None:
     """Make the lake if one is wanted, measure, check, print a table."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--home", type=Path)
-    options.add_argument("--since", type=datetime.fromisoformat)
-    options.add_argument("--until", type=datetime.fromisoformat)
+    options.add_argument("--since", type=_utc)
+    options.add_argument("--until", type=_utc)
     options.add_argument("--rows", type=int)
     options.add_argument("--days", type=int, default=30)
     options.add_argument("--dir", type=Path)
     options.add_argument("--task", choices=TASKS)
     given = options.parse_args()
     if given.home:
-        until = given.until.replace(tzinfo=given.until.tzinfo or UTC) if given.until else datetime.now(UTC)
+        until = given.until or datetime.now(UTC)
         window = Window(given.since or until - timedelta(days=1), until)
     if given.task:
         kept = settings.parse({"DRAINLAKE_HOME": str(given.home)})

@@ -195,6 +195,21 @@ def test_hostile_paths_stay_data_in_every_file(memory: Any, paths: list[str]) ->
     check(files(of_rows(rows, addresses, HOST)), urls)
 
 
+@pytest.mark.parametrize("asked_late", [4, 130])
+def test_addresses_are_the_last_good_paths_of_a_route(memory: Any, asked_late: int) -> None:
+    """They are those of its newest hours, whether these have many requests or few."""
+    hours = [*([0] * 130), *([1] * 130), *([2] * asked_late)]
+    times = [EPOCH + timedelta(hours=hour, seconds=at % 130) for at, hour in enumerate(hours)]
+    answered = {"route": "/blog/{slug}", "method": "GET", "service_ms": 20, "dyno": "web.1"}
+    rows = [{"timestamp": time, "path": f"/blog/{at}", "status": 200, **answered} for at, time in enumerate(times)]
+    fill_of_shop(memory, rows + [{**row, "path": "/blog/gone", "status": 404} for row in rows])
+    [(of_page,)] = memory.execute(
+        "SELECT list(url) FROM load_test_addresses(NULL, NULL, NULL, ?, 1000)", [HOST]
+    ).fetchall()
+    newest = sorted(rows, key=lambda row: (row["timestamp"], row["path"]))[-10:]
+    assert sorted(of_page) == sorted(HOST + row["path"] for row in newest)
+
+
 def check(found: dict[str, str], urls: set[str]) -> None:
     """Every file holds these addresses as one datum each, and no other; one may name another host in its query."""
     called = [shlex.split(line) for line in found["ab.sh"].splitlines() if line.startswith(("cold ", "run "))]

@@ -101,7 +101,10 @@ def test_shape_masks_what_varies(connection: Any, text: str | None, shape: str |
 
 
 @settings(max_examples=40, deadline=None)
-@given(number=st.integers(0, 10**18), text=st.text(alphabet=st.characters(exclude_characters="\"'\\"), max_size=40))
+@given(
+    number=st.integers(0, 10**18),
+    text=st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\"'\\"), max_size=40),
+)
 def test_shape_hides_numbers_and_quoted_text(connection: Any, number: int, text: str) -> None:
     """Lines that differ in a number and a quoted text have one shape."""
     shape = value(connection, "message_shape(?)", f"job {number} of \"{text}\" and '{text}' done")
