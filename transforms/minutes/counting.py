@@ -57,12 +57,9 @@ _FIELDS: Final = {
 }
 _COUNTED: Final = ("minute", "is_failed", "bytes", "is_timed", "bucket")
 _FLIGHT: Final = ("start_us", "end_us", "is_timed_out")
-
-
-def empty() -> pl.DataFrame:
-    """No rows, as :func:`joined` gives them."""
-    types = {name: dtype for name, dtype in SCHEMA.items() if name not in {"timestamp", "is_covered"}}
-    return pl.DataFrame(schema={**types, "minute": pl.Int64}).select(*GROUP, pl.exclude(GROUP))
+_COUNTS: Final = [name for name in SCHEMA if name not in {*GROUP, "timestamp", "is_covered"}]
+EMPTY: Final = pl.DataFrame(schema={name: SCHEMA.get(name, pl.Int64()) for name in (*GROUP, *_COUNTS)})
+"""No rows, with the columns that the rows of :func:`of_hours` have."""
 
 
 def of_hours(rows: pl.DataFrame, sides: pl.DataFrame, hours: range) -> Iterator[pl.DataFrame]:
@@ -85,7 +82,7 @@ def of_hours(rows: pl.DataFrame, sides: pl.DataFrame, hours: range) -> Iterator[
     }
     for per, part in parts.items():
         made = _of_keys(part(), told.filter(per=per), hours).with_columns(per=pl.lit(per))
-        yield _completed(pl.concat([empty(), made], how="diagonal"))
+        yield _completed(pl.concat([EMPTY, made], how="diagonal"))
 
 
 def narrowed(rows: pl.DataFrame, is_wanted: pl.Expr) -> pl.DataFrame:
@@ -203,10 +200,10 @@ def _completed(rows: pl.DataFrame) -> pl.DataFrame:
         # A request is a line of the router, which the other tables do not hold.
         lines=pl.when(is_app).then(pl.col("lines").fill_null(0) + pl.col("requests").fill_null(0)),
         lines_lost=pl.when(is_app).then(pl.col("lines_lost").fill_null(0)),
-    ).select(empty().columns)
+    ).select(EMPTY.columns)
 
 
 def quiet(minutes: pl.DataFrame) -> pl.DataFrame:
     """Rows of apps for minutes (columns ``app``, ``minute``) in which nothing was."""
     rows = minutes.select("app", "minute", per=pl.lit("app"), lines=pl.lit(0, pl.Int64))
-    return _completed(pl.concat([empty(), rows], how="diagonal"))
+    return _completed(pl.concat([EMPTY, rows], how="diagonal"))

@@ -104,7 +104,7 @@ class Day:
         """The rows that hold still; their lines are added."""
         holds = ~(pl.col("minute") // 60).is_in(self.changed) & ~is_quiet().fill_null(value=False)
         for piece in self._lake.pieces(self._file):
-            rows = _numbered(piece).filter(holds).select(counting.empty().columns)
+            rows = _numbered(piece).filter(holds).select(counting.EMPTY.columns)
             lines.add(rows)
             yield rows
 
@@ -120,7 +120,7 @@ class Day:
     def _completed(self, filled: Filled) -> Iterator[pl.DataFrame]:
         """The day's rows in order, in pieces."""
         for begin, end, rows in merged(self._made[0], filled.cuts):
-            yield complete(pl.concat([counting.empty(), *rows]), filled.spans, filled.between(begin, end))
+            yield complete(pl.concat([counting.EMPTY, *rows]), filled.spans, filled.between(begin, end))
 
     def forget_rows(self) -> None:
         """Free the memory; the lines by minute stay."""

@@ -32,15 +32,14 @@ _MB: Final = 1 << 20
 def of_side(table: str, rows: pl.DataFrame) -> pl.DataFrame:
     """What the rows of another table than the router's tell of minutes: lines, losses, memory, connections."""
     rows = rows.with_columns(MINUTE)
-    return pl.concat([counting.empty().select(*GROUP, *SUMS, *MAXIMA), *_told(table, rows)], how="diagonal")
+    return pl.concat([counting.EMPTY.select(*GROUP, *SUMS, *MAXIMA), *_told(table, rows)], how="diagonal")
 
 
 def _told(table: str, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
     if table == "samples":
-        yield _of_app(rows.unique(("app", "timestamp", "source"), keep="any"), pl.len())
-        yield from _memory(_sampled_memory(rows))
-        in_use = rows.filter((pl.col("kind") == "postgres") & (pl.col("metric") == "active_connections"))
-        yield _of_app(in_use, pl.lit(0), connections=pl.col("value").max())
+        lines = _lines_of_samples(rows)
+        yield _of_app(lines, pl.len(), connections=pl.col("connections").max())
+        yield from _memory(lines.filter("has_memory"))
     elif table == "platform":
         lost = pl.col("lines_dropped").clip(0, ABSURD).sum()
         yield _of_app(rows, pl.len(), lines_lost=lost)
@@ -60,14 +59,18 @@ def _of_app(rows: pl.DataFrame, lines: pl.Expr, **more: pl.Expr) -> pl.DataFrame
     return found.with_columns(per=pl.lit("app"), key=pl.lit(None, pl.String))
 
 
-def _sampled_memory(rows: pl.DataFrame) -> pl.DataFrame:
-    def value(metric: str) -> pl.Expr:
-        return pl.col("value").filter(pl.col("metric") == metric).max()
+def _lines_of_samples(rows: pl.DataFrame) -> pl.DataFrame:
+    """One row per line; its values have one instant and source, and so total and quota belong together."""
 
-    # The values of one line have one instant: so total and quota belong together.
-    lines = rows.filter((pl.col("kind") == "dyno") & pl.col("metric").is_in(("memory_total", "memory_quota")))
-    lines = lines.group_by("app", "minute", "timestamp", pl.col("source").alias("dyno")).agg(
-        total=value("memory_total"), quota=value("memory_quota")
+    def is_value(kind: str, metric: str) -> pl.Expr:
+        return (pl.col("kind") == kind) & (pl.col("metric") == metric)
+
+    is_total, is_quota = is_value("dyno", "memory_total"), is_value("dyno", "memory_quota")
+    values = {"total": is_total, "quota": is_quota, "connections": is_value("postgres", "active_connections")}
+    told = {name: pl.when(is_it).then("value") for name, is_it in values.items()}
+    found = rows.select("app", "minute", "timestamp", dyno="source", has_memory=is_total | is_quota, **told)
+    lines = found.group_by("app", "timestamp", "dyno").agg(
+        pl.col("minute").first(), pl.col("has_memory").any(), pl.col(*values).max()
     )
     percent = pl.when(pl.col("quota") > 0).then(pl.col("total") / pl.col("quota") * 100)
     return lines.with_columns(memory_mb=pl.col("total") / _MB, memory_percent=percent)

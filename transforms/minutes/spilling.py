@@ -33,7 +33,7 @@ class Spill:
     def add(self, rows: pl.DataFrame) -> Place:
         """Write rows. Raises OSError when the disk is full."""
         packed = BytesIO()
-        rows.write_ipc(packed, compression="zstd")
+        rows.write_ipc_stream(packed, compression="zstd")
         place = Place(self._size, packed.tell())
         data = packed.getbuffer()
         while data:
@@ -43,4 +43,4 @@ class Spill:
 
     def rows(self, place: Place) -> pl.DataFrame:
         """The rows again."""
-        return pl.read_ipc(BytesIO(os.pread(self._descriptor, place.size, place.offset)))
+        return pl.read_ipc_stream(BytesIO(os.pread(self._descriptor, place.size, place.offset)))
