@@ -12,6 +12,7 @@ from ingest.schema import MINUTES
 from transforms.minutes import requests, served
 from transforms.minutes.flights import HOUR_US, MINUTE_US, hourly_peaks, in_flight_at
 from transforms.minutes.latency import buckets_of
+from transforms.minutes.numbers import compact, union
 from transforms.minutes.ranks import ranked
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _of_keys(fields: pl.DataFrame, told: pl.DataFrame, hours: range) -> pl.DataF
     at_peak = peaks.group * requests.MINUTES + peaks.minute
     at_top = tops.group * requests.MINUTES + tops.start_us // MINUTE_US
     at_told = of_told * minutes + told["minute"].to_numpy() - first
-    cells = _union(counts.cells, at_peak, at_told)
+    cells = union(counts.cells, at_peak, at_told)
     begins_us = (hours.start + tops.group % len(hours)) * HOUR_US
     highest = pl.DataFrame(
         {"peak_at": begins_us + tops.start_us, "peak_logged_at": begins_us + tops.end_us, "is_peak_timed_out": is_late}
@@ -122,8 +123,7 @@ def _numbered(fields: pl.DataFrame, told: pl.DataFrame) -> tuple[Whole, Whole, p
     both = [pl.concat([each[name].cast(pl.Categorical) for each in (fields, told)]) for name in ("app", "key")]
     app, key = map(ranked, both)
     pair = app.of_row * key.names.len() + key.of_row
-    pairs = _union(pair)
-    number = np.searchsorted(pairs, pair)
+    pairs, number = compact(pair)
     of_pair = [app.names.gather(pairs // key.names.len()), key.names.gather(pairs % key.names.len())]
     return (
         number[: fields.height],
@@ -152,12 +152,6 @@ def _flights(fields: pl.DataFrame, number: Whole, hours: range) -> tuple[Peaks, 
     start, end, is_timed_out = start[row] - hour * HOUR_US, end[row] - hour * HOUR_US, is_timed_out[row]
     peaks, tops = hourly_peaks(group, start, end)
     return peaks, tops, in_flight_at(tops, group[is_timed_out], start[is_timed_out], end[is_timed_out])
-
-
-def _union(*numbers: Whole) -> Whole:
-    """All numbers that there are, in order."""
-    held = np.sort(np.concatenate(numbers))
-    return held[requests.run_begins(held)]
 
 
 def _of_counts(place: Whole, counts: Counts, size: int) -> dict[str, pl.Series]:

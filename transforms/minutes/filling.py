@@ -10,8 +10,8 @@ import polars as pl
 
 from transforms.minutes import counting
 from transforms.minutes.coverage import ARRIVAL_MINUTES, DAY, covered
+from transforms.minutes.numbers import run_begins, run_lengths
 from transforms.minutes.ranks import ranked
-from transforms.minutes.requests import run_begins, run_lengths
 from transforms.minutes.runs import BATCH_ROWS
 
 if TYPE_CHECKING:

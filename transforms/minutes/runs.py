@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from transforms.minutes.spilling import Place, Spill
 
-BATCH_ROWS: Final = 4_096
-PIECE_BATCHES: Final = 12  # with what batches overlap, about as many rows as are written at once
+BATCH_ROWS: Final = 2_048
+PIECE_BATCHES: Final = 16  # with what batches overlap, about as many rows as are written at once
 
 Key = tuple[str, str, str]
 """``per``, ``app`` and ``key``; rows that have these in common are never parted. No key is as the empty one."""
