@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from transforms.minutes.requests import run_begins
+from transforms.minutes.numbers import run_begins
+from transforms.minutes.requests import MINUTES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 MINUTE_US: Final = 60_000_000
 HOUR_US: Final = 60 * MINUTE_US
-MINUTES: Final = 60
 _BITS: Final = 33  # more than twice the microseconds of an hour, and one more for a start
 _DAYS_BITS: Final = 38  # more than the microseconds of three days: an hour, and a day at either side of it
 
