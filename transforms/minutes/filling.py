@@ -12,7 +12,6 @@ from transforms.minutes import counting
 from transforms.minutes.coverage import ARRIVAL_MINUTES, DAY, covered
 from transforms.minutes.numbers import run_begins, run_lengths
 from transforms.minutes.ranks import ranked
-from transforms.minutes.runs import BATCH_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
 # An app that is gone has rows for so long after its last line; else it would have some for ever.
 SILENT_DAYS: Final = 7
+CUT_ROWS: Final = 2_048
 _NONE: Final = np.zeros(DAY, np.int64)
 
 
@@ -77,11 +77,11 @@ class Filled(NamedTuple):
 
     @property
     def cuts(self) -> Iterator[Key]:
-        """Where to cut so that no piece is filled with more than a few batches of rows; the spans are in order."""
+        """Where to cut so that no piece is filled with too many rows; the spans are in order."""
         rows = 0
         for app, span in self.spans.items():
             rows += span.flags.size
-            if rows > BATCH_ROWS:
+            if rows > CUT_ROWS:
                 yield "app", app, ""
                 rows = 0
 

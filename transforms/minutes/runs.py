@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from transforms.minutes.spilling import Place, Spill
 
-BATCH_ROWS: Final = 2_048
+BATCH_BYTES: Final = 256 << 10  # some 2,000 rows; where requests are many their histograms are long, and it is fewer
 PIECE_BATCHES: Final = 16  # with what batches overlap, about as many rows as are written at once
 
 Key = tuple[str, str, str]
@@ -35,8 +35,12 @@ class Run:
 
     def __init__(self, pieces: Iterable[pl.DataFrame], spill: Spill) -> None:
         self.spill = spill
-        batches = (rows for piece in pieces for rows in piece.iter_slices(BATCH_ROWS) if rows.height)
+        batches = (rows for piece in pieces if piece.height for rows in piece.iter_slices(_batch_rows(piece)))
         self.batches = [_Batch(_key(rows, 0), _key(rows, -1), spill.add(rows)) for rows in batches]
+
+
+def _batch_rows(rows: pl.DataFrame) -> int:
+    return max(1, BATCH_BYTES * rows.height // max(1, int(rows.estimated_size())))
 
 
 def merged(runs: Sequence[Run], cuts: Iterable[Key]) -> Iterator[tuple[Key, Key | None, list[pl.DataFrame]]]:
