@@ -110,9 +110,8 @@ def _of_keys(fields: pl.DataFrame, told: pl.DataFrame, hours: range) -> pl.DataF
         {"peak_at": begins_us + tops.start_us, "peak_logged_at": begins_us + tops.end_us, "is_peak_timed_out": is_late}
     )
     columns = _of_counts(np.searchsorted(cells, counts.cells), counts, cells.size)
-    columns |= {
-        "peak_in_flight": pl.Series(_spread(np.searchsorted(cells, at_peak), peaks.peak.astype(np.int32), cells.size))
-    }
+    peak = _spread(np.searchsorted(cells, at_peak), peaks.peak.astype(np.int32), cells.size)
+    columns |= {"peak_in_flight": pl.Series(peak)}
     columns |= _sparse(np.searchsorted(cells, at_top), highest, cells.size)
     columns |= _sparse(np.searchsorted(cells, at_told), told.select(SUMS + MAXIMA), cells.size)
     return names[cells // minutes].with_columns(minute=cells % minutes + first, **columns)
@@ -124,12 +123,10 @@ def _numbered(fields: pl.DataFrame, told: pl.DataFrame) -> tuple[Whole, Whole, p
     app, key = map(ranked, both)
     pair = app.of_row * key.names.len() + key.of_row
     pairs, number = compact(pair)
-    of_pair = [app.names.gather(pairs // key.names.len()), key.names.gather(pairs % key.names.len())]
-    return (
-        number[: fields.height],
-        number[fields.height :],
-        pl.DataFrame(dict(zip(("app", "key"), of_pair, strict=True))),
+    of_pair = pl.DataFrame(
+        {"app": app.names.gather(pairs // key.names.len()), "key": key.names.gather(pairs % key.names.len())}
     )
+    return number[: fields.height], number[fields.height :], of_pair
 
 
 def _counts(fields: pl.DataFrame, cell_of_row: Whole, hours: range) -> Counts:
