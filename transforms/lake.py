@@ -28,6 +28,7 @@ from transforms.durable import no_fault
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     import polars as pl
 
@@ -126,6 +127,9 @@ class Lake(Protocol):
 
     def seal(self, file: LakeFile) -> None:
         """Make sure that nobody can write the tail any more, before a later sequence begins. Only the owner may."""
+
+    def scratch(self, table: str, partition: str) -> Path | None:
+        """A folder of the owner for files without a name, on the lake's disk; None if it lies on none."""
 
     def settle(self, table: str, partition: str, now: float) -> None:
         """Free what earlier versions take of files that were not rewritten of late. Only the owner may."""

@@ -131,6 +131,12 @@ class LocalLake:
         """Nothing to do: nobody writes without the lock."""
         self._require_lock(_owner(file.table, file.partition))
 
+    def scratch(self, table: str, partition: str) -> Path:
+        """The owner's scratch folder."""
+        folder = self._scratch(_owner(table, partition))
+        durable.make_folder(folder)
+        return folder
+
     def settle(self, table: str, partition: str, now: float) -> None:
         """Make holes of what earlier versions take."""
         self._require_lock(_owner(table, partition))

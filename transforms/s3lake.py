@@ -157,6 +157,9 @@ class S3Lake:
             sealed = replace(origin, sealed=True)
             self._put(file, parquet.encode_next(_rows(data), data, sealed.metadata(), time.time()))
 
+    def scratch(self, table: str, partition: str) -> None:
+        """None: it lies on no disk."""
+
     def settle(self, table: str, partition: str, now: float) -> None:
         """Take the next step for each file that has dead space and was not rewritten of late."""
         unsettled = self._find_unsettled(table, partition)

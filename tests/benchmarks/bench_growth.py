@@ -52,6 +52,7 @@ FILE_ROWS: Final = 250_000
 ENTRY_ROWS: Final = 5_000
 APP_ENTRY_ROWS: Final = 250  # a commit's lines of one app among many
 PARTITION_APPS: Final = 64  # an app stays in one partition: enough of them fill eight evenly
+MINUTES_MB: Final = 400.0  # whatever grows: a day is made and written a piece at a time
 MORE_ROWS: Final = 100_000  # landed into a lake that is there
 SCAN: Final = """
 SELECT count(*), sum(service_ms), sum(bytes), max(status), count(code), count(DISTINCT route), max(dyno) FROM router"""
@@ -263,6 +264,9 @@ def show(axis: Axis, home: Path) -> None:
         print(f"{task:22}{figures}{a_row[-1]:10.3f}{exponent:10.2f}{costs[-1].peak_mb:9,.0f}", flush=True)
         name = f"growth, {task}, {axis.at(last):,} {axis.name} to {axis.at(first):,}"
         measure.record(name, a_row[-1], "CPU us/row", baseline=a_row[0])
+        if task == "minutes":
+            name = f"growth, minutes, {axis.at(last):,} {axis.name}: peak memory"
+            measure.record(name, costs[-1].peak_mb, "MB", reach=MINUTES_MB)
 
 
 def _one_app(task: str, home: Path, size: Size) -> Cost:

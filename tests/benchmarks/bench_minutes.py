@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NOT_COMPARED = ("scan", "nothing new")  # the baseline, and what takes too little to be measured
-REACH_MB = 400.0  # the lander makes them
+REACH_MB = 400.0  # what a process that lands has, too
 STEP = "60000000::BIGINT * 5"
 RAW = f"""
 SELECT app, key, epoch_us(timestamp) // ({STEP}) AS step, count(*) AS requests,

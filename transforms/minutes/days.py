@@ -94,7 +94,7 @@ class Day:
 
         The next day's are made before these are written.
         """
-        spill, lines, runs = Spill(), Lines(self.minute), []
+        spill, lines, runs = Spill(self._lake.scratch(TABLE, PARTITION)), Lines(self.minute), []
         for rows in make(self._lake, self.changed, self._contents, spill):
             lines.add(rows)
             runs.append(Run([rows], spill))
