@@ -134,9 +134,14 @@ def _require_whole(written: int, file: Path | BytesIO) -> None:
 
 def read_pieces(file: Path | BytesIO, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
     """The rows of a file, row group by row group, as :func:`read` gives them."""
-    with pq.ParquetFile(file) as opened:
-        for group in range(opened.num_row_groups):
-            yield pl.DataFrame(opened.read_row_group(group, columns=list(columns) if columns else None))
+    metadata = pq.read_metadata(file)
+    source = file.getvalue() if isinstance(file, BytesIO) else file
+    rows = pl.scan_parquet(source, glob=False, hive_partitioning=False).select(columns or pl.all())
+    begin = 0
+    for group in range(metadata.num_row_groups):
+        count = metadata.row_group(group).num_rows
+        yield rows.slice(begin, count).collect()
+        begin += count
 
 
 def read(file: Path | BytesIO, columns: Sequence[str] | None = None) -> pl.DataFrame:
