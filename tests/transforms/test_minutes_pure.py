@@ -6,6 +6,7 @@ import math
 from collections import Counter
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from transforms.minutes.coverage import DAY, covered
 from transforms.minutes.flights import HOUR_US, MINUTE_US, hourly_peaks, in_flight_at
 from transforms.minutes.latency import buckets_of, values_of
+from transforms.minutes.numbers import compact
+from transforms.minutes.ranks import ranked
 from transforms.minutes.requests import counted
 
 # Few instants, most of them at borders of minutes and of the hour, so that ties are the rule.
@@ -59,6 +62,25 @@ def test_tops_equal_brute_force(flights: list[tuple[int, int, int]], marks: list
             stop, begin = min(at)
             expected[one] = [begin, stop, most, any(flying[begin])]
     assert found == expected
+
+
+@given(st.lists(st.integers(0, 9) | st.integers(0, 2_000)))
+def test_numbers_are_told_apart_in_order(values: list[int]) -> None:
+    """By a table or by sorting: the same numbers, and the same place of each."""
+    found, place = compact(np.array(values, np.int64))
+    assert found.tolist() == sorted(set(values))
+    assert found[place].tolist() == values
+
+
+NAMES = st.lists(st.none() | st.text(max_size=3))
+
+
+@given(names=NAMES)
+def test_names_are_numbered_in_their_order_as_text(names: list[str | None]) -> None:
+    """No name comes first, and each number leads back to its name."""
+    found = ranked(pl.Series(names, dtype=pl.String))
+    assert found.names.to_list() == [None, *sorted({name for name in names if name is not None})]
+    assert [found.names[number] for number in found.of_row.tolist()] == names
 
 
 TIMES = st.lists(st.one_of(st.integers(0, 40), st.integers(0, 30_000), st.integers(0, 2**31 - 1)), min_size=1)
