@@ -119,6 +119,7 @@ def test_minutes_are_the_same_however_the_work_is_cut(lake: LocalLake, monkeypat
     """The hours that are counted at once, batches, pieces and row groups change no row, also of what was held."""
     add(lake, "router", (request(3_700 * i, 4_000_000, route=f"/{i % 5}", dyno=f"web.{i}") for i in range(4)))
     add(lake, "lines", ({"timestamp": NOON + timedelta(minutes=i), "app": f"app-{i % 9}"} for i in range(90)))
+    add(lake, "router", (request(100 * i, app=None) for i in range(9)))
     expected = anew(lake)
     for module, name in SIZES:
         monkeypatch.setattr(module, name, getattr(module, name))  # put back at the end

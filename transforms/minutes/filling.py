@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -15,6 +16,8 @@ from transforms.minutes.ranks import ranked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from transforms.minutes.coverage import Flags, Whole
     from transforms.minutes.ranks import Ranked
@@ -31,18 +34,19 @@ class Lines:
 
     def __init__(self, day: int) -> None:
         self.day = day
-        self._lines: dict[str, Whole] = {}
+        self._lines: dict[str, NDArray[np.int32]] = {}  # 6 KB for each app
         self._lost: dict[str, Whole] = {}
 
     def add(self, rows: pl.DataFrame) -> None:
         """Take what some rows of the day say; those that are not of an app say nothing."""
-        told = rows.filter((pl.col("per") == "app") & ((pl.col("lines") > 0) | (pl.col("lines_lost") > 0)))
+        has_some = (pl.col("lines") > 0) | (pl.col("lines_lost") > 0)
+        told = rows.filter((pl.col("per") == "app") & pl.col("app").is_not_null() & has_some)
         minute, lines, lost = (told[name].to_numpy() for name in ("minute", "lines", "lines_lost"))
         app = ranked(told["app"])
         begins = run_begins(app.of_row)
         for begin, end in zip(begins, begins + run_lengths(begins, minute.size), strict=True):
             name, part = app.names[int(app.of_row[begin])], slice(begin, end)
-            self._lines.setdefault(name, np.zeros(DAY, np.int64))[minute[part] - self.day] = lines[part]
+            self._lines.setdefault(name, np.zeros(DAY, np.int32))[minute[part] - self.day] = lines[part]
             if lost[part].any():
                 self._lost.setdefault(name, np.zeros(DAY, np.int64))[minute[part] - self.day] = lost[part]
 
@@ -51,7 +55,7 @@ class Lines:
         """The apps that have any."""
         return self._lines.keys()
 
-    def of(self, app: str) -> tuple[Whole, Whole]:
+    def of(self, app: str) -> tuple[NDArray[np.integer], Whole]:
         """Lines and losses in each minute."""
         return self._lines.get(app, _NONE), self._lost.get(app, _NONE)
 
@@ -82,12 +86,18 @@ class Filled(NamedTuple):
         for app, span in self.spans.items():
             rows += span.flags.size
             if rows > CUT_ROWS:
-                yield "app", app, ""
+                yield _own_rows(app)
                 rows = 0
 
     def between(self, begin: Key, end: Key | None) -> list[str]:
         """The apps whose own rows are from one key on and before the other."""
-        return [app for app in self.spans if begin <= ("app", app, "") and (end is None or ("app", app, "") < end)]
+        apps = [*self.spans]
+        first = bisect_left(apps, begin, key=_own_rows)
+        return apps[first : None if end is None else bisect_left(apps, end, key=_own_rows)]
+
+
+def _own_rows(app: str) -> Key:
+    return "app", app, ""
 
 
 def fill(lines: Lines, beside: Sequence[Lines], last_lines: Mapping[str, int], now: int) -> Filled:
@@ -101,7 +111,9 @@ def fill(lines: Lines, beside: Sequence[Lines], last_lines: Mapping[str, int], n
     days = [around.get(lines.day + day * DAY, Lines(0)) for day in (-1, 0, 1)]
     spans, latest = {}, {}
     for app in sorted({*last_lines, *(app for each in days for app in each.apps)}):
-        counts, lost = (np.concatenate(each) for each in zip(*(each.of(app) for each in days), strict=True))
+        counts, lost = (
+            np.concatenate(each, dtype=np.int64) for each in zip(*(each.of(app) for each in days), strict=True)
+        )
         timeline = _Timeline(lines.day, counts, lost, last_lines.get(app), now)
         if timeline.last_line is not None:
             latest[app] = timeline.last_line

@@ -20,7 +20,7 @@ BATCH_BYTES: Final = 256 << 10  # some 2,000 rows; where requests are many their
 PIECE_BATCHES: Final = 16  # with what batches overlap, about as many rows as are written at once
 
 Key = tuple[str, str, str]
-"""``per``, ``app`` and ``key``; rows that have these in common are never parted. No key is as the empty one."""
+"""``per``, ``app`` and ``key``; rows that have these in common are never parted. No name is as the empty one."""
 FIRST: Final[Key] = ("", "", "")
 
 
@@ -83,10 +83,10 @@ class _Cursor:
 
 def _key(rows: pl.DataFrame, at: int) -> Key:
     per, app, key = rows.select("per", "app", "key").row(at)
-    return per, app, key or ""
+    return per, app or "", key or ""
 
 
 def _is_before(per: str, app: str, key: str) -> pl.Expr:
-    is_key_before = pl.col("key").fill_null("") < key
-    is_app_before = (pl.col("app") < app) | ((pl.col("app") == app) & is_key_before)
+    of_app, of_key = (pl.col(name).fill_null("") for name in ("app", "key"))
+    is_app_before = (of_app < app) | ((of_app == app) & (of_key < key))
     return (pl.col("per") < per) | ((pl.col("per") == per) & is_app_before)
