@@ -3,11 +3,12 @@
     python -m tests.benchmarks.bench_growth [--quick | --large] [--dir FOLDER] [--only rows|apps|days|partitions]
 
 It takes a quarter of an hour. By rows: 1 and 10 million over 30 days, with --large also 100 million (5 GB in the
-folder, and an hour). By apps: 1 and 1,000, by days: 1 and 365, both with two million rows. By partitions: 1 and 8 of a
-topic, landed by one process. Each figure is the CPU time of a process of its own, after its imports. The exponent is that of
-the power law through two sizes: 1 is linear, below 1 a fixed part is shared by more. For apps, days and partitions the
-rows stay the same, and 0 means that nothing is paid for more of them. Lakes are kept in the folder, else made in one
-that is removed. Answers are checked against the rows that are there. Compare figures of one run only.
+folder, and an hour). By apps: 1 and 1,000, by days: 1 and 365, both with two million rows. By partitions: 1 and 8 of
+a topic, landed by one process. Each figure is the CPU time of a process of its own, after its imports. The exponent
+is that of the power law through two sizes: 1 is linear, below 1 a fixed part is shared by more. For apps, days and
+partitions the rows stay the same, and 0 means that nothing is paid for more of them. Lakes are kept in the folder,
+else made in one that is removed. Answers are checked against the rows that are there. Compare figures of one run
+only.
 """
 
 from __future__ import annotations
