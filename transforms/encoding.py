@@ -23,6 +23,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from transforms.pieces import Pieces
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -43,9 +45,9 @@ def encodings(schema: pa.Schema) -> dict[str, str]:
     return times | {name: "DELTA_LENGTH_BYTE_ARRAY" for name in schema.names if name in _IDS}
 
 
-def open_writer(sink: pa.NativeFile, rows: pl.DataFrame) -> pq.ParquetWriter:
+def open_writer(sink: pa.NativeFile, rows: pl.DataFrame | Pieces) -> pq.ParquetWriter:
     """A writer for the row groups of ``rows``."""
-    schema = _as_arrow(rows.clear()).schema
+    schema = _as_arrow(pl.DataFrame(schema=rows.schema)).schema
     direct = encodings(schema)
     return pq.ParquetWriter(
         sink,
@@ -60,12 +62,16 @@ def open_writer(sink: pa.NativeFile, rows: pl.DataFrame) -> pq.ParquetWriter:
     )
 
 
-def row_groups(rows: pl.DataFrame) -> Iterator[pa.Table]:
+def row_groups(rows: pl.DataFrame | Pieces) -> Iterator[pa.Table]:
     """The rows in pieces of about equal size, at most :data:`ROW_GROUP_ROWS_MAX`. Equal rows give equal bytes."""
-    rows_max = MINUTES_GROUP_ROWS_MAX if "per" in rows.columns else ROW_GROUP_ROWS_MAX
-    count = -(-rows.height // rows_max)
-    for piece in rows.iter_slices(-(-rows.height // count)) if count else ():
+    rows_max = MINUTES_GROUP_ROWS_MAX if "per" in rows.schema else ROW_GROUP_ROWS_MAX
+    for piece in rows.in_groups(rows_max) if isinstance(rows, Pieces) else _equal_slices(rows, rows_max):
         yield _as_arrow(piece.rechunk())  # pages would end where chunks do
+
+
+def _equal_slices(rows: pl.DataFrame, rows_max: int) -> Iterator[pl.DataFrame]:
+    count = -(-rows.height // rows_max)
+    return rows.iter_slices(-(-rows.height // count)) if count else iter(())
 
 
 def _as_arrow(rows: pl.DataFrame) -> pa.Table:

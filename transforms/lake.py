@@ -26,13 +26,15 @@ from typing import TYPE_CHECKING, Final, Protocol
 from transforms.durable import no_fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     import polars as pl
 
     from transforms.durable import Fault
     from transforms.parquet import Footer, Provenance
+    from transforms.pieces import Pieces
 
 SENTINEL_DATE: Final = "1970-01-01"
 SENTINEL_NAME: Final = "empty-0.parquet"
@@ -117,11 +119,17 @@ class Lake(Protocol):
     def read(self, file: LakeFile, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """All rows of this version of a file, or these columns of them."""
 
-    def publish(self, file: LakeFile, rows: pl.DataFrame, origin: Provenance, fault: Fault = no_fault) -> None:
+    def pieces(self, file: LakeFile, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+        """The same rows in the pieces that they were written in, one at a time in memory."""
+
+    def publish(self, file: LakeFile, rows: pl.DataFrame | Pieces, origin: Provenance, fault: Fault = no_fault) -> None:
         """Put a file in place atomically, over exactly this version of it. Only the owner may."""
 
     def seal(self, file: LakeFile) -> None:
         """Make sure that nobody can write the tail any more, before a later sequence begins. Only the owner may."""
+
+    def scratch(self, table: str, partition: str) -> Path | None:
+        """A folder of the owner for files without a name, on the lake's disk; None if it lies on none."""
 
     def settle(self, table: str, partition: str, now: float) -> None:
         """Free what earlier versions take of files that were not rewritten of late. Only the owner may."""

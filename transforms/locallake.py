@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from transforms.parquet import Footer, Provenance
+    from transforms.pieces import Pieces
 
 SENTINEL_LOCK_SECONDS: Final = 10.0
 LOCK_POLL_SECONDS: Final = 0.02
@@ -106,8 +107,12 @@ class LocalLake:
         """All rows of a file, or these columns of them."""
         return parquet.read(self._path(file), columns)
 
+    def pieces(self, file: LakeFile, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+        """The rows of a file, row group by row group."""
+        return parquet.read_pieces(self._path(file), columns)
+
     def publish(
-        self, file: LakeFile, rows: pl.DataFrame, origin: Provenance, fault: durable.Fault = durable.no_fault
+        self, file: LakeFile, rows: pl.DataFrame | Pieces, origin: Provenance, fault: durable.Fault = durable.no_fault
     ) -> None:
         """Put a file in place atomically, also over its version before."""
         place, owner = self._path(file), _owner(file.table, file.partition)
@@ -125,6 +130,12 @@ class LocalLake:
     def seal(self, file: LakeFile) -> None:
         """Nothing to do: nobody writes without the lock."""
         self._require_lock(_owner(file.table, file.partition))
+
+    def scratch(self, table: str, partition: str) -> Path:
+        """The owner's scratch folder."""
+        folder = self._scratch(_owner(table, partition))
+        durable.make_folder(folder)
+        return folder
 
     def settle(self, table: str, partition: str, now: float) -> None:
         """Make holes of what earlier versions take."""

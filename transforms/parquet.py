@@ -14,8 +14,10 @@ from ingest.schema import DERIVED, TABLES
 from transforms import rewriting
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from transforms.pieces import Pieces
 
 SCHEMA_VERSION: Final = "1"
 ERASED_KEY: Final = "drainlake.erased"
@@ -90,24 +92,26 @@ class Footer:
             return None
 
 
-def write(rows: pl.DataFrame, file: Path | BytesIO, metadata: Mapping[str, str]) -> None:
+def write(rows: pl.DataFrame | Pieces, file: Path | BytesIO, metadata: Mapping[str, str]) -> None:
     """Write rows to a file and read the footer back. Raises if a full disk or a fault left it not whole."""
     if isinstance(file, BytesIO):
-        rewriting.write_alone(rows, file, metadata=metadata)
+        written = rewriting.write_alone(rows, file, metadata=metadata)
     else:
         with file.open("wb") as target:
-            rewriting.write_alone(rows, target, metadata=metadata)
-    _require_whole(rows, file)
+            written = rewriting.write_alone(rows, target, metadata=metadata)
+    _require_whole(written, file)
 
 
-def write_next(rows: pl.DataFrame, previous: Path, path: Path, metadata: Mapping[str, str], now: float) -> None:
+def write_next(
+    rows: pl.DataFrame | Pieces, previous: Path, path: Path, metadata: Mapping[str, str], now: float
+) -> None:
     """Write rows to a path as the next version of ``previous`` (see rewriting.py); else as :func:`write`."""
     with previous.open("rb") as source, path.open("wb") as target:
-        rewriting.write_next(rows, source, target, metadata=metadata, now=now)
-    _require_whole(rows, path)
+        written = rewriting.write_next(rows, source, target, metadata=metadata, now=now)
+    _require_whole(written, path)
 
 
-def encode(rows: pl.DataFrame, metadata: Mapping[str, str]) -> bytes:
+def encode(rows: pl.DataFrame | Pieces, metadata: Mapping[str, str]) -> bytes:
     """Rows as the bytes of a file, in which they take the very bytes that :func:`encode_next` gives them."""
     target = BytesIO()
     write(rows, target, metadata)
@@ -115,7 +119,7 @@ def encode(rows: pl.DataFrame, metadata: Mapping[str, str]) -> bytes:
 
 
 def encode_next(
-    rows: pl.DataFrame, previous: bytes, metadata: Mapping[str, str], now: float, size_bytes: int | None = None
+    rows: pl.DataFrame | Pieces, previous: bytes, metadata: Mapping[str, str], now: float, size_bytes: int | None = None
 ) -> bytes:
     """Rows as the bytes of the next version of a file (see rewriting.py)."""
     target = BytesIO()
@@ -123,9 +127,21 @@ def encode_next(
     return target.getvalue()
 
 
-def _require_whole(rows: pl.DataFrame, file: Path | BytesIO) -> None:
-    if read_footer(file).rows != rows.height:
+def _require_whole(written: int, file: Path | BytesIO) -> None:
+    if read_footer(file).rows != written:
         raise TornFileError(f"{_name(file)} was not written whole")
+
+
+def read_pieces(file: Path | BytesIO, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+    """The rows of a file, row group by row group, as :func:`read` gives them."""
+    metadata = pq.read_metadata(file)
+    source = file.getvalue() if isinstance(file, BytesIO) else file
+    rows = pl.scan_parquet(source, glob=False, hive_partitioning=False).select(columns or pl.all())
+    begin = 0
+    for group in range(metadata.num_row_groups):
+        count = metadata.row_group(group).num_rows
+        yield rows.slice(begin, count).collect()
+        begin += count
 
 
 def read(file: Path | BytesIO, columns: Sequence[str] | None = None) -> pl.DataFrame:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from transforms.pieces import Pieces
+
 MAGIC: Final = b"PAR1"
 KEPT_KEY: Final = "drainlake.kept"
 KEPT_SECONDS: Final = 15.0
@@ -46,18 +48,18 @@ class Region(NamedTuple):
 
 
 def write_next(
-    rows: pl.DataFrame,
+    rows: pl.DataFrame | Pieces,
     previous: BinaryIO,
     target: BinaryIO,
     *,
     metadata: Mapping[str, str],
     now: float,
     size_bytes: int | None = None,
-) -> None:
+) -> int:
     """Write ``rows`` to ``target`` as the next version of the file ``previous``, which stays as it is.
 
     ``metadata`` is the new footer's; ``now`` is the time in seconds since 1970. ``size_bytes`` is what the rows are
-    expected to take; without it twice as much as those before.
+    expected to take; without it twice as much as those before. Gives the number of rows.
     """
     regions = sorted(regions_to_keep(previous, now))
     stored = {**metadata, KEPT_KEY: json.dumps(regions)}
@@ -65,13 +67,17 @@ def write_next(
     for start in (first_gap(regions, size), max(region.end for region in regions)):
         target.seek(0)
         target.truncate()
-        if _write(rows, start, regions, previous, target, stored):
-            return
+        written = _write(rows, start, regions, previous, target, stored)
+        if written is not None:
+            return written
+    raise AssertionError("behind all regions there is room for any rows")
 
 
-def write_alone(rows: pl.DataFrame, target: BinaryIO, *, metadata: Mapping[str, str]) -> None:
+def write_alone(rows: pl.DataFrame | Pieces, target: BinaryIO, *, metadata: Mapping[str, str]) -> int:
     """Write ``rows`` to ``target`` without anything of an earlier version, byte for byte as ``write_next`` does."""
-    _write(rows, len(MAGIC), (), target, target, metadata)
+    written = _write(rows, len(MAGIC), (), target, target, metadata)
+    assert written is not None
+    return written
 
 
 def regions_to_keep(previous: BinaryIO, now: float) -> list[Region]:
@@ -128,27 +134,29 @@ def live_extent(footer: pq.FileMetaData) -> tuple[int, int]:
 
 
 def _write(
-    rows: pl.DataFrame,
+    rows: pl.DataFrame | Pieces,
     start: int,
     regions: Sequence[Region],
     source: BinaryIO,
     target: BinaryIO,
     metadata: Mapping[str, str],
-) -> bool:
-    """Write magic, kept regions, rows at ``start``, footer; False if the rows run into a region."""
+) -> int | None:
+    """Write magic, kept regions, rows at ``start``, footer; gives how many rows, None if they run into a region."""
     before = [region for region in regions if region.end <= start]
     behind = [region for region in regions if region.end > start]
     sink = pa.PythonFile(_Sparse(target), mode="w")
+    written = 0
     with open_writer(sink, rows) as writer:
         _copy(before, source, sink)
         _skip_to(start, sink)
         for piece in row_groups(rows):
             writer.write_table(piece, row_group_size=piece.num_rows)
+            written += piece.num_rows
         if behind and sink.tell() > behind[0].start:
-            return False
+            return None
         _copy(behind, source, sink)
         writer.add_key_value_metadata(dict(metadata))
-    return True
+    return written
 
 
 def _copy(regions: Sequence[Region], source: BinaryIO, sink: pa.NativeFile) -> None:

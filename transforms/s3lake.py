@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from transforms.objects import ObjectStore
     from transforms.parquet import Footer, Provenance
+    from transforms.pieces import Pieces
 
 TAIL_BYTES: Final = 64 << 10  # more than the footer of any file of ours
 FOOTERS_MAX: Final = 256
@@ -126,8 +127,13 @@ class S3Lake:
         with _told(), self._whole(file):
             return _rows(self._hold(file).data, columns)
 
+    def pieces(self, file: LakeFile, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+        """The rows of this version of a file, row group by row group. Raises what :meth:`read` does."""
+        with _told(), self._whole(file):
+            yield from parquet.read_pieces(BytesIO(self._hold(file).data), columns)
+
     def publish(
-        self, file: LakeFile, rows: pl.DataFrame, origin: Provenance, fault: durable.Fault = durable.no_fault
+        self, file: LakeFile, rows: pl.DataFrame | Pieces, origin: Provenance, fault: durable.Fault = durable.no_fault
     ) -> None:
         """Create a file that has no version yet, or replace exactly the version it has; else StaleOwnerError."""
         with _told(), self._whole(file):
@@ -150,6 +156,9 @@ class S3Lake:
             self._held = None
             sealed = replace(origin, sealed=True)
             self._put(file, parquet.encode_next(_rows(data), data, sealed.metadata(), time.time()))
+
+    def scratch(self, table: str, partition: str) -> None:
+        """None: it lies on no disk."""
 
     def settle(self, table: str, partition: str, now: float) -> None:
         """Take the next step for each file that has dead space and was not rewritten of late."""

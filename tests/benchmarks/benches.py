@@ -31,6 +31,7 @@ class Arguments(NamedTuple):
 
 # A bench that is not named here takes --quick, and no argument for its full size.
 ARGUMENTS: Final = {
+    "alarms": Arguments(quick=("--speed",), full=("--speed",)),  # what it finds is seeded: only its page changes
     "goaccess": Arguments(quick=("--lines", "100000", "--rounds", "1")),
     "kafka": Arguments(quick=("10",), full=("480",)),  # less tells more of its start than of its pace
     "landing": Arguments(quick=("--rows", "200000")),

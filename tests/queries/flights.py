@@ -14,7 +14,7 @@ import pyarrow as pa
 from hypothesis import strategies as st
 
 from ingest.schema import TABLES
-from transforms.minutes import counting, served
+from transforms.minutes import counting, served, sides
 from transforms.minutes.flights import HOUR_US
 from transforms.parquet import SCHEMAS
 
@@ -87,8 +87,7 @@ def minutes(rows: list[Row]) -> pl.DataFrame:
     ).iter_rows()
     hours = range(first, last + 1)
     narrow = counting.narrowed(requests, pl.lit(value=True))
-    nothing = counting.empty().select(counting.of_side("lines", NO_LINES).columns)
-    made = pl.concat(counting.joined(counting.of_router(narrow, hour), nothing) for hour in hours)
+    made = pl.concat(counting.of_hours(narrow, sides.of_side("lines", NO_LINES), hours))
     at = pl.from_epoch(pl.col("minute") * 60).dt.replace_time_zone("UTC")
     return made.with_columns(timestamp=at, date=at.dt.date()).drop("minute")
 

@@ -10,19 +10,21 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
 from tests.transforms.minute_rows import NOON, add, keep, kept, request
+from transforms import pieces
 from transforms.lake import LakeFile, LakeLockedError, StaleOwnerError
 from transforms.locallake import LocalLake
+from transforms.minutes import filling, making, runs
+from transforms.minutes.spilling import Spill
 from transforms.objects import ObjectStore
 from transforms.retention import remove_old
 from transforms.s3lake import S3Lake
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from tests.s3.fixtures import S3Server
 
 NOW = NOON + timedelta(days=1)
@@ -105,6 +107,54 @@ def test_rows_that_are_named_anew_are_counted_anew(lake: LocalLake) -> None:
     assert_frame_equal(kept(lake.path), anew(lake))
 
 
+def work_in_small_pieces() -> None:
+    """Count each hour by itself, and hold a few rows at a time."""
+    making.SPAN_ROWS = making.HELD_ROWS = 1
+    runs.BATCH_BYTES, runs.PIECE_BATCHES = 1_000, 1
+    filling.CUT_ROWS = 100
+    pieces.GROUP_BYTES = 10_000
+
+
+def test_minutes_are_the_same_however_the_work_is_cut(lake: LocalLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hours that are counted at once, batches, pieces and row groups change no row, also of what was held."""
+    add(lake, "router", (request(3_700 * i, 4_000_000, route=f"/{i % 5}", dyno=f"web.{i}") for i in range(4)))
+    add(lake, "lines", ({"timestamp": NOON + timedelta(minutes=i), "app": f"app-{i % 9}"} for i in range(90)))
+    add(lake, "router", (request(100 * i, app=None) for i in range(9)))
+    expected = anew(lake)
+    for module, name in SIZES:
+        monkeypatch.setattr(module, name, getattr(module, name))  # put back at the end
+    work_in_small_pieces()
+    keep(lake, NOW)
+    assert_frame_equal(kept(lake.path), expected)
+    for file in lake.listing("minutes"):
+        assert len([*lake.pieces(file)]) > 9
+        rows = lake.read(file)
+        assert_frame_equal(rows, rows.sort("per", "app", "key", "timestamp"))
+    add(lake, "router", [request(2.5 * HOUR)])
+    assert keep(lake, NOW).hours == 1
+    monkeypatch.undo()
+    assert_frame_equal(kept(lake.path), anew(lake))
+
+
+def test_rows_wait_in_memory_where_no_file_can_be_written(tmp_path: Path) -> None:
+    """A container may have no room for temporary files: that costs memory, and not the minutes."""
+    for folder in (tmp_path, tmp_path / "missing"):
+        spill = Spill(folder)
+        rows = [pl.DataFrame({"app": ["shop"] * 3, "minute": [number] * 3}) for number in range(3)]
+        places = [spill.add(each) for each in rows]
+        for each, place in reversed([*zip(rows, places, strict=True)]):
+            assert_frame_equal(spill.rows(place), each)
+    assert not (tmp_path / "missing").exists()
+
+
+SIZES = [
+    (making, "SPAN_ROWS"),
+    (making, "HELD_ROWS"),
+    (runs, "BATCH_BYTES"),
+    (runs, "PIECE_BATCHES"),
+    (filling, "CUT_ROWS"),
+    (pieces, "GROUP_BYTES"),
+]
 KEEPER = """
 import os, sys
 from datetime import datetime
@@ -127,6 +177,40 @@ def test_a_kill_at_the_rename_leaves_what_the_next_run_mends(lake: LocalLake, po
         assert done.returncode == -9
         keep(lake, NOW)
         assert_frame_equal(kept(lake.path), anew(lake))
+    assert list((lake.path / ".tmp").rglob("*.tmp")) == []
+
+
+WRITER = """
+import os, sys
+from datetime import datetime
+from tests.transforms.test_minutes import work_in_small_pieces
+from transforms.locallake import LocalLake
+from transforms.minutes import days
+from transforms.minutes.keeping import keep
+work_in_small_pieces()
+written = []
+def complete(*given, whole=days.complete):
+    written.append(whole(*given))
+    if len(written) == 3:
+        os.kill(os.getpid(), 9)
+    return written[-1]
+days.complete = complete
+keep(LocalLake(sys.argv[1]), datetime.fromisoformat(sys.argv[2]))
+"""
+
+
+def test_a_kill_between_two_pieces_leaves_the_old_file_and_no_other(lake: LocalLake) -> None:
+    """Killed while the day is written: readers see the minutes from before, and no temporary file stays."""
+    keep(lake, NOW)
+    before = kept(lake.path)
+    add(lake, "router", [request(HOUR)])
+    command = [sys.executable, "-c", WRITER, str(lake.path), NOW.isoformat()]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], check=False, timeout=60)
+    assert done.returncode == -9
+    assert_frame_equal(kept(lake.path), before)
+    assert len(list((lake.path / ".tmp").rglob("*.*"))) == 1  # what was written of the day; the rest had no name
+    keep(lake, NOW)
+    assert_frame_equal(kept(lake.path), anew(lake))
     assert list((lake.path / ".tmp").rglob("*.tmp")) == []
 
 
@@ -173,8 +257,6 @@ def test_on_s3_the_run_that_was_overtaken_writes_nothing(s3: S3Server, bucket: s
     add(local, "router", [request(5), request(9)], sequence=2)
     keep(local, NOW)
     found = [opened().read(file) for file in opened().listing("minutes")]
-    import polars as pl
-
     whole = pl.concat(found).sort("per", "app", "key", "timestamp")
     assert_frame_equal(whole, kept(local.path))
 

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,12 +14,13 @@ from hypothesis import strategies as st
 from transforms.minutes.coverage import DAY, covered
 from transforms.minutes.flights import HOUR_US, MINUTE_US, hourly_peaks, in_flight_at
 from transforms.minutes.latency import buckets_of, values_of
+from transforms.minutes.numbers import compact
+from transforms.minutes.ranks import ranked
 from transforms.minutes.requests import counted
 
-HOUR = 480_000 * HOUR_US
 # Few instants, most of them at borders of minutes and of the hour, so that ties are the rule.
 INSTANTS = st.builds(
-    lambda minute, us: HOUR + minute * MINUTE_US + us, st.sampled_from([-1, 0, 1, 2, 5, 58, 59, 60]), st.integers(-2, 2)
+    lambda minute, us: minute * MINUTE_US + us, st.sampled_from([-1, 0, 1, 2, 5, 58, 59, 60]), st.integers(-2, 2)
 )
 FLIGHTS = st.lists(st.tuples(st.integers(0, 2), INSTANTS, INSTANTS).filter(lambda flight: flight[1] < flight[2]))
 
@@ -27,13 +29,13 @@ FLIGHTS = st.lists(st.tuples(st.integers(0, 2), INSTANTS, INSTANTS).filter(lambd
 def test_peaks_equal_brute_force(flights: list[tuple[int, int, int]]) -> None:
     """In each minute the most at once is that of counting at each instant at which something begins."""
     group, start, end = (np.array([flight[at] for flight in flights], np.int64) for at in range(3))
-    found, _ = hourly_peaks(group, start, end, HOUR)
+    found, _ = hourly_peaks(group, start, end)
     peaks = dict(zip(zip(found.group.tolist(), found.minute.tolist(), strict=True), found.peak.tolist(), strict=True))
     expected = {}
     for one in {flight[0] for flight in flights}:
         spans = [(begin, stop) for number, begin, stop in flights if number == one]
         for minute in range(60):
-            low = HOUR + minute * MINUTE_US
+            low = minute * MINUTE_US
             at = {low, *(begin for begin, _ in spans if low <= begin < low + MINUTE_US)}
             expected[one, minute] = max(sum(begin <= t < stop for begin, stop in spans) for t in at)
     assert peaks == {cell: peak for cell, peak in expected.items() if peak}
@@ -45,7 +47,7 @@ def test_tops_equal_brute_force(flights: list[tuple[int, int, int]], marks: list
     and is marked if a marked interval is in flight then."""
     group, start, end = (np.array([flight[at] for flight in flights], np.int64) for at in range(3))
     marked = np.resize(np.array(marks), group.size)
-    peaks, tops = hourly_peaks(group, start, end, HOUR)
+    peaks, tops = hourly_peaks(group, start, end)
     late = in_flight_at(tops, group[marked], start[marked], end[marked])
     found = {of: told for of, *told in zip(*(each.tolist() for each in (*tops, late)), strict=True)}
     expected = {}
@@ -53,13 +55,32 @@ def test_tops_equal_brute_force(flights: list[tuple[int, int, int]], marks: list
         spans = [
             (begin, stop, mark) for (of, begin, stop), mark in zip(flights, marked.tolist(), strict=True) if of == one
         ]
-        arrivals = [(stop, begin) for begin, stop, _ in spans if HOUR <= begin < HOUR + HOUR_US]
+        arrivals = [(stop, begin) for begin, stop, _ in spans if 0 <= begin < HOUR_US]
         flying = {begin: [mark for low, high, mark in spans if low <= begin < high] for _, begin in arrivals}
         most = max(peaks.peak[peaks.group == one], default=0)
         if at := [(stop, begin) for stop, begin in arrivals if len(flying[begin]) == most]:
             stop, begin = min(at)
             expected[one] = [begin, stop, most, any(flying[begin])]
     assert found == expected
+
+
+@given(st.lists(st.integers(0, 9) | st.integers(0, 2_000)))
+def test_numbers_are_told_apart_in_order(values: list[int]) -> None:
+    """By a table or by sorting: the same numbers, and the same place of each."""
+    found, place = compact(np.array(values, np.int64))
+    assert found.tolist() == sorted(set(values))
+    assert found[place].tolist() == values
+
+
+NAMES = st.lists(st.none() | st.text(max_size=3))
+
+
+@given(names=NAMES)
+def test_names_are_numbered_in_their_order_as_text(names: list[str | None]) -> None:
+    """No name comes first, and each number leads back to its name."""
+    found = ranked(pl.Series(names, dtype=pl.String))
+    assert found.names.to_list() == [None, *sorted({name for name in names if name is not None})]
+    assert [found.names[number] for number in found.of_row.tolist()] == names
 
 
 TIMES = st.lists(st.one_of(st.integers(0, 40), st.integers(0, 30_000), st.integers(0, 2**31 - 1)), min_size=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date as Date  # noqa: N812 - beside a parameter `date`
 from functools import cached_property
-from io import BytesIO
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -12,20 +12,23 @@ import polars as pl
 from transforms.minutes import counting, record
 from transforms.minutes.contents import fingerprint, name_of
 from transforms.minutes.coverage import ARRIVAL_MINUTES, DAY
-from transforms.minutes.filling import LINES, complete, fill, is_quiet
+from transforms.minutes.filling import Lines, complete, fill, is_quiet
 from transforms.minutes.making import make
+from transforms.minutes.runs import Run, merged
+from transforms.minutes.spilling import Spill
+from transforms.pieces import Pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from transforms.durable import Fault
     from transforms.lake import Lake, LakeFile
     from transforms.minutes.contents import Content
+    from transforms.minutes.filling import Filled
     from transforms.minutes.record import Record
 
 TABLE: Final = "minutes"
 PARTITION: Final = "all"
-SLICE_ROWS: Final = 61_440
 _EPOCH: Final = Date(1970, 1, 1).toordinal()
 
 
@@ -75,57 +78,59 @@ class Day:
         return {name_of(file): content for file, content in self._contents.items() if file.date == self.date}
 
     @cached_property
-    def lines(self) -> pl.DataFrame:
-        """Lines and losses of the apps by minute, where there are any."""
-        if not self.changed and self.record is not None:
-            rows = self._lake.read(self._file, ("per", "app", "timestamp", "lines", "lines_lost"))
-            return _lines(_numbered(rows))
-        return pl.concat([_lines(counting.empty()), *(_lines(_unpacked(piece)) for piece in self._pieces)])
+    def lines(self) -> Lines:
+        """Lines and losses of the apps by minute."""
+        if self.changed or self.record is None:
+            return self._made[1]
+        lines = Lines(self.minute)
+        of_app = ("per", "app", "timestamp", "lines", "lines_lost")
+        for rows in takewhile(_has_apps, self._lake.pieces(self._file, of_app)):
+            lines.add(_numbered(rows))
+        return lines
 
     @cached_property
-    def _pieces(self) -> list[BytesIO]:
-        """Rows in which something was: those that hold still, and those made again.
+    def _made(self) -> tuple[list[Run], Lines]:
+        """Rows in which something was, those made again and those that hold still, and the lines by minute.
 
-        Packed, to a tenth: the next day's are made before these are written, and one day is 60 MB at 200 routes.
+        The next day's are made before these are written.
         """
-        pieces = [_packed(made) for made in make(self._lake, self.changed, self._contents)]
-        if self.record is not None:
-            holds = ~(pl.col("minute") // 60).is_in(self.changed) & ~is_quiet().fill_null(value=False)
-            # Slices are views: filtered as a whole the day would be in memory twice.
-            old = self._lake.read(self._file).iter_slices(SLICE_ROWS)
-            pieces += [_packed(_numbered(some).filter(holds).select(counting.empty().columns)) for some in old]
-        return pieces
+        spill, lines, runs = Spill(self._lake.scratch(TABLE, PARTITION)), Lines(self.minute), []
+        for rows in make(self._lake, self.changed, self._contents, spill):
+            lines.add(rows)
+            runs.append(Run([rows], spill))
+        return ([*runs, Run(self._held(lines), spill)] if self.record else runs), lines
+
+    def _held(self, lines: Lines) -> Iterator[pl.DataFrame]:
+        """The rows that hold still; their lines are added."""
+        holds = ~(pl.col("minute") // 60).is_in(self.changed) & ~is_quiet().fill_null(value=False)
+        for piece in self._lake.pieces(self._file):
+            rows = _numbered(piece).filter(holds).select(counting.EMPTY.columns)
+            lines.add(rows)
+            yield rows
 
     def write(self, beside: list[Day], last_lines: Mapping[str, int], fault: Fault) -> None:
         """Put the day's file in place, unless the one that lies there is right."""
-        filled = fill(self.minute, [day.lines for day in (self, *beside)], last_lines, self._now)
+        filled = fill(self.lines, [day.lines for day in beside], last_lines, self._now)
         made = record.Record(self._files(), self.hours, filled.digest, filled.last_lines, self.until)
         if made == self.record:
             return
-        rows = complete(pl.concat([counting.empty(), *map(_unpacked, self._pieces)]), filled)
-        self._lake.publish(self._file, rows, made, fault)
+        self._lake.publish(self._file, Pieces(counting.SCHEMA, lambda: self._completed(filled)), made, fault)
         self.record, self.is_written = made, True
+
+    def _completed(self, filled: Filled) -> Iterator[pl.DataFrame]:
+        """The day's rows in order, in pieces."""
+        for begin, end, rows in merged(self._made[0], filled.cuts):
+            yield complete(pl.concat([counting.EMPTY, *rows]), filled.spans, filled.between(begin, end))
 
     def forget_rows(self) -> None:
         """Free the memory; the lines by minute stay."""
-        self.__dict__.pop("_pieces", None)
+        self.__dict__.pop("_made", None)
 
 
 def _numbered(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(minute=pl.col("timestamp").dt.epoch("s") // 60)
 
 
-def _lines(rows: pl.DataFrame) -> pl.DataFrame:
-    has_some = (pl.col("lines") > 0) | (pl.col("lines_lost") > 0)
-    return rows.filter((pl.col("per") == "app") & has_some).select(LINES)
-
-
-def _packed(rows: pl.DataFrame) -> BytesIO:
-    packed = BytesIO()
-    rows.write_ipc(packed, compression="zstd")
-    return packed
-
-
-def _unpacked(packed: BytesIO) -> pl.DataFrame:
-    packed.seek(0)
-    return pl.read_ipc(packed)
+def _has_apps(rows: pl.DataFrame) -> bool:
+    """Whether rows of apps are among these; in a file they are the first."""
+    return rows.height > 0 and rows["per"][0] == "app"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from transforms.minutes import counting, served
+from ingest.schema import ROUTER
+from transforms.minutes import counting, served, sides
 from transforms.minutes.contents import SIDE_TABLES
 from transforms.minutes.flights import HOUR_US
 
@@ -16,59 +17,85 @@ if TYPE_CHECKING:
 
     from transforms.lake import Lake, LakeFile
     from transforms.minutes.contents import Content
+    from transforms.minutes.spilling import Place, Spill
 
-# Files overlap in time, so a few stay decoded from hour to hour: at most about so many rows, some 15 MB.
+    Contents = Mapping[LakeFile, Content]
+
+# Files overlap in time, so a few stay decoded from one span of hours to the next: at most about so many rows, 15 MB.
 HELD_ROWS: Final = 300_000
+# Hours of so many rows are counted at once: for each time that is done a fixed price is paid, and memory for each row.
+SPAN_ROWS: Final = 100_000
 
 
-def make(lake: Lake, hours: Sequence[int], contents: Mapping[LakeFile, Content]) -> Iterator[pl.DataFrame]:
-    """The rows of minutes, hour by hour, but for whether the log was there. Raises what the lake does."""
-    sides = [
-        _side(lake, file, hours)
-        for file, content in contents.items()
-        if file.table in SIDE_TABLES and any(map(content.touches, hours))
-    ]
-    router = _Router(lake, hours, {file: held for file, held in contents.items() if file.table == "router"})
-    told = pl.concat([counting.of_side("releases", _NO_LINES), *sides], how="diagonal")
+def make(lake: Lake, hours: Sequence[int], contents: Contents, spill: Spill) -> Iterator[pl.DataFrame]:
+    """The rows of minutes of spans of hours, as ``counting.of_hours`` gives them. Raises what the lake does."""
+    spans = [*_spans(hours, contents)]
+    router = _Router(lake, spans, {file: held for file, held in contents.items() if file.table == "router"})
+    told = _sides(lake, spans, {file: held for file, held in contents.items() if file.table in SIDE_TABLES}, spill)
+    for span in spans:
+        yield from counting.of_hours(router.of(span), pl.concat([_NOTHING, *map(spill.rows, told.get(span, ()))]), span)
+
+
+_NO_REQUESTS: Final = counting.narrowed(
+    pl.DataFrame(schema=pl.Schema(ROUTER.arrow)).select(counting.ROUTER_COLUMNS), pl.lit(value=True)
+)
+_NOTHING: Final = sides.of_side(
+    "releases", pl.DataFrame(schema={"timestamp": pl.Datetime("us", "UTC"), "app": pl.String})
+)
+
+
+def _spans(hours: Sequence[int], contents: Contents) -> Iterator[range]:
+    """The hours, together where they follow each other and few rows are in them."""
+    span, rows = range(0), 0
     for hour in hours:
-        yield counting.joined(router.of(hour), told.filter(pl.col("minute") // 60 == hour))
+        more = sum(held.hours.get(hour, 0) + held.begun.get(hour, 0) for held in contents.values())
+        if span and (hour != span.stop or rows + more > SPAN_ROWS):
+            yield span
+            span, rows = range(0), 0
+        span, rows = range(span.start if span else hour, hour + 1), rows + more
+    if span:
+        yield span
 
 
-_NO_LINES: Final = pl.DataFrame(schema={"timestamp": pl.Datetime("us", "UTC"), "app": pl.String})
-
-
-def _side(lake: Lake, file: LakeFile, hours: Sequence[int]) -> pl.DataFrame:
-    rows = lake.read(file, counting.SIDE_COLUMNS[file.table])
-    return counting.of_side(file.table, rows.filter(served.HOUR.is_in(list(hours))))
+def _sides(lake: Lake, spans: Sequence[range], contents: Contents, spill: Spill) -> dict[range, list[Place]]:
+    """What the other tables tell of each span; of a thousand apps it would be some hundred MB in memory."""
+    told = defaultdict(list)
+    for file, content in contents.items():
+        if touched := [span for span in spans if any(map(content.touches, span))]:
+            is_wanted = served.HOUR.is_in([hour for span in touched for hour in span])
+            rows = sides.of_side(file.table, lake.read(file, sides.SIDE_COLUMNS[file.table]).filter(is_wanted))
+            for span in touched:
+                told[span].append(
+                    spill.add(rows.filter((pl.col("minute") // 60).is_between(span.start, span.stop - 1)))
+                )
+    return told
 
 
 class _Router:
-    """The router's rows hour by hour."""
+    """The router's rows by spans of hours."""
 
-    def __init__(self, lake: Lake, hours: Sequence[int], contents: Mapping[LakeFile, Content]) -> None:
+    def __init__(self, lake: Lake, spans: Sequence[range], contents: Contents) -> None:
         self._lake = lake
-        self._hours = list(hours)
+        self._is_near = served.HOUR.is_between(spans[0].start, spans[-1].stop + served.LONGEST_HOURS) if spans else None
         self._contents = contents
         self._held: OrderedDict[LakeFile, pl.DataFrame] = OrderedDict()
 
-    def of(self, hour: int) -> pl.DataFrame:
-        """What the rows that ended in an hour or were in flight in it tell of its minutes."""
-        touched = [file for file, content in self._contents.items() if content.touches(hour)]
-        found = [rows for file in touched if (rows := self._file(file).filter(_touches(hour))).height]
-        # Of months of a load balancer's rows nothing is counted: that must not take 20 ms for each hour.
-        return counting.of_router(pl.concat(found), hour) if found else counting.empty()
+    def of(self, span: range) -> pl.DataFrame:
+        """The rows that ended in a span or were in flight in it."""
+        touched = [file for file, content in self._contents.items() if any(map(content.touches, span))]
+        return pl.concat([_NO_REQUESTS, *(self._file(file).filter(_touches(span)) for file in touched)])
 
     def _file(self, file: LakeFile) -> pl.DataFrame:
         rows = self._held.pop(file, None)
         if rows is None:
-            is_near = served.HOUR.is_between(self._hours[0], self._hours[-1] + served.LONGEST_HOURS)
-            rows = counting.narrowed(self._lake.read(file, counting.ROUTER_COLUMNS), is_near)
+            assert self._is_near is not None
+            rows = counting.narrowed(self._lake.read(file, counting.ROUTER_COLUMNS), self._is_near)
         self._held[file] = rows
         while len(self._held) > 1 and sum(each.height for each in self._held.values()) > HELD_ROWS:
             self._held.popitem(last=False)
         return rows
 
 
-def _touches(hour: int) -> pl.Expr:
-    is_later = served.IS_SERVED & served.HOUR.gt(hour) & (served.START_US // HOUR_US).le(hour)
-    return served.HOUR.eq(hour) | is_later
+def _touches(span: range) -> pl.Expr:
+    is_later = served.IS_SERVED & served.HOUR.ge(span.stop) & (served.START_US // HOUR_US).lt(span.stop)
+    return served.HOUR.is_between(span.start, span.stop - 1) | is_later

@@ -12,6 +12,7 @@ import numpy as np
 
 from ingest.schema import STEP_MINUTES, STEP_REQUESTS_MIN
 from transforms.minutes.latency import ZERO_BUCKET, values_of
+from transforms.minutes.numbers import compact, run_begins, run_lengths
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,33 +44,23 @@ class Counts(NamedTuple):
 
 def counted(cell: Whole, is_failed: Flags, octets: Whole, is_timed: Flags, bucket: NDArray[np.int16]) -> Counts:
     """Count requests, each with its cell, whether it failed, its bytes, and the bucket of its time if it was timed."""
-    order = np.argsort(cell)
-    begins = run_begins(cell[order])
-    cells = cell[order][begins]
+    cells, place = compact(cell)
+    total = np.zeros(cells.size, np.int64)
+    np.add.at(total, place, octets)
     timed, times = cell[is_timed], bucket[is_timed].astype(np.int64) - ZERO_BUCKET
     packed = np.sort(timed << _BITS | times)
     of_bucket = run_begins(packed)
     held = packed[of_bucket]
     return Counts(
         cells,
-        run_lengths(begins, cell.size),
-        np.bincount(np.searchsorted(cells, cell[is_failed]), minlength=cells.size),
-        np.add.reduceat(octets[order], begins) if cell.size else octets,
+        np.bincount(place, minlength=cells.size),
+        np.bincount(place[is_failed], minlength=cells.size),
+        total,
         np.r_[np.searchsorted(held >> _BITS, cells), held.size],
         _bucket(held),
         run_lengths(of_bucket, packed.size).astype(np.int32),
         _step_p95(cells, np.sort(timed // STEP_MINUTES << _BITS | times)),
     )
-
-
-def run_begins(values: Whole) -> Whole:
-    """Where each run of equal values begins."""
-    return np.flatnonzero(np.r_[values.size > 0, values[1:] != values[:-1]])
-
-
-def run_lengths(begins: Whole, size: int) -> Whole:
-    """How long the runs are that begin there, of ``size`` values in all."""
-    return np.append(begins[1:], size)[: begins.size] - begins
 
 
 def _bucket(packed: Whole) -> NDArray[np.int16]:
