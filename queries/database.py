@@ -66,7 +66,7 @@ def connect(lake: str, database: Path, objects: Objects | None = None) -> duckdb
     # file that was replaced are read anew.
     connection.execute("SET GLOBAL parquet_metadata_cache = true")
     # Up to so many values that a join looks for are held against each row group's range before it is read; of more only
-    # the least and the greatest. With the 50 that DuckDB would take an autopsy of a month reads the ids of all requests.
+    # the least and the greatest. With DuckDB's own 50 an autopsy of a month reads the ids of all requests.
     connection.execute("SET GLOBAL dynamic_or_filter_threshold = 1000")
     return connection
 
