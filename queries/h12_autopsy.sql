@@ -19,7 +19,7 @@
 --   victim_timeouts BIGINT: H12s that spent more than half of their 30 s waiting for a worker.
 --   culprits STRUCT(route VARCHAR, worker_seconds DOUBLE, requests BIGINT, timeouts BIGINT)[]: The five routes that held workers longest: worker-seconds, requests in flight meanwhile, and H12s that were the route's own doing.
 --   victims STRUCT(route VARCHAR, timeouts BIGINT)[]: The five routes with most H12s that only waited, and how many.
--- cost: Three passes over the router files of the window and of the 10 minutes after it; only what overlaps a burst is sorted.
+-- cost: Three passes over the router files of the window and of the 10 minutes after it, and a fourth over the row groups with the requests named; only what overlaps a burst is sorted.
 -- example: SELECT * FROM h12_autopsy(since := now() - INTERVAL 1 DAY)
 CREATE OR REPLACE MACRO h12_autopsy(
   since := NULL,
@@ -87,17 +87,17 @@ near AS MATERIALIZED (
     dyno,
     route,
     code,
-    request_id,
+    timestamp,
     logged_start_us AS began_us,
     end_us,
-    CASE WHEN code IN ('H12', 'H27') THEN end_us + 30000000 ELSE end_us END AS gone_us
-  FROM served_between(since, until, app_name)
-  WHERE app IN (SELECT app FROM apps_hit)
-    AND source = 'heroku'
-    AND (
-      end_us - logged_start_us > 60000000
-      OR (app, dyno, end_us // 60000000) IN (SELECT app, dyno, minute FROM busy_minutes)
-    )
+    CASE WHEN code IN ('H12', 'H27') THEN end_us + 30000000 ELSE end_us END AS gone_us,
+    is_near
+  FROM (
+    SELECT *, (app, dyno, end_us // 60000000) IN (SELECT app, dyno, minute FROM busy_minutes) AS is_near
+    FROM served_between(since, until, app_name)
+    WHERE app IN (SELECT app FROM apps_hit) AND source = 'heroku'
+  )
+  WHERE is_near OR lasted_ms > 60000
 ),
 -- Requests of a dyno in order of their starts; of one instant all count as there already but the request itself.
 placed AS (
@@ -106,9 +106,10 @@ placed AS (
     dyno,
     route,
     code,
-    request_id,
+    timestamp,
     began_us,
     end_us,
+    is_near,
     is_start,
     sum(CASE WHEN is_start THEN 1 ELSE -1 END)
       OVER (PARTITION BY app, dyno ORDER BY moment)
@@ -120,33 +121,33 @@ placed AS (
   )
 ),
 begun AS MATERIALIZED (
-  SELECT
-    app,
-    dyno,
-    route,
-    code,
-    request_id,
-    began_us,
-    end_us,
-    is_free,
-    (app, dyno, end_us // 60000000) IN (SELECT app, dyno, minute FROM busy_minutes) AS is_near
-  FROM placed
-  WHERE is_start
+  SELECT * EXCLUDE (is_start) FROM placed WHERE is_start
 ),
--- What a route takes by itself: all requests outside of the bursts, and those within that found a free worker.
--- Of routes that no burst saw too, since looking for those that one saw costs more.
+-- How often each route took how long by itself: all requests, less those within the bursts that found no free worker.
+-- By the 64-bit hash of app and route, which is half as dear as the texts. Of n routes two have the same hash with a
+-- chance of n * n / 2^65, for 10,000 of them 1 in 370 billion; these two would share one median.
+durations AS (
+  SELECT hash(app, route) AS kind, lasted_ms, count(*) AS requests
+  FROM served_between(since, until, app_name)
+  WHERE app IN (SELECT app FROM apps_hit) AND source = 'heroku'
+  GROUP BY kind, lasted_ms
+  UNION ALL
+  SELECT hash(app, route), (end_us - began_us) // 1000, -count(*) FROM begun WHERE is_near AND NOT is_free GROUP BY ALL
+),
+-- Of routes that no burst saw too, since looking for those that one saw costs more. As in `served_between` a request
+-- lasts a microsecond at least.
 alone AS MATERIALIZED (
-  SELECT app, route, quantile_disc(lasted_us, 0.5) AS alone_us
+  SELECT kind, greatest(1000 * min(lasted_ms), 1) AS alone_us  -- the median
   FROM (
-    SELECT app, route, end_us - logged_start_us AS lasted_us
-    FROM served_between(since, until, app_name)
-    WHERE app IN (SELECT app FROM apps_hit)
-      AND source = 'heroku'
-      AND NOT (app, dyno, end_us // 60000000) IN (SELECT app, dyno, minute FROM busy_minutes)
-    UNION ALL
-    SELECT app, route, end_us - began_us FROM begun WHERE is_near AND is_free
+    SELECT
+      kind,
+      lasted_ms,
+      sum(requests) OVER (PARTITION BY kind ORDER BY lasted_ms) AS running,
+      sum(requests) OVER (PARTITION BY kind) AS in_all
+    FROM durations
   )
-  GROUP BY ALL
+  WHERE in_all > 0 AND 2 * running >= in_all
+  GROUP BY kind
 ),
 meanwhile AS MATERIALIZED (
   SELECT
@@ -154,8 +155,10 @@ meanwhile AS MATERIALIZED (
     waits.burst,
     waits.from_us,
     waits.to_us,
+    begun.dyno,
     begun.route,
-    begun.request_id,
+    begun.code,
+    begun.timestamp,
     begun.began_us,
     begun.end_us,
     begun.is_free,
@@ -165,7 +168,7 @@ meanwhile AS MATERIALIZED (
   JOIN begun
     ON begun.app = waits.app AND begun.dyno = waits.dyno
     AND begun.began_us < waits.to_us AND begun.end_us > waits.from_us
-  LEFT JOIN alone ON alone.app = begun.app AND alone.route IS NOT DISTINCT FROM begun.route
+  LEFT JOIN alone ON alone.kind = hash(begun.app, begun.route)
 ),
 crowded AS (
   SELECT
@@ -184,7 +187,7 @@ crowded AS (
   WINDOW of_burst AS (PARTITION BY app, burst)
 ),
 -- A request is taken to wait first and to work then.
-held AS (
+held AS MATERIALIZED (
   SELECT
     meanwhile.*,
     CASE
@@ -209,16 +212,16 @@ by_route AS (
     count(*) AS requests,
     count(*) FILTER (WHERE is_timeout AND NOT waited) AS own_timeouts,
     count(*) FILTER (WHERE is_timeout AND waited) AS victim_timeouts,
-    max({'held_us': held_us, 'before': -began_us, 'id': request_id}).id AS request_id
+    max({'held_us': held_us, 'before': -began_us}) AS longest
   FROM held
   GROUP BY ALL
 ),
-judged AS (
+judged AS MATERIALIZED (
   SELECT
     app,
     burst,
     list(
-      {'route': route, 'held_us': held_us, 'requests': requests, 'timeouts': own_timeouts, 'id': request_id}
+      {'route': route, 'held_us': held_us, 'requests': requests, 'timeouts': own_timeouts, 'longest': longest}
       ORDER BY held_us DESC, route
     ) AS ranked,
     sum(held_us)::BIGINT AS held_us,
@@ -226,6 +229,29 @@ judged AS (
     list({'route': route, 'timeouts': victim_timeouts} ORDER BY victim_timeouts DESC, route)
       FILTER (WHERE victim_timeouts > 0) AS victims
   FROM by_route
+  GROUP BY ALL
+),
+-- The request that held a worker longest for the culprit, the first of them; several when they began at one instant.
+examples AS MATERIALIZED (
+  SELECT DISTINCT held.app, held.burst, held.dyno, held.route, held.code, held.timestamp, held.began_us
+  FROM judged
+  JOIN held
+    ON held.app = judged.app AND held.burst = judged.burst AND held.route IS NOT DISTINCT FROM ranked[1].route
+    AND held.held_us = ranked[1].longest.held_us AND held.began_us = -ranked[1].longest.before
+),
+-- An id is more than half of what a line takes in a file, so ids are read last, and only of these instants.
+of_instants AS MATERIALIZED (
+  SELECT app, dyno, route, code, timestamp, logged_start_us, request_id
+  FROM served_between(since, until, app_name)
+  WHERE timestamp IN (SELECT unnest(list(DISTINCT timestamp)) FROM examples) AND source = 'heroku'
+),
+ids AS (
+  SELECT examples.app, examples.burst, max(request_id) AS request_id
+  FROM examples
+  JOIN of_instants AS found
+    ON found.timestamp = examples.timestamp AND found.app = examples.app AND found.dyno = examples.dyno
+    AND found.logged_start_us = examples.began_us AND found.route IS NOT DISTINCT FROM examples.route
+    AND found.code IS NOT DISTINCT FROM examples.code
   GROUP BY ALL
 )
 SELECT
@@ -237,7 +263,7 @@ SELECT
   ranked[1].route AS culprit,
   ranked[1].held_us / 1e6 AS culprit_seconds,
   ranked[1].held_us / nullif(held_us, 0) AS culprit_share,
-  ranked[1].id AS culprit_request_id,
+  request_id AS culprit_request_id,
   coalesce(victim_timeouts, 0) AS victim_timeouts,
   coalesce(
     [
@@ -247,7 +273,7 @@ SELECT
     []
   ) AS culprits,
   coalesce(victims[:5], []) AS victims
-FROM bursts LEFT JOIN judged USING (app, burst)
+FROM bursts LEFT JOIN judged USING (app, burst) LEFT JOIN ids USING (app, burst)
 UNION ALL
 -- error() would not be reached from a row of an empty lake; here it is reached whenever a parameter is wrong.
 SELECT

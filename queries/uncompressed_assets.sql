@@ -26,7 +26,7 @@
 --   month_high_seconds DOUBLE: Seconds that visitors would wait less in such a month, all together, for the higher saving.
 --   file VARCHAR: The site's file that the path matches: of those where one path ends with the other, the longest; NULL when there is none.
 --   probe VARCHAR: What the site answered when asked: 'uncompressed', the encoding (then it is compressed now), or why it gave no answer; NULL when not asked.
--- cost: Two passes over router and access of the days asked about, one over router (or access, without a router) of the days before that are looked at, and one over the load-balancer rows of all earlier days.
+-- cost: Two passes over router and access of the days asked about, one over router (or access, without a router) of the days before that are looked at, which is most of a day's question (look_back_days := 0 leaves it out), and one over the load-balancer rows of all earlier days.
 -- example: SELECT * FROM uncompressed_assets(since := now() - INTERVAL 7 DAY) LIMIT 20
 CREATE OR REPLACE MACRO uncompressed_assets(
   since := NULL, until := NULL, app_name := NULL, mbit_per_second := 10, site_files := NULL, probed := NULL,
@@ -87,7 +87,6 @@ sizes AS (
     app,
     bare_path(logged_path) AS path,
     bytes,
-    is_before,
     sum(responses) AS responses,
     sum(with_headers) AS with_headers,
     min(first_at) AS first_at,
@@ -97,26 +96,17 @@ sizes AS (
       app,
       path AS logged_path,
       bytes,
-      coalesce(timestamp < instant(since), false) AS is_before,
       count(*) AS responses,
       count(*) FILTER (WHERE coalesce(protocol, 'http') IN ('http', 'https')) AS with_headers,
       min(timestamp) AS first_at,
       max(timestamp) AS last_at
-    FROM router_between(instant(since) - to_days(least(greatest(look_back_days, 0), 30)::INTEGER), until, app_name)
+    FROM router_between(since, until, app_name)
     WHERE source = 'heroku' AND method = 'GET' AND status = 200 AND code IS NULL AND bytes > 0
       AND perhaps_compressible(path)
     GROUP BY ALL
     UNION ALL
-    SELECT
-      app,
-      path,
-      bytes,
-      coalesce(timestamp < instant(since), false) AS is_before,
-      count(*),
-      0,
-      min(timestamp),
-      max(timestamp)
-    FROM access_between(instant(since) - to_days(least(greatest(look_back_days, 0), 30)::INTEGER), until, app_name)
+    SELECT app, path, bytes, count(*), 0, min(timestamp), max(timestamp)
+    FROM access_between(since, until, app_name)
     WHERE request_ms IS NULL AND method = 'GET' AND status = 200 AND bytes > 0 AND perhaps_compressible(path)
       AND app IN (SELECT app FROM spans WHERE NOT has_router)
     GROUP BY ALL
@@ -128,11 +118,7 @@ sizes AS (
 grouped AS (
   SELECT
     *,
-    CASE
-      WHEN is_before THEN 'before'
-      WHEN 2::HUGEINT * bytes > max(bytes) FILTER (WHERE NOT is_before) OVER (PARTITION BY app, path) THEN 'large'
-      ELSE 'small'
-    END AS mode
+    CASE WHEN 2::HUGEINT * bytes > max(bytes) OVER (PARTITION BY app, path) THEN 'large' ELSE 'small' END AS mode
   FROM sizes
 ),
 modes AS MATERIALIZED (
@@ -157,6 +143,37 @@ modes AS MATERIALIZED (
     FROM grouped
   )
   GROUP BY app, path, mode
+),
+large AS MATERIALIZED (
+  FROM modes ANTI JOIN told USING (app, path) WHERE mode = 'large' AND bytes_each > 1400
+),
+-- The median sizes that the large ones had before the window. To look at a month is most of what a day's question costs,
+-- so the other paths are left out before they are counted. A compressible name has a dot, which may be percent-encoded.
+before AS (
+  SELECT app, path, min(bytes) FILTER (WHERE 2 * running >= in_all) AS bytes_each  -- the median
+  FROM (
+    SELECT
+      app,
+      path,
+      bytes,
+      sum(count(*)) OVER (PARTITION BY app, path ORDER BY bytes) AS running,
+      sum(count(*)) OVER (PARTITION BY app, path) AS in_all
+    FROM (
+      SELECT app, plain_path(path) AS path, bytes
+      FROM router_between(instant(since) - to_days(least(greatest(look_back_days, 0), 30)::INTEGER), since, app_name)
+      WHERE since IS NOT NULL AND (contains(path, '.') OR contains(path, '%'))
+        AND source = 'heroku' AND method = 'GET' AND status = 200 AND code IS NULL AND bytes > 0
+      UNION ALL
+      SELECT app, plain_path(path), bytes
+      FROM access_between(instant(since) - to_days(least(greatest(look_back_days, 0), 30)::INTEGER), since, app_name)
+      WHERE since IS NOT NULL AND (contains(path, '.') OR contains(path, '%'))
+        AND request_ms IS NULL AND method = 'GET' AND status = 200 AND bytes > 0
+        AND app IN (SELECT app FROM spans WHERE NOT has_router)
+    )
+    SEMI JOIN large USING (app, path)
+    GROUP BY app, path, bytes
+  )
+  GROUP BY app, path
 ),
 -- Before the move: the load balancer's log is older than any window asked about, so `since` does not bound it.
 earlier AS MATERIALIZED (
@@ -190,9 +207,9 @@ compared AS (
       ),
       false
     ) AS apart
-  FROM (FROM modes WHERE mode = 'large' AND bytes_each > 1400) AS large
+  FROM large
   LEFT JOIN (FROM modes WHERE mode = 'small') AS small USING (app, path)
-  LEFT JOIN (FROM modes WHERE mode = 'before') AS before USING (app, path)
+  LEFT JOIN before USING (app, path)
   LEFT JOIN earlier USING (app, path)
 ),
 graded AS (
@@ -249,7 +266,7 @@ pages AS (
 judged AS (
   SELECT *, 'proved' AS evidence FROM told WHERE requests > 0
   UNION ALL BY NAME
-  SELECT * FROM graded ANTI JOIN told USING (app, path) WHERE evidence IS NOT NULL
+  SELECT * FROM graded WHERE evidence IS NOT NULL
   UNION ALL BY NAME
   SELECT pages.* EXCLUDE (lower_bytes, upper_bytes), 'strong' AS evidence
   FROM pages JOIN earlier USING (app, path) ANTI JOIN told USING (app, path)

@@ -6,6 +6,13 @@ CREATE OR REPLACE MACRO bare_path(logged_path) AS
     split_part(split_part(logged_path, '?', 1), '#', 1)
   );
 
+-- The same. Most paths have none of the three, and looking costs a tenth of taking them apart.
+CREATE OR REPLACE MACRO plain_path(logged_path) AS
+  CASE
+    WHEN contains(logged_path, '?') OR contains(logged_path, '#') OR contains(logged_path, '%') THEN bare_path(logged_path)
+    ELSE logged_path
+  END;
+
 CREATE OR REPLACE MACRO compressible_name(asset_path) AS
   regexp_matches(
     lower(asset_path),

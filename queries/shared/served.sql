@@ -20,6 +20,7 @@ CREATE OR REPLACE MACRO served_between(since, until, app_name) AS TABLE
       status,
       bytes,
       service_ms,
+      service_ms::BIGINT + coalesce(connect_ms, 0) AS lasted_ms,
       request_id,
       timestamp,
       date,
@@ -27,16 +28,17 @@ CREATE OR REPLACE MACRO served_between(since, until, app_name) AS TABLE
       coalesce(code = 'H12' OR (source <> 'heroku' AND status = 504), false) AS timed_out,
       epoch_us(timestamp) - coalesce(
         CASE WHEN source <> 'heroku' THEN TRY_CAST(regexp_extract(extra, '"duration_us": ?"(\d+)"', 1) AS BIGINT) END,
-        1000 * (service_ms::BIGINT + coalesce(connect_ms, 0))
+        1000 * lasted_ms
       ) AS logged_start_us,
       greatest(epoch_us(timestamp), logged_start_us + 1) AS end_us,
       greatest(logged_start_us, coalesce(epoch_us(instant(since)), logged_start_us)) AS start_us
     FROM router_between(since, instant(until) + INTERVAL 10 MINUTE, app_name)
     WHERE dyno IS NOT NULL AND service_ms IS NOT NULL AND status IS DISTINCT FROM 101
   )
-  -- What was logged after `since` ended after it: said first, since it is cheaper to see.
+  -- What was logged after `since` ended after it, and what was logged before `until` began before it: said first, since
+  -- it is cheaper to see.
   WHERE (since IS NULL OR timestamp > instant(since) OR start_us < end_us)
-    AND (until IS NULL OR start_us < epoch_us(instant(until)));
+    AND (until IS NULL OR timestamp < instant(until) OR start_us < epoch_us(instant(until)));
 
 -- What a question about requests in flight counts by; the question refuses any other `counted_by`.
 CREATE OR REPLACE MACRO flight_key(counted_by, of_app, of_dyno, of_route) AS
