@@ -159,12 +159,12 @@ before AS (
       sum(count(*)) OVER (PARTITION BY app, path ORDER BY bytes) AS running,
       sum(count(*)) OVER (PARTITION BY app, path) AS in_all
     FROM (
-      SELECT app, plain_path(path) AS path, bytes
+      SELECT app, bare_path(path) AS path, bytes
       FROM router_between(instant(since) - to_days(least(greatest(look_back_days, 0), 30)::INTEGER), since, app_name)
       WHERE since IS NOT NULL AND (contains(path, '.') OR contains(path, '%'))
         AND source = 'heroku' AND method = 'GET' AND status = 200 AND code IS NULL AND bytes > 0
       UNION ALL
-      SELECT app, plain_path(path), bytes
+      SELECT app, bare_path(path), bytes
       FROM access_between(instant(since) - to_days(least(greatest(look_back_days, 0), 30)::INTEGER), since, app_name)
       WHERE since IS NOT NULL AND (contains(path, '.') OR contains(path, '%'))
         AND request_ms IS NULL AND method = 'GET' AND status = 200 AND bytes > 0
@@ -179,15 +179,18 @@ before AS (
 earlier AS MATERIALIZED (
   SELECT
     app,
-    bare_path(path) AS path,
+    path,
     count(*) AS requests,
     quantile_disc(bytes, 0.25) AS lower_bytes,
     quantile_disc(bytes, 0.5) AS bytes_each,
     quantile_disc(bytes, 0.75) AS upper_bytes
-  FROM router_between(NULL, until, app_name)
-  WHERE source IN ('elb', 'alb') AND method = 'GET' AND status = 200 AND bytes > 0
-  GROUP BY ALL
-  HAVING compressible_name(bare_path(path)) OR page_name(bare_path(path))
+  FROM (
+    SELECT app, bare_path(path) AS path, bytes
+    FROM router_between(NULL, until, app_name)
+    WHERE source IN ('elb', 'alb') AND method = 'GET' AND status = 200 AND bytes > 0
+  )
+  GROUP BY app, path
+  HAVING compressible_name(path) OR page_name(path)
 ),
 compared AS (
   SELECT

@@ -1,15 +1,13 @@
 -- Paths as log lines of different origin can be compared: query string off, percent-encoding undone (the newer
 -- router logs paths decoded, nginx and the load balancers do not). What decodes to no UTF-8 stays as it is.
 CREATE OR REPLACE MACRO bare_path(logged_path) AS
-  coalesce(
-    TRY(url_decode(split_part(split_part(logged_path, '?', 1), '#', 1))),
-    split_part(split_part(logged_path, '?', 1), '#', 1)
-  );
-
--- The same. Most paths have none of the three, and looking costs a tenth of taking them apart.
-CREATE OR REPLACE MACRO plain_path(logged_path) AS
   CASE
-    WHEN contains(logged_path, '?') OR contains(logged_path, '#') OR contains(logged_path, '%') THEN bare_path(logged_path)
+    -- Most paths have none of the three, and looking costs a tenth of taking them apart.
+    WHEN contains(logged_path, '?') OR contains(logged_path, '#') OR contains(logged_path, '%') THEN
+      coalesce(
+        TRY(url_decode(split_part(split_part(logged_path, '?', 1), '#', 1))),
+        split_part(split_part(logged_path, '?', 1), '#', 1)
+      )
     ELSE logged_path
   END;
 
@@ -19,7 +17,7 @@ CREATE OR REPLACE MACRO compressible_name(asset_path) AS
     '\.(css|js|mjs|json|map|svg|html?|xml|txt|csv|webmanifest|ttf|otf|eot|rss|atom)$'
   );
 
--- True for every logged path whose bare_path is a compressible_name, and for few others: bare_path costs ten times this.
+-- True for every logged path whose bare_path is a compressible_name, and for few others: only these are taken apart.
 -- A dot is looked for first, since most paths have none and the pattern costs ten times that.
 CREATE OR REPLACE MACRO perhaps_compressible(logged_path) AS
   (

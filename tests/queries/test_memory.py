@@ -65,7 +65,7 @@ def test_slope_and_interval_equal_brute_force(connection: Any, points: dict[int,
     megabytes = [points[at] + slope * (at // 900) for at in seconds]
     fill(connection, seconds, megabytes)
     answer = connection.execute(f"SELECT {SLOPES} FROM memory_leaks(warm_up_minutes := 0)").fetchone()
-    assert answer == pytest.approx(sen(np.array(seconds) / 3600, np.array(megabytes)), abs=1e-9)
+    assert answer == pytest.approx(sen(np.array(seconds) / 3600, np.array(megabytes)), rel=1e-12, abs=1e-9)
 
 
 def test_the_interval_holds_its_promise(connection: Any) -> None:
