@@ -21,10 +21,10 @@ read_hours AS MATERIALIZED (
   SELECT
     logged.app AS app,
     logged.hour AS hour,
-    DATE '1970-01-01' + (logged.hour // 24)::INTEGER AS date, -- by it whole files are left out
+    logged.date AS date,
     sum(logged.requests) OVER () <= 2000000 AS are_few
   FROM (
-    SELECT unnest(list(DISTINCT {'app': app, 'hour': hours.hour, 'requests': requests})) AS logged
+    SELECT unnest(list(DISTINCT {'app': app, 'hour': hours.hour, 'date': date, 'requests': requests})) AS logged
     FROM hours JOIN (SELECT app, hour FROM hours WHERE NOT is_known) AS raw_hours USING (app)
     WHERE raw_hours.hour BETWEEN first_hour AND hours.hour
   )

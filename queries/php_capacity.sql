@@ -34,10 +34,7 @@ WITH served AS NOT MATERIALIZED (
   FROM served_between(since, until, app_name)
   WHERE source = 'heroku'
 ),
-hours AS MATERIALIZED (
-  SELECT *, DATE '1970-01-01' + (hour // 24)::INTEGER AS date -- by it whole files are left out
-  FROM hours_between(since, until, app_name)
-),
+hours AS MATERIALIZED (FROM hours_between(since, until, app_name)),
 -- In a minute, at most as many PHP requests were in flight at once as requests of all kinds.
 at_most AS MATERIALIZED (
   SELECT *, epoch_us(timestamp) // 60000000 AS minute

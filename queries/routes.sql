@@ -28,9 +28,7 @@ WITH seen AS NOT MATERIALIZED (
     app,
     method,
     route,
-    -- Most paths have neither, and looking costs less than splitting.
-    CASE WHEN contains(path, '?') OR contains(path, '#') THEN split_part(split_part(path, '?', 1), '#', 1) ELSE path END
-      AS path,
+    without_query(path) AS path,
     status >= 500 OR (status IS NULL AND code IS NOT NULL) AS is_error,
     CASE WHEN dyno IS NOT NULL AND status IS DISTINCT FROM 101 THEN service_ms END AS timed_ms,
     bytes,

@@ -63,7 +63,8 @@ def open_writer(sink: pa.NativeFile, rows: pl.DataFrame | Pieces) -> pq.ParquetW
 
 
 def row_groups(rows: pl.DataFrame | Pieces) -> Iterator[pa.Table]:
-    """The rows in pieces of about equal size, at most :data:`ROW_GROUP_ROWS_MAX`. Equal rows give equal bytes."""
+    """The rows of each row group, at most :data:`ROW_GROUP_ROWS_MAX`: of rows that are all there about as many in
+    each, of :class:`Pieces` as they come. Equal rows give equal bytes."""
     rows_max = MINUTES_GROUP_ROWS_MAX if "per" in rows.schema else ROW_GROUP_ROWS_MAX
     for piece in rows.in_groups(rows_max) if isinstance(rows, Pieces) else _equal_slices(rows, rows_max):
         yield _as_arrow(piece.rechunk())  # pages would end where chunks do

@@ -1,14 +1,17 @@
+-- A path as it was logged, query string off. Most paths have none, and looking costs less than splitting.
+CREATE OR REPLACE MACRO without_query(logged_path) AS
+  CASE
+    WHEN contains(logged_path, '?') OR contains(logged_path, '#')
+      THEN split_part(split_part(logged_path, '?', 1), '#', 1)
+    ELSE logged_path
+  END;
+
 -- Paths as log lines of different origin can be compared: query string off, percent-encoding undone (the newer
 -- router logs paths decoded, nginx and the load balancers do not). What decodes to no UTF-8 stays as it is.
 CREATE OR REPLACE MACRO bare_path(logged_path) AS
   CASE
-    -- Most paths have none of the three, and looking costs a tenth of taking them apart.
-    WHEN contains(logged_path, '?') OR contains(logged_path, '#') OR contains(logged_path, '%') THEN
-      coalesce(
-        TRY(url_decode(split_part(split_part(logged_path, '?', 1), '#', 1))),
-        split_part(split_part(logged_path, '?', 1), '#', 1)
-      )
-    ELSE logged_path
+    WHEN contains(logged_path, '%') THEN coalesce(TRY(url_decode(without_query(logged_path))), without_query(logged_path))
+    ELSE without_query(logged_path)
   END;
 
 CREATE OR REPLACE MACRO compressible_name(asset_path) AS

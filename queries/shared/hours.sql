@@ -1,6 +1,6 @@
 -- The hours of [since, until) in which the router logged requests or in which requests were in flight, and of which of
 -- them `minutes` tell all: `is_known`. In the others, requests must be read. `first_hour` is the hour in which the first
--- of the requests began that were logged in this one, or one before.
+-- of the requests began that were logged in this one, or one before; by `date` whole files are left out.
 CREATE OR REPLACE MACRO hours_between(since, until, app_name) AS TABLE
 WITH logged AS (
   SELECT
@@ -42,11 +42,12 @@ raw_hours AS (
   UNION
   SELECT app, edge_us // 3600000000
   FROM hours, (VALUES (epoch_us(instant(since)), true), (epoch_us(instant(until)), false)) AS edges (edge_us, begins)
-  WHERE begins OR edge_us % 3600000000 > 0
+  WHERE edge_us % 3600000000 > 0 OR (begins AND edge_us IS NOT NULL)
 )
 SELECT
   app,
   hour,
+  DATE '1970-01-01' + (hour // 24)::INTEGER AS date,
   coalesce(requests, 0) AS requests,
   coalesce(first_hour, hour) AS first_hour,
   coalesce(fits, false) AND raw_hours.hour IS NULL AS is_known

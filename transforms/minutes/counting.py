@@ -56,7 +56,7 @@ _FIELDS: Final = {
     "start_us": served.START_US.fill_null(0),
     "end_us": served.END_US.fill_null(0),
 }
-_COUNTED: Final = ("minute", "is_failed", "bytes", "is_timed", "bucket")
+_COUNTED: Final = ("is_ended", "minute", "is_failed", "bytes", "is_timed", "bucket")
 _FLIGHT: Final = ("start_us", "end_us", "is_timed_out")
 _COUNTS: Final = [name for name in SCHEMA if name not in {*GROUP, "timestamp", "is_covered"}]
 EMPTY: Final = pl.DataFrame(schema={name: SCHEMA.get(name, pl.Int64()) for name in (*GROUP, *_COUNTS)})
@@ -71,10 +71,12 @@ def of_hours(rows: pl.DataFrame, sides: pl.DataFrame, hours: range) -> Iterator[
     them; those of several files are put together.
     """
     fields = rows.select(*_NAMES, "status", **_FIELDS)
-    fields = fields.with_columns(bucket=pl.Series(buckets_of(fields["service_ms"].to_numpy())))
+    fields = fields.with_columns(
+        bucket=pl.Series(buckets_of(fields["service_ms"].to_numpy())),
+        is_ended=in_hours(hours),
+    )
     told = sides.group_by(GROUP).agg(pl.col(SUMS).sum(), pl.col(MAXIMA).max())
-    is_ended = pl.col("minute").is_between(60 * hours.start, 60 * hours.stop, closed="left")
-    has_code = is_ended & (pl.col("code").is_not_null() | (pl.col("status") >= 500))
+    has_code = pl.col("is_ended") & (pl.col("code").is_not_null() | (pl.col("status") >= 500))
     parts: dict[str, Callable[[], pl.DataFrame]] = {
         "app": lambda: fields.with_columns(key=pl.lit(None, pl.Categorical)),
         "code": lambda: fields.filter(has_code).with_columns(key=_CODE, is_in_flight=False),
@@ -84,6 +86,11 @@ def of_hours(rows: pl.DataFrame, sides: pl.DataFrame, hours: range) -> Iterator[
     for per, part in parts.items():
         made = _of_keys(part(), told.filter(per=per), hours).with_columns(per=pl.lit(per))
         yield _completed(pl.concat([EMPTY, made], how="diagonal"))
+
+
+def in_hours(hours: range) -> pl.Expr:
+    """Whether a row's ``minute`` is in these hours."""
+    return (pl.col("minute") // requests.MINUTES).is_between(hours.start, hours.stop - 1)
 
 
 def narrowed(rows: pl.DataFrame, is_wanted: pl.Expr) -> pl.DataFrame:
@@ -99,7 +106,7 @@ def _of_keys(fields: pl.DataFrame, told: pl.DataFrame, hours: range) -> pl.DataF
     """
     number, of_told, names = _numbered(fields, told)
     first, minutes = hours.start * requests.MINUTES, len(hours) * requests.MINUTES
-    counts = _counts(fields, number * minutes - first, hours)
+    counts = _counts(fields, number * minutes - first)
     peaks, tops, is_late = _flights(fields, number, hours)
     at_peak = peaks.group * requests.MINUTES + peaks.minute
     at_top = tops.group * requests.MINUTES + tops.start_us // MINUTE_US
@@ -129,10 +136,9 @@ def _numbered(fields: pl.DataFrame, told: pl.DataFrame) -> tuple[Whole, Whole, p
     return number[: fields.height], number[fields.height :], of_pair
 
 
-def _counts(fields: pl.DataFrame, cell_of_row: Whole, hours: range) -> Counts:
-    """The counts of the requests that ended in these hours."""
-    minute, *told = (fields[name].to_numpy() for name in _COUNTED)
-    is_ended = (minute >= hours.start * requests.MINUTES) & (minute < hours.stop * requests.MINUTES)
+def _counts(fields: pl.DataFrame, cell_of_row: Whole) -> Counts:
+    """The counts of the requests that ended in these hours; ``cell_of_row`` is the cell of each row's minute 0."""
+    is_ended, minute, *told = (fields[name].to_numpy() for name in _COUNTED)
     return requests.counted((cell_of_row + minute)[is_ended], *(values[is_ended] for values in told))
 
 

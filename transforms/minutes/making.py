@@ -65,9 +65,7 @@ def _sides(lake: Lake, spans: Sequence[range], contents: Contents, spill: Spill)
             is_wanted = served.HOUR.is_in([hour for span in touched for hour in span])
             rows = sides.of_side(file.table, lake.read(file, sides.SIDE_COLUMNS[file.table]).filter(is_wanted))
             for span in touched:
-                told[span].append(
-                    spill.add(rows.filter((pl.col("minute") // 60).is_between(span.start, span.stop - 1)))
-                )
+                told[span].append(spill.add(rows.filter(counting.in_hours(span))))
     return told
 
 
