@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from drainlake.derived import keep_asset_sizes, keep_minutes
 from drainlake.errors import Failure, WrongUse
 from drainlake.log import open_log
-from drainlake.minutes import keep_minutes
 from drainlake.places import lake_at, lake_errors
 from ingest.eventlog.purging import PurgeRefused, purge_landed
+from ingest.schema import ASSET_SIZES, MINUTES
 from transforms import erasing
 from transforms.addresses import NOBODY, PREFIX, Hasher
 from transforms.erasure import Target, address_of
-from transforms.minutes.days import TABLE as MINUTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from drainlake.settings import Settings
     from ingest.eventlog.contract import EventLog
@@ -97,22 +97,30 @@ def count(settings: Settings, target: Target) -> list[erasing.Found]:
 
 
 def erase(settings: Settings, found: Sequence[erasing.Found], target: Target) -> None:
-    """Rewrite the files, bring the minutes up to date, and wait until nothing of the rows is left in the lake."""
+    """Rewrite the files, make anew what was made of them, and wait until nothing of the rows is left in the lake."""
     lake = lake_at(settings.lake)
     with lake_errors(_AGAIN):
         erased = erasing.erase(lake, [each.file for each in found], target)
         unforgotten = list(erasing.erased_before(lake))
-        # A run that was killed behind the rows has left the minutes to this one, which finds no rows any more.
+        # A run that was killed behind the rows has left the derived tables to this one, which finds no rows any more.
         dates = {each.file.date for each in found} | {file.date for file in unforgotten}
-        if dates and (sentence := keep_minutes(settings, datetime.now(UTC))):
-            click.echo(f"Note: {sentence} They still count the erased rows.", err=True)
-        unforgotten += [file for file in lake.listing(MINUTES) if file.date in _with_neighbours(dates)]
+        if dates:
+            _make_anew(settings, dates)
+        unforgotten += [file for file in lake.listing(MINUTES.name) if file.date in _with_neighbours(dates)]
+        unforgotten += [file for file in lake.listing(ASSET_SIZES.name) if file.date in dates]
         if unforgotten:
             click.echo("Waiting until nobody can still be reading the old files …", err=True)
         left = erasing.forget(lake, unforgotten)
     click.echo(f"{sum(erased.values()):,} rows erased.", err=True)
     if left:
         raise Failure(f"{len(left)} files are written all the time and still hold old bytes.", _AGAIN)
+
+
+def _make_anew(settings: Settings, dates: Collection[str]) -> None:
+    now = datetime.now(UTC)
+    for sentence in (keep_minutes(settings, now), keep_asset_sizes(settings, now, again=dates)):
+        if sentence:
+            click.echo(f"Note: {sentence} They still count the erased rows.", err=True)
 
 
 def _with_neighbours(dates: Iterable[str]) -> set[str]:

@@ -1,13 +1,13 @@
-"""Reports and alarms from the settings: minutes are brought up to date, the lake is asked, what was told noted."""
+"""Reports and alarms from the settings: derived tables brought up to date, the lake asked, what was told noted."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from drainlake.derived import keep_asset_sizes, keep_minutes
 from drainlake.errors import Failure
 from drainlake.lake import interruptible, open_lake
-from drainlake.minutes import keep_minutes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +33,7 @@ def make_report(settings: Settings, window: Window, now: datetime) -> Report:
     from queries.report import previous  # noqa: PLC0415
 
     left_old = keep_minutes(settings, now)
+    keep_asset_sizes(settings, now)
     with lake_notes(settings) as notes:
         mutes = {finding_id: mute.until for finding_id, mute in muted(notes, now).items()}
         before = previous.before(notes.note(previous.NAME), window)

@@ -285,8 +285,20 @@ MINUTES: Final = _table(
     ("connections", "DOUBLE", "Most connections to the app's Postgres at once; NULL but for 'app'."),
 )
 
+ASSET_SIZES: Final = _table(
+    "asset_sizes",
+    "hour, app, path and size of the files that gzip makes smaller, and per hour, app and source without a path",
+    ("path", "VARCHAR", "The path as it was logged, query string off; NULL in the rows that count all of `router`."),
+    ("bytes", "BIGINT", "The size of these responses as the router logged it; NULL without a path."),
+    ("source", "VARCHAR", "Who wrote the lines: 'heroku', and without a path 'elb' or 'alb', too."),
+    ("responses", "BIGINT", "Responses to GET with status 200; without a path all rows that `router` has."),
+    ("with_headers", "BIGINT", "Of these, by the older router (protocol http or https), which counts headers as well."),
+    ("first_at", "TIMESTAMPTZ", "The first of these."),
+    ("last_at", "TIMESTAMPTZ", "The last of these."),
+)
+
 # Made from the tables above, in the lake alone: no entry of the event log is of these.
-DERIVED: Final = {MINUTES.name: MINUTES}
+DERIVED: Final = {table.name: table for table in (MINUTES, ASSET_SIZES)}
 
 TABLES: Final = {table.name: table for table in (ROUTER, ACCESS, PHP, PLATFORM, SAMPLES, RELEASES, LINES, DELIVERIES)}
 

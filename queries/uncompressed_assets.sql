@@ -7,7 +7,7 @@
 --   mbit_per_second: A visitor's bandwidth in megabits a second, from which the seconds are computed.
 --   site_files: The site's own files, as JSON or a list of structs (path, plain_bytes, compressed_bytes); --assets DIR on the command line fills it in; NULL is none.
 --   probed: What the site answered when asked, as JSON or a list of structs (path, answer, plain_bytes, compressed_bytes); --probe URL on the command line fills it in; NULL is not asked.
---   look_back_days: Days before `since` in which the smaller sizes of a time with compression are looked for, 0 to 30.
+--   look_back_days: Days before that of `since` (UTC) from which on the smaller sizes of a time with compression are looked for, 0 to 30; 0 is not at all.
 -- columns:
 --   app VARCHAR: The app.
 --   path VARCHAR: The path, query string off and percent-encoding undone.
@@ -26,14 +26,28 @@
 --   month_high_seconds DOUBLE: Seconds that visitors would wait less in such a month, all together, for the higher saving.
 --   file VARCHAR: The site's file that the path matches: of those where one path ends with the other, the longest; NULL when there is none.
 --   probe VARCHAR: What the site answered when asked: 'uncompressed', the encoding (then it is compressed now), or why it gave no answer; NULL when not asked.
--- cost: Two passes over router and access of the days asked about, one over router (or access, without a router) of the days before that are looked at, which is most of a day's question (look_back_days := 0 leaves it out), and one over the load-balancer rows of all earlier days.
+-- cost: Counts the router's rows by day. The sizes of whole hours of past days are kept in asset_sizes, which a report brings up to date; of other hours the router is read twice, which for the days before the window is most of a day's question (look_back_days := 0 leaves it out). Two passes over access, one over the load-balancer rows of all earlier days.
 -- example: SELECT * FROM uncompressed_assets(since := now() - INTERVAL 7 DAY) LIMIT 20
 CREATE OR REPLACE MACRO uncompressed_assets(
   since := NULL, until := NULL, app_name := NULL, mbit_per_second := 10, site_files := NULL, probed := NULL,
   look_back_days := 30
 ) AS TABLE
+WITH hours AS MATERIALIZED (
+  FROM asset_hours(looks_back_to(since, look_back_days), since, until)
+),
+to_read AS NOT MATERIALIZED (
+  SELECT date, hour FROM hours WHERE NOT is_kept
+),
+kept AS MATERIALIZED (
+  SELECT *, coalesce(timestamp < instant(since), false) AS is_before
+  FROM (
+    SELECT *, epoch_us(timestamp) // 3600000000 AS hour
+    FROM asset_sizes_between(looks_back_to(since, look_back_days), until, app_name)
+  )
+  SEMI JOIN (FROM hours WHERE is_kept) USING (date, hour)
+),
 -- A quiet hour is no gap, a day without any line is one.
-WITH spans AS MATERIALIZED (
+spans AS MATERIALIZED (
   SELECT
     app,
     bool_or(of_router) AS has_router,
@@ -41,8 +55,13 @@ WITH spans AS MATERIALIZED (
       + (epoch_us(max(last_at)) % 86_400_000_000 - epoch_us(min(first_at)) % 86_400_000_000) / 86_400_000_000
       AS days_seen
   FROM (
-    SELECT app, date, true AS of_router, min(timestamp) AS first_at, max(timestamp) AS last_at
-    FROM router_between(since, until, app_name)
+    SELECT app, date, true AS of_router, first_at, last_at
+    FROM kept
+    WHERE NOT is_before AND path IS NULL AND source = 'heroku'
+    UNION ALL
+    SELECT app, date, true, min(timestamp), max(timestamp)
+    FROM router_by_hour(since, until, app_name)
+    SEMI JOIN to_read USING (date, hour)
     WHERE source = 'heroku'
     GROUP BY ALL
     UNION ALL
@@ -92,15 +111,20 @@ sizes AS (
     min(first_at) AS first_at,
     max(last_at) AS last_at
   FROM (
+    SELECT app, path AS logged_path, bytes, responses, with_headers, first_at, last_at
+    FROM kept
+    WHERE NOT is_before AND path IS NOT NULL
+    UNION ALL
     SELECT
       app,
-      path AS logged_path,
+      path,
       bytes,
-      count(*) AS responses,
-      count(*) FILTER (WHERE coalesce(protocol, 'http') IN ('http', 'https')) AS with_headers,
-      min(timestamp) AS first_at,
-      max(timestamp) AS last_at
-    FROM router_between(since, until, app_name)
+      count(*),
+      count(*) FILTER (WHERE coalesce(protocol, 'http') IN ('http', 'https')),
+      min(timestamp),
+      max(timestamp)
+    FROM router_by_hour(since, until, app_name)
+    SEMI JOIN to_read USING (date, hour)
     WHERE source = 'heroku' AND method = 'GET' AND status = 200 AND code IS NULL AND bytes > 0
       AND perhaps_compressible(path)
     GROUP BY ALL
@@ -147,8 +171,9 @@ modes AS MATERIALIZED (
 large AS MATERIALIZED (
   FROM modes ANTI JOIN told USING (app, path) WHERE mode = 'large' AND bytes_each > 1400
 ),
--- The median sizes that the large ones had before the window. To look at a month is most of what a day's question costs,
--- so the other paths are left out before they are counted. A compressible name has a dot, which may be percent-encoded.
+-- The median sizes that the large ones had before the window. To read a month of requests is most of what a day's
+-- question costs, so the other paths are left out before they are counted. A compressible name has a dot, which may be
+-- percent-encoded.
 before AS (
   SELECT app, path, min(bytes) FILTER (WHERE 2 * running >= in_all) AS bytes_each  -- the median
   FROM (
@@ -156,16 +181,21 @@ before AS (
       app,
       path,
       bytes,
-      sum(count(*)) OVER (PARTITION BY app, path ORDER BY bytes) AS running,
-      sum(count(*)) OVER (PARTITION BY app, path) AS in_all
+      sum(sum(responses)) OVER (PARTITION BY app, path ORDER BY bytes) AS running,
+      sum(sum(responses)) OVER (PARTITION BY app, path) AS in_all
     FROM (
-      SELECT app, bare_path(path) AS path, bytes
-      FROM router_between(instant(since) - to_days(least(greatest(look_back_days, 0), 30)::INTEGER), since, app_name)
+      SELECT app, bare_path(path) AS path, bytes, responses
+      FROM kept
+      WHERE is_before AND path IS NOT NULL
+      UNION ALL
+      SELECT app, bare_path(path), bytes, 1
+      FROM router_by_hour(looks_back_to(since, look_back_days), since, app_name)
+      SEMI JOIN to_read USING (date, hour)
       WHERE since IS NOT NULL AND (contains(path, '.') OR contains(path, '%'))
         AND source = 'heroku' AND method = 'GET' AND status = 200 AND code IS NULL AND bytes > 0
       UNION ALL
-      SELECT app, bare_path(path), bytes
-      FROM access_between(instant(since) - to_days(least(greatest(look_back_days, 0), 30)::INTEGER), since, app_name)
+      SELECT app, bare_path(path), bytes, 1
+      FROM access_between(looks_back_to(since, look_back_days), since, app_name)
       WHERE since IS NOT NULL AND (contains(path, '.') OR contains(path, '%'))
         AND request_ms IS NULL AND method = 'GET' AND status = 200 AND bytes > 0
         AND app IN (SELECT app FROM spans WHERE NOT has_router)

@@ -29,6 +29,7 @@ PURE = (
     "transforms/route_learning.py", "transforms/route_looks.py", "transforms/distinct.py", "transforms/addresses.py",
     "transforms/query_strings.py", "transforms/privacy.py", "transforms/erasure.py", "queries/access/sums.py",
     "queries/access/findings.py",
+    "transforms/asset_sizes/counting.py",
     *(f"transforms/minutes/{name}.py" for name in ("counting", "coverage", "filling", "flights", "latency", "numbers",
       "ranks", "requests", "served", "sides")),
     *(f"drainlake/{name}.py" for name in ("dynos", "host", "parts", "silence", "drains/states", "drains/rotation_plan",

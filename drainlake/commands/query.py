@@ -131,7 +131,7 @@ def _answer(ctx: click.Context, question: Question, given: dict[str, Any], outpu
 
 
 def _keep_minutes(settings: Settings) -> None:
-    from drainlake.minutes import keep_minutes  # noqa: PLC0415 - polars is slow to import
+    from drainlake.derived import keep_minutes  # noqa: PLC0415 - polars is slow to import
 
     if (left_old := keep_minutes(settings, datetime.now(UTC))) is not None:
         click.echo(f"Note: {left_old}", err=True)

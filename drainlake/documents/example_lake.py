@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from drainlake import settings as settings_module
+from drainlake.derived import keep_minutes
 from drainlake.log import open_local_log
-from drainlake.minutes import keep_minutes
 from drainlake.places import lake_at
 from ingest.batch import store
 from ingest.deliveries import Delivery

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from queries.report.quoting import between, sql_time
@@ -26,11 +25,6 @@ _TRAFFIC: Final = """SELECT count(*) FILTER (WHERE source = 'heroku') AS request
   quantile_disc(service_ms, 0.95)
     FILTER (WHERE source = 'heroku' AND dyno IS NOT NULL AND status IS DISTINCT FROM 101) AS p95_ms
 FROM {rows}"""
-
-# About ten CPU seconds.
-BEFORE_MAX: Final = 20_000_000
-
-_HELD: Final = "SELECT coalesce(sum(requests), 0) AS requests FROM {app}"
 
 _BALANCED: Final = "SELECT EXISTS(FROM router WHERE source <> 'heroku' AND timestamp < {until}) AS balanced"
 
@@ -58,21 +52,6 @@ def traffic(asked: Asked) -> Record:
 def requests_by_route(asked: Asked) -> str:
     """A source of how many requests (`requests`) each `app` and `route` had, of all of a long window, too."""
     return asked.shared(of_window(REQUESTS, asked.window)) if asked.is_long else asked.call("routes")
-
-
-def look_back_days(asked: Asked) -> int:
-    """How far before the window `uncompressed_assets` looks for smaller sizes: its 30 days, or one day where these hold
-    so many requests that reading their paths would take longer than the rest of the report."""
-    since = asked.windows("uncompressed_assets")[0].since
-    before = replace(asked.window, since=since - timedelta(days=30), until=since)
-    [held] = asked.records(of_window(_HELD, before))
-    return 30 if held["requests"] <= BEFORE_MAX else 1
-
-
-def uncompressed(asked: Asked) -> str:
-    """The question `uncompressed_assets`, as it is called in SQL for this window."""
-    days = look_back_days(asked)
-    return asked.call("uncompressed_assets", **({} if days == 30 else {"look_back_days": days}))
 
 
 def has_balancer(asked: Asked) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from queries.report.apps import apps, has_balancer, look_back_days
+from queries.report.apps import apps, has_balancer
 from queries.report.parts import PART_OF, Part
 from queries.report.quoting import between, sql_text
 from queries.report.sums import of_window
@@ -72,11 +72,6 @@ def _left_out(asked: Asked, held: Record) -> Iterator[str]:
             " have gaps, and alarms and budgets know no more."
         )
     yield from _narrowed(asked)
-    if (days := look_back_days(asked)) < 30:
-        yield (
-            "There are too many requests before this window to read all their paths: files that went out smaller, when"
-            f" they were compressed, were looked for {counted(days, 'day')} back only."
-        )
 
 
 def _narrowed(asked: Asked) -> Iterator[str]:

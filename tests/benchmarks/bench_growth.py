@@ -27,8 +27,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from drainlake import reporting, settings
+from drainlake.derived import keep_minutes
 from drainlake.lake import open_lake
-from drainlake.minutes import keep_minutes
 from ingest.eventlog.contract import NewEntry
 from ingest.eventlog.embedded import EmbeddedLog
 from ingest.eventlog.kafka.connection import KafkaConnection

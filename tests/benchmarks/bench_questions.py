@@ -22,6 +22,7 @@ from ingest.schema import TABLES
 from queries import database
 from tests.benchmarks.big_lake import BigLake, make
 from tests.benchmarks.measure import record
+from transforms.asset_sizes.keeping import keep as keep_asset_sizes
 from transforms.locallake import LocalLake
 from transforms.minutes.keeping import keep as keep_minutes
 
@@ -208,7 +209,8 @@ def main() -> None:
     wanted = BigLake(given.rows, given.days, apps=given.apps)
     with tempfile.TemporaryDirectory() as scratch:
         lake = make(given.dir or Path(scratch), wanted).absolute()
-        keep_minutes(LocalLake(lake), windows(wanted)[0].until + timedelta(minutes=2))
+        for keep_derived in (keep_minutes, keep_asset_sizes):
+            keep_derived(LocalLake(lake), windows(wanted)[0].until + timedelta(minutes=2))
         print(f"{'':37}{'wall s':>9}{'CPU s':>8}{'peak MB':>9}{'scan s':>9}{'CPU s':>8}{'ratio':>7}", flush=True)
         with database.connect(str(lake), Path(scratch) / "lake.duckdb") as connection:
             keep_scan(connection, lake, windows(wanted)[0])

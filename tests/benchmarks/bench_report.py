@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from unittest import mock
 
 from drainlake import reporting, settings
+from drainlake.derived import keep_minutes
 from drainlake.documents import example_lake
 from drainlake.lake import open_lake
-from drainlake.minutes import keep_minutes
 from queries.anomalies.watch import Watch
 from queries.report import checks, making, sections
 from queries.report.apps import traffic

@@ -12,8 +12,10 @@ from drainlake import cli as command_line
 from ingest.eventlog.embedded import EmbeddedLog
 from ingest.eventlog.purging import purge_landed
 from tests.transforms.lines import entry
+from tests.transforms.minute_rows import add, asset
 from transforms import erasing, parquet, rewriting, settling
 from transforms.addresses import Hasher
+from transforms.asset_sizes.keeping import keep as keep_asset_sizes
 from transforms.erasure import Target
 from transforms.landing import land_once
 from transforms.locallake import LocalLake
@@ -153,6 +155,25 @@ def test_minutes_are_made_anew_also_when_a_run_before_was_killed_behind_the_rows
     assert (before, requests()) == (4, 4)
     assert run("--address", JANE, "--yes")[0] == 0
     assert requests() == 3
+
+
+def test_sizes_of_assets_are_made_anew(home: Path, run: Callable[..., tuple[int, str, str]]) -> None:
+    """A path that was erased does not stay in them either."""
+    lake, at = LocalLake(home / "lake"), datetime.now(UTC) - timedelta(days=2)
+    rows = [asset(0, path=path) | {"timestamp": at} for path in ("/jane-doe.json", "/other.json")]
+    add(lake, "router", rows, part="import")
+
+    def paths() -> list[str]:
+        (file,) = lake.listing("asset_sizes")
+        return lake.read(file)["path"].drop_nulls().to_list()
+
+    keep_asset_sizes(lake, datetime.now(UTC))
+    assert paths() == ["/jane-doe.json", "/other.json"]
+    assert run("--text", "jane-doe", "--yes")[0] == 0
+    assert paths() == ["/other.json"]
+    (file,) = (home / "lake/asset_sizes").rglob("all-*.parquet")
+    before = [file.read_bytes()[region.start : region.end] for region in rewriting.kept_regions(file)]
+    assert before == [bytes(len(each)) for each in before] != []
 
 
 def test_rows_that_have_not_landed_stop_it(

@@ -56,13 +56,13 @@ def holding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Holding]:
 @pytest.fixture(scope="module")
 def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
     """The questions over tables in memory, so that each of many examples costs no files: ``rows`` are those of the
-    router, ``made`` the minutes."""
+    router, ``made`` the minutes, ``sized`` the sizes of assets."""
     lake = write_lake(tmp_path_factory.mktemp("memory") / "lake", {})
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         for statement in database.statements(str(lake)):
             connection.execute(statement)
-        for table, held in (("router", "rows"), ("minutes", "made")):
+        for table, held in (("router", "rows"), ("minutes", "made"), ("asset_sizes", "sized")):
             connection.execute(f"CREATE TABLE {held} AS SELECT * FROM {table}")
             connection.execute(f"CREATE OR REPLACE VIEW {table} AS FROM {held}")
         yield connection

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from drainlake.derived import keep_minutes
 from drainlake.documents import example_lake
-from drainlake.minutes import keep_minutes
 from ingest.schema import LATENCY_BASE, STEP_MINUTES, STEP_REQUESTS_MIN
 from queries import database
 from queries.anomalies.model import Scale

@@ -1,4 +1,4 @@
-"""Small lakes for the tests of minutes: rows given as dicts, put in place file by file."""
+"""Small lakes for the tests of derived tables: rows given as dicts, put in place file by file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from transforms.lake import Lake
 
-__all__ = ["NOON", "add", "keep", "kept", "request"]
+__all__ = ["NOON", "add", "asset", "keep", "kept", "request"]
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 _REQUEST = {"app": "shop", "source": "heroku", "route": "/a", "dyno": "web.1", "status": 200, "bytes": 100}
@@ -27,6 +27,11 @@ def request(seconds: float, took_ms: int = 10, **more: Any) -> dict[str, Any]:
     """A request that ended so many seconds after noon."""
     at = NOON + timedelta(seconds=seconds)
     return {"timestamp": at, "service_ms": took_ms, "connect_ms": 0, **_REQUEST, **more}
+
+
+def asset(seconds: float, **more: Any) -> dict[str, Any]:
+    """A response of a stylesheet so many seconds after noon."""
+    return request(seconds, **{"method": "GET", "path": "/a.css", "protocol": "http1.1", **more})
 
 
 def add(

@@ -371,8 +371,8 @@ def test_what_counts_as_failed(tmp_path: Path, row: dict[str, Any], failed: int,
 
 def test_a_lake_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The caller gets one sentence and goes on; another process that makes minutes is waited for."""
-    from drainlake import minutes
-    from drainlake.minutes import keep_minutes
+    from drainlake import derived
+    from drainlake.derived import keep_minutes
     from drainlake.settings import parse
 
     (tmp_path / "file").write_text("")
@@ -384,8 +384,8 @@ def test_a_lake_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pyte
     assert keep_minutes(good, NOW) is None
     with ExitStack() as owned:
         owned.enter_context(LocalLake(tmp_path / "lake").own("minutes", "all"))
-        monkeypatch.setattr(minutes, "WAIT_SECONDS", 0.0)
+        monkeypatch.setattr(derived, "WAIT_SECONDS", 0.0)
         assert "Another process" in str(keep_minutes(good, NOW))
-        monkeypatch.setattr(minutes, "WAIT_SECONDS", 30.0)
+        monkeypatch.setattr(derived, "WAIT_SECONDS", 30.0)
         monkeypatch.setattr("time.sleep", lambda _: owned.close())  # while we wait, the other one ends
         assert keep_minutes(good, NOW) is None

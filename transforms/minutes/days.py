@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from transforms.derived import PARTITION
 from transforms.minutes import counting, record
 from transforms.minutes.contents import fingerprint, name_of
 from transforms.minutes.coverage import ARRIVAL_MINUTES, DAY
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from transforms.minutes.record import Record
 
 TABLE: Final = "minutes"
-PARTITION: Final = "all"
 _EPOCH: Final = Date(1970, 1, 1).toordinal()
 
 

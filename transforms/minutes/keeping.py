@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, timedelta
 from datetime import date as Date  # noqa: N812 - beside variables named `date`
 from typing import TYPE_CHECKING, Final
 
+from transforms.derived import PARTITION, day_files, sources
 from transforms.durable import no_fault
 from transforms.lake import LakeFile
 from transforms.minutes import record
 from transforms.minutes.contents import TABLES, of_date
-from transforms.minutes.days import PARTITION, TABLE, Day
+from transforms.minutes.days import TABLE, Day
 from transforms.minutes.filling import SILENT_DAYS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from datetime import datetime
 
     from transforms.durable import Fault
@@ -59,15 +60,10 @@ class _Run:
         self._fault = fault
         # Landing goes on meanwhile. Any later version of a file will do, since its stamp stays that of the listing; to
         # ask for the very version that was listed would make most runs on S3 fail.
-        self._listings = {table: _of_any_version(lake.listing(table)) for table in TABLES}
-        oldest = (self._today - timedelta(days=keep_days)).isoformat() if keep_days else ""
-        # Of a day to come nothing can be said yet, and one line of the year 9999 must not be the newest minute.
-        newest = self._today.isoformat()
-        found = {file.date for listing in self._listings.values() for file in listing if oldest <= file.date <= newest}
+        self._listings = {table: sources(lake, table, self._today, keep_days) for table in TABLES}
+        found = {file.date for listing in self._listings.values() for file in listing}
         self._dates = sorted(found | set(_silent_dates(found, self._today)))
-        # Only the newest is ours; there is but one, unless somebody put others there.
-        ordered = sorted((file for file in lake.listing(TABLE) if file.partition == PARTITION), key=_sequence)
-        self._files = {file.date: file for file in ordered}
+        self._files = day_files(lake, TABLE)
         self._records: dict[str, Record | None] = {}
         self._contents: dict[str, dict[LakeFile, Content]] = {}
 
@@ -134,11 +130,3 @@ def _last_lines(before: Day | None, day: Day) -> dict[str, int]:
     if before is None or before.record is None or not _are_neighbours(before, day):
         return {}
     return dict(before.record.last_lines)
-
-
-def _of_any_version(listing: Mapping[LakeFile, str]) -> dict[LakeFile, str]:
-    return {replace(file, version=None): stamp for file, stamp in listing.items()}
-
-
-def _sequence(file: LakeFile) -> int:
-    return file.sequence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from queries.catalog import question
 from queries.report import series
-from queries.report.apps import has_balancer, uncompressed
+from queries.report.apps import has_balancer
 from queries.report.finding import made, narrowed, with_also
 from queries.report.formatting import number, size
 from queries.report.model import Severity
@@ -41,7 +41,7 @@ _SENT: Final = "SELECT sum(bytes_sent) AS bytes_sent FROM {routes} WHERE app = {
 
 def check(asked: Asked) -> Iterator[Finding]:
     """At most one finding for each app."""
-    totals = _TOTALS.format(question=uncompressed(asked))
+    totals = _TOTALS.format(question=asked.call("uncompressed_assets"))
     for row in asked.records(totals):
         if row["saving_low_bytes"] < NOTICE_BYTES:
             continue

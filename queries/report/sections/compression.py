@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from queries.report import series
-from queries.report.apps import drawn, has_balancer, uncompressed
+from queries.report.apps import drawn, has_balancer
 from queries.report.formatting import size
 from queries.report.model import Section
 from queries.report.words import counted, named
@@ -24,14 +24,14 @@ FROM {question} WHERE evidence <> 'refuted'"""
 
 def section(asked: Asked) -> Section:
     """What goes out uncompressed, and what the load balancer's log says of it."""
-    answers = [asked.answer_to("uncompressed_assets", _UNCOMPRESSED.format(question=uncompressed(asked)))]
+    answers = [asked.answer_to("uncompressed_assets", _UNCOMPRESSED.format(question=asked.call("uncompressed_assets")))]
     if has_balancer(asked):
         answers.append(asked.answer("migration_diff", _CHANGED))
     return Section("compression", "Compression", _sentence(asked), drawn(asked, series.sent), tuple(answers))
 
 
 def _sentence(asked: Asked) -> str:
-    [row] = asked.records(_TOTALS.format(question=uncompressed(asked)))
+    [row] = asked.records(_TOTALS.format(question=asked.call("uncompressed_assets")))
     if not row["paths"]:
         return "Nothing is known to go out uncompressed."
     files = counted(row["paths"], "file or page", "files and pages")

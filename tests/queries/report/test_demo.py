@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from drainlake.derived import keep_minutes
 from drainlake.documents import example_lake
-from drainlake.minutes import keep_minutes
 from queries import database
 from queries.anomalies.watch import Watch
 from queries.report import apps, parts
