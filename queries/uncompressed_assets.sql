@@ -26,7 +26,7 @@
 --   month_high_seconds DOUBLE: Seconds that visitors would wait less in such a month, all together, for the higher saving.
 --   file VARCHAR: The site's file that the path matches: of those where one path ends with the other, the longest; NULL when there is none.
 --   probe VARCHAR: What the site answered when asked: 'uncompressed', the encoding (then it is compressed now), or why it gave no answer; NULL when not asked.
--- cost: Counts the router's rows by day. The sizes of whole hours of past days are kept in asset_sizes, which a report brings up to date; of other hours the router is read twice, which for the days before the window is most of a day's question (look_back_days := 0 leaves it out). Two passes over access, one over the load-balancer rows of all earlier days.
+-- cost: Counts the router's rows by day. The sizes of whole hours of past days are kept in asset_sizes, which a report brings up to date; other hours are read from the router, which for the days before the window is most of a day's question (look_back_days := 0 leaves it out). Two passes over access, one over the load-balancer rows of all earlier days.
 -- example: SELECT * FROM uncompressed_assets(since := now() - INTERVAL 7 DAY) LIMIT 20
 CREATE OR REPLACE MACRO uncompressed_assets(
   since := NULL, until := NULL, app_name := NULL, mbit_per_second := 10, site_files := NULL, probed := NULL,
@@ -46,6 +46,34 @@ kept AS MATERIALIZED (
   )
   SEMI JOIN (FROM hours WHERE is_kept) USING (date, hour)
 ),
+-- What the router logged in the window, as `asset_sizes` have it: assets with path and size, and all others without.
+logged AS MATERIALIZED (
+  SELECT app, date, path, bytes, responses, with_headers, first_at, last_at
+  FROM kept
+  WHERE NOT is_before AND source = 'heroku'
+  UNION ALL
+  SELECT
+    app,
+    date,
+    CASE WHEN is_asset THEN path END AS path,
+    CASE WHEN is_asset THEN bytes END AS bytes,
+    count(*),
+    count(*) FILTER (WHERE coalesce(protocol, 'http') IN ('http', 'https')),
+    min(timestamp),
+    max(timestamp)
+  FROM (
+    SELECT
+      *,
+      -- Two conditions, so that the second is looked at where the first holds only: it costs more than all the rest.
+      CASE
+        WHEN method = 'GET' AND status = 200 AND code IS NULL AND bytes > 0 THEN perhaps_compressible(path)
+      END AS is_asset
+    FROM router_by_hour(since, until, app_name)
+    WHERE source = 'heroku'
+  )
+  SEMI JOIN to_read USING (date, hour)
+  GROUP BY ALL
+),
 -- A quiet hour is no gap, a day without any line is one.
 spans AS MATERIALIZED (
   SELECT
@@ -55,15 +83,7 @@ spans AS MATERIALIZED (
       + (epoch_us(max(last_at)) % 86_400_000_000 - epoch_us(min(first_at)) % 86_400_000_000) / 86_400_000_000
       AS days_seen
   FROM (
-    SELECT app, date, true AS of_router, first_at, last_at
-    FROM kept
-    WHERE NOT is_before AND path IS NULL AND source = 'heroku'
-    UNION ALL
-    SELECT app, date, true, min(timestamp), max(timestamp)
-    FROM router_by_hour(since, until, app_name)
-    SEMI JOIN to_read USING (date, hour)
-    WHERE source = 'heroku'
-    GROUP BY ALL
+    SELECT app, date, true AS of_router, first_at, last_at FROM logged
     UNION ALL
     SELECT app, date, false, min(timestamp), max(timestamp) FROM access_between(since, until, app_name) GROUP BY ALL
   )
@@ -112,22 +132,8 @@ sizes AS (
     max(last_at) AS last_at
   FROM (
     SELECT app, path AS logged_path, bytes, responses, with_headers, first_at, last_at
-    FROM kept
-    WHERE NOT is_before AND path IS NOT NULL
-    UNION ALL
-    SELECT
-      app,
-      path,
-      bytes,
-      count(*),
-      count(*) FILTER (WHERE coalesce(protocol, 'http') IN ('http', 'https')),
-      min(timestamp),
-      max(timestamp)
-    FROM router_by_hour(since, until, app_name)
-    SEMI JOIN to_read USING (date, hour)
-    WHERE source = 'heroku' AND method = 'GET' AND status = 200 AND code IS NULL AND bytes > 0
-      AND perhaps_compressible(path)
-    GROUP BY ALL
+    FROM logged
+    WHERE path IS NOT NULL
     UNION ALL
     SELECT app, path, bytes, count(*), 0, min(timestamp), max(timestamp)
     FROM access_between(since, until, app_name)
