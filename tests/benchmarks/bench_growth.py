@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from drainlake import reporting, settings
-from drainlake.derived import keep_minutes
+from drainlake.derived import keep_asset_sizes, keep_minutes
 from drainlake.lake import open_lake
 from ingest.eventlog.contract import NewEntry
 from ingest.eventlog.embedded import EmbeddedLog
@@ -123,7 +123,8 @@ def minutes(home: Path, size: Size, clock: Clock) -> None:
 
 
 def report(home: Path, size: Size, clock: Clock) -> None:
-    """A report on all days."""
+    """A report on all days; the sizes of assets that it reads were made before."""
+    assert keep_asset_sizes(_settings(home, size), size.window.until + timedelta(minutes=5)) is None
     with clock.running():
         made = reporting.make_report(_settings(home, size), size.window, size.window.until + timedelta(minutes=5))
     assert not [note for note in made.notes if "failed" in note], made.notes

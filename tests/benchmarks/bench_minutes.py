@@ -26,6 +26,7 @@ from queries import database
 from queries.anomalies.reading import read
 from tests.benchmarks.big_lake import BigLake, make
 from tests.benchmarks.measure import record
+from transforms.asset_sizes.keeping import keep as keep_asset_sizes
 from transforms.lake import LakeFile
 from transforms.locallake import LocalLake
 from transforms.minutes.keeping import keep
@@ -53,6 +54,16 @@ def whole(lake: Path, wanted: BigLake) -> int:
     """Make all minutes."""
     shutil.rmtree(lake / "minutes", ignore_errors=True)
     keep(LocalLake(lake), _end(wanted))
+    return wanted.rows_a_day * wanted.days
+
+
+def assets(lake: Path, wanted: BigLake) -> int:
+    """Make the sizes of assets of all days."""
+    shutil.rmtree(lake / "asset_sizes", ignore_errors=True)
+    assert len(keep_asset_sizes(LocalLake(lake), _end(wanted))) == wanted.days
+    files = (lake / "asset_sizes").rglob("all-*.parquet")
+    of_all = (pl.read_parquet(file).filter(pl.col("path").is_null())["responses"].sum() for file in files)
+    assert sum(of_all) == wanted.rows_a_day * wanted.days, "requests are missing, or there twice"
     return wanted.rows_a_day * wanted.days
 
 
@@ -117,6 +128,7 @@ TASKS: dict[str, Callable[[Path, BigLake], int]] = {
     "nothing new": nothing,
     "an hour new": hour,
     "and back": back,
+    "asset sizes": assets,
     "app, raw": _asked(RAW.format(key="NULL")),
     "app, series": _asked("FROM series()"),
     "routes, raw": _asked(RAW.format(key="route")),

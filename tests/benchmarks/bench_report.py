@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from unittest import mock
 
 from drainlake import reporting, settings
-from drainlake.derived import keep_minutes
+from drainlake.derived import keep_asset_sizes, keep_minutes
 from drainlake.documents import example_lake
 from drainlake.lake import open_lake
 from queries.anomalies.watch import Watch
@@ -99,9 +99,11 @@ def scan(kept: Settings, window: Window) -> None:
 
 
 def minutes(kept: Settings, window: Window) -> None:
-    """Make the minutes, or look whether there are any to make."""
+    """Make the derived tables, or look whether there is anything to make."""
     with Clock().part("minutes"):
         assert keep_minutes(kept, window.until + timedelta(minutes=5)) is None
+    with Clock().part("asset sizes"):
+        assert keep_asset_sizes(kept, window.until + timedelta(minutes=5)) is None
 
 
 def report(kept: Settings, window: Window) -> None:
