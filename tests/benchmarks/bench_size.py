@@ -24,6 +24,7 @@ from transforms.locallake import LocalLake
 
 LINES, QUICK_LINES = 300_000, 30_000
 COMMIT = 10
+REACH_BYTES = 30.0
 NOW_US = 1_795_000_000_000_000
 
 
@@ -41,14 +42,14 @@ def main(lines: int) -> None:
         sizes = {file: file.stat().st_size for file in (Path(folder) / "lake").rglob("*.parquet")}
     assert sum(landed.rows.values()) >= lines
     router = sum(size for file, size in sizes.items() if "router" in file.parts)
-    for name, value, unit in (
-        ("a line on the wire", sum(map(len, framed)) / lines, "bytes/line"),
-        ("a line in the event log", logged / lines, "bytes/line"),
-        ("a line in the lake", sum(sizes.values()) / lines, "bytes/line"),
-        ("a router row in the lake", router / landed.rows["router"], "bytes/row"),
+    for name, value, unit, reach in (
+        ("a line on the wire", sum(map(len, framed)) / lines, "bytes/line", None),
+        ("a line in the event log", logged / lines, "bytes/line", None),
+        ("a line in the lake", sum(sizes.values()) / lines, "bytes/line", None),
+        ("a router row in the lake", router / landed.rows["router"], "bytes/row", REACH_BYTES),
     ):
         print(f"{name:28}{value:8.1f} {unit}")
-        measure.record(f"size, {name}", value, unit)
+        measure.record(f"size, {name}", value, unit, reach=reach)
 
 
 if __name__ == "__main__":
