@@ -1,23 +1,28 @@
-"""One series with all that is computed of it: what is expected, how far it is off, and by which check it rings."""
+"""Series with all that is computed of them: what is expected, how far they are off, and by which check they ring."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from queries.anomalies import baseline, climbs, flatness, limits, robust, shifts, silence
-from queries.anomalies.checks import Check, ratios
+from queries.anomalies.checks import SHORT_DAYS, Check, ratio, step_risk
 from queries.anomalies.grid import trailing
 from queries.anomalies.model import Scale, Series, Shape
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from numpy.typing import NDArray
 
     from queries.anomalies.grid import Grid
 
     Array = NDArray[np.float64]
+    Flags = NDArray[np.bool_]
 
 # Fewer of these is no news of its own: faster, leaner, without errors. A restart frees memory.
 DOWN_IS_NEWS: Final = frozenset({"requests", "lines", "bytes"})
@@ -28,130 +33,186 @@ FLAT_STEP_MINUTES: Final = 15  # longer steps are too few in the two hours that 
 
 @dataclass(frozen=True)
 class Analysis:
-    """Per step: what was (of shares the share), what was expected, the deviation in about its spread, and the checks.
+    """One series. Per step: what was (of shares the share), what was expected, the deviation in about its spread.
 
-    ``ratio`` is (checks, steps); a check rings where its is 1 or more.
+    ``ratio`` is (checks, steps); a check rings where its is 1 or more. ``decades`` is how rare that is at one step.
     """
 
     actual: Array
     expected: Array
     deviation: Array
-    checks: tuple[Check, ...]
+    checks: Sequence[Check]
     ratio: Array
+    decades: float
 
 
-def analyse(series: Series, grid: Grid, per_week: float) -> Analysis:
-    """All checks of a series that may ring falsely so often a week."""
-    rows = grid.rows(series.values)
-    is_known = (~np.isnan(rows)).mean(1) >= KNOWN_DAY
-    known_days = np.concatenate([[0], np.cumsum(is_known)[:-1]])
-    actual, expected, deviation, checks = _OF_SCALE[series.scale](series, rows, grid)
-    ratio = ratios(checks, per_week, known_days, grid)
-    flat = ratio.reshape(len(checks), -1)[:, grid.lead : grid.lead + grid.length]
-    return Analysis(grid.flat(actual), grid.flat(expected), grid.flat(deviation), tuple(checks), flat)
+def kind(series: Series) -> tuple[Scale, bool, bool]:
+    """Series of one kind have the same checks and are analysed together."""
+    return series.scale, series.measure in DOWN_IS_NEWS and series.per != "code", series.measure == "memory_percent"
+
+
+def analyses(series: Sequence[Series], grid: Grid, per_week: Array) -> Iterator[tuple[int, Analysis]]:
+    """Analyses of those of some series of one kind that may ring, with their places.
+
+    ``per_week`` is how often each may ring falsely a week.
+    """
+    block = _OF_SCALE[series[0].scale](series, grid)
+    checks = block.checks()
+    counts = np.sum([np.broadcast_to(check.is_asked, len(series)) for check in checks], 0)
+    risk = step_risk(counts, per_week, grid)
+    ringing = np.any([check.reaches(check.least(risk), block.known_days).any(1) for check in checks], 0)
+    if not ringing.any():
+        return
+    checks = [check.of(ringing) for check in checks]
+    by = counts[ringing], per_week[ringing], block.known_days[ringing], grid
+    flat = [grid.flat(ratio(check, *by)) for check in checks]
+    course = [grid.flat(part[ringing]) for part in block.course()]
+    decades = -np.log10(risk[ringing])
+    for at, place in enumerate(np.flatnonzero(ringing)):
+        actual, expected, deviation = (part[at] for part in course)
+        of_checks = np.stack([one[at] for one in flat])
+        yield int(place), Analysis(actual, expected, deviation, checks, of_checks, float(decades[at]))
 
 
 def course(series: Series, grid: Grid) -> tuple[Array, Array]:
     """What was and what was expected of each step, as in an analysis, for a quarter of its cost."""
-    rows = grid.rows(series.values)
-    if series.scale is Scale.SHARE:
-        actual, expected, _ = _shares(series, rows, grid)
-    else:
-        actual = rows
-        expected = (_counts if series.scale is Scale.COUNT else _levels)(rows, grid)[0]
-    return grid.flat(actual), grid.flat(expected)
+    actual, expected, _ = _OF_SCALE[series.scale]([series], grid).course()
+    return grid.flat(actual)[0], grid.flat(expected)[0]
 
 
-_Parts = tuple["Array", "Array", "Array", list[Check]]
+class _Block(ABC):
+    """Series of one kind, ``rows`` (series, days, steps)."""
+
+    def __init__(self, series: Sequence[Series], grid: Grid) -> None:
+        self.grid = grid
+        self.rows = grid.rows(np.stack([one.values for one in series]))
+        _, self.is_down_news, self.has_quota = kind(series[0])
+        is_known = (~np.isnan(self.rows)).mean(2) >= KNOWN_DAY
+        self.known_days = np.cumsum(is_known, 1) - is_known
+
+    @abstractmethod
+    def checks(self) -> list[Check]:
+        """All checks, of which those that no series is old enough for are asleep: they say nothing at no cost."""
+
+    @abstractmethod
+    def course(self) -> tuple[Array, Array, Array]:
+        """What was, what was expected, and the deviation."""
+
+    @property
+    def is_young(self) -> bool:
+        """Whether no check that needs history may ring on any day."""
+        return bool(self.known_days.max() < SHORT_DAYS)
+
+    @property
+    def asleep(self) -> tuple[Array, Flags]:
+        """Scores and whether they count of a check that cannot ring."""
+        return np.broadcast_to(0.0, self.rows.shape), np.broadcast_to(np.False_, self.rows.shape)
+
+    def shifts(self, windows: list[shifts.Window]) -> list[Check]:
+        """A check of each width and side that is news."""
+        checks = []
+        for one in windows:
+            is_short = one.minutes <= shifts.SHORT_MINUTES
+            shape = Shape.SPIKE if is_short else Shape.SHIFT_UP
+            checks.append(Check(shape, one.minutes, one.steps, one.up, one.is_up))
+            if self.is_down_news:
+                shape = Shape.DIP if is_short else Shape.SHIFT_DOWN
+                checks.append(Check(shape, one.minutes, one.steps, one.down, one.is_down))
+        return checks
+
+    def sustained(self, scores: Array, is_worth: Flags) -> Check:
+        """A limit that needs no history."""
+        minutes = limits.SUSTAINED_MINUTES
+        return Check(Shape.SPIKE, minutes, self.grid.steps(minutes), scores, is_worth, needs_history=False)
 
 
-def _of_counts(series: Series, rows: Array, grid: Grid) -> _Parts:
-    expected, base = _counts(rows, grid)
-    checks = _windows(series, shifts.of_counts(rows, base, grid))
-    if grid.step_minutes <= FLAT_STEP_MINUTES and (base.density == baseline.Density.DENSE).any():
-        score, is_flat = flatness.scores(rows, grid)
-        is_dense = (base.density == baseline.Density.DENSE)[:, None]
-        checks.append(Check(Shape.FLAT, flatness.MINUTES, grid.steps(flatness.MINUTES), score, is_flat & is_dense))
-    if _is_down_news(series):
-        steps = grid.steps(silence.MINUTES_MIN)
-        checks.append(Check(Shape.ZERO, silence.MINUTES_MIN, steps, *silence.scores(rows, grid), needs_history=False))
-    return rows, expected, (rows - expected) / np.sqrt(expected + 1.0), checks
+class _Counts(_Block):
+    @cached_property
+    def density(self) -> NDArray[np.int64]:
+        return baseline.densities(self.rows, self.grid)
+
+    @cached_property
+    def base(self) -> baseline.Baseline:
+        return baseline.of_counts(self.rows, self.density, self.grid)
+
+    def checks(self) -> list[Check]:
+        rows, grid = self.rows, self.grid
+        windows = shifts.asleep(rows, grid) if self.is_young else shifts.of_counts(rows, self.base, grid)
+        checks = self.shifts(windows)
+        if grid.step_minutes <= FLAT_STEP_MINUTES:
+            is_dense = self.density == baseline.Density.DENSE
+            score, is_flat = self.asleep if self.is_young else flatness.scores(rows, grid)
+            is_flat = is_flat & is_dense[:, :, None]
+            steps = grid.steps(flatness.MINUTES)
+            checks.append(Check(Shape.FLAT, flatness.MINUTES, steps, score, is_flat, is_asked=is_dense.any(1)))
+        if self.is_down_news:
+            steps = grid.steps(silence.MINUTES_MIN)
+            found = silence.scores(rows, grid)
+            checks.append(Check(Shape.ZERO, silence.MINUTES_MIN, steps, *found, needs_history=False))
+        return checks
+
+    def course(self) -> tuple[Array, Array, Array]:
+        expected = np.exp(self.base.expected)
+        return self.rows, expected, (self.rows - expected) / np.sqrt(expected + 1.0)
 
 
-def _counts(rows: Array, grid: Grid) -> tuple[Array, baseline.Baseline]:
-    base = baseline.of_counts(rows, grid)
-    return np.exp(base.expected), base
+class _Shares(_Block):
+    def __init__(self, series: Sequence[Series], grid: Grid) -> None:
+        super().__init__(series, grid)
+        self.of = grid.rows(np.stack([one.of for one in series if one.of is not None]))
+        self.usual = _usual_share(self.rows, self.of)
+
+    def checks(self) -> list[Check]:
+        rows, grid = self.rows, self.grid
+        windows = shifts.asleep(rows, grid) if self.is_young else shifts.of_shares(rows, self.of, self.usual, grid)
+        return [*self.shifts(windows), self.sustained(*limits.failing(rows, self.of, grid))]
+
+    def course(self) -> tuple[Array, Array, Array]:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            actual = np.where(self.of > 0, self.rows / self.of, np.nan)
+        expected = np.repeat(self.usual[:, :, None], self.grid.per_day, 2)
+        events = np.nan_to_num(self.of * expected)
+        return actual, expected, (self.rows - events) / np.sqrt(events + 1.0)
 
 
-def _of_shares(series: Series, rows: Array, grid: Grid) -> _Parts:
-    actual, expected, of = _shares(series, rows, grid)
-    share = expected[:, 0]
-    checks = _windows(series, shifts.of_shares(rows, of, share, grid))
-    steps = grid.steps(limits.SUSTAINED_MINUTES)
-    checks.append(
-        Check(Shape.SPIKE, limits.SUSTAINED_MINUTES, steps, *limits.failing(rows, of, grid), needs_history=False)
-    )
-    usual = np.nan_to_num(of * share[:, None])
-    return actual, expected, (rows - usual) / np.sqrt(usual + 1.0), checks
+class _Levels(_Block):
+    def __init__(self, series: Sequence[Series], grid: Grid) -> None:
+        super().__init__(series, grid)
+        self.logs = np.log1p(np.maximum(self.rows, 0.0))
+
+    @cached_property
+    def base(self) -> baseline.Baseline:
+        return baseline.of_levels(self.logs, self.grid)
+
+    def checks(self) -> list[Check]:
+        logs, grid = self.logs, self.grid
+        checks = self.shifts(shifts.asleep(logs, grid) if self.is_young else shifts.of_levels(logs, self.base, grid))
+        for hours in climbs.SPANS_HOURS:
+            found = self.asleep if self.is_young else climbs.scores(self.base.levels, grid, hours)
+            checks.append(Check(Shape.CLIMB, hours * 60, hours * grid.per_hour, *found))
+        if grid.step_minutes <= FLAT_STEP_MINUTES:
+            found = self.asleep if self.is_young else flatness.scores(logs, grid)
+            checks.append(Check(Shape.FLAT, flatness.MINUTES, grid.steps(flatness.MINUTES), *found))
+        if self.has_quota:
+            checks.append(self.sustained(*limits.at_quota(self.rows, grid)))
+        return checks
+
+    def course(self) -> tuple[Array, Array, Array]:
+        return self.rows, np.expm1(self.base.expected), 10.0 * (self.logs - self.base.expected)
 
 
-def _shares(series: Series, rows: Array, grid: Grid) -> tuple[Array, Array, Array]:
-    """Shares, those expected, and what they are shares of."""
-    assert series.of is not None, "a share has what it is a share of"
-    of = grid.rows(series.of)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        actual = np.where(of > 0, rows / of, np.nan)
-    return actual, np.repeat(_usual_share(rows, of)[:, None], grid.per_day, 1), of
-
-
-def _of_levels(series: Series, rows: Array, grid: Grid) -> _Parts:
-    expected, logs, base = _levels(rows, grid)
-    checks = _windows(series, shifts.of_levels(logs, base, grid))
-    for hours in climbs.SPANS_HOURS:
-        checks.append(Check(Shape.CLIMB, hours * 60, hours * grid.per_hour, *climbs.scores(base.levels, grid, hours)))
-    if grid.step_minutes <= FLAT_STEP_MINUTES:
-        steps = grid.steps(flatness.MINUTES)
-        checks.append(Check(Shape.FLAT, flatness.MINUTES, steps, *flatness.scores(logs, grid)))
-    if series.measure == "memory_percent":
-        steps = grid.steps(limits.SUSTAINED_MINUTES)
-        full = limits.at_quota(rows, grid)
-        checks.append(Check(Shape.SPIKE, limits.SUSTAINED_MINUTES, steps, *full, needs_history=False))
-    return rows, expected, 10.0 * (logs - base.expected), checks
-
-
-def _levels(rows: Array, grid: Grid) -> tuple[Array, Array, baseline.Baseline]:
-    logs = np.log1p(np.maximum(rows, 0.0))
-    base = baseline.of_levels(logs, grid)
-    return np.expm1(base.expected), logs, base
-
-
-_OF_SCALE: Final = {Scale.COUNT: _of_counts, Scale.SHARE: _of_shares, Scale.LEVEL: _of_levels}
-
-
-def _is_down_news(series: Series) -> bool:
-    return series.measure in DOWN_IS_NEWS and series.per != "code"
-
-
-def _windows(series: Series, windows: list[shifts.Window]) -> list[Check]:
-    checks = []
-    for one in windows:
-        is_short = one.minutes <= shifts.SHORT_MINUTES
-        checks.append(Check(Shape.SPIKE if is_short else Shape.SHIFT_UP, one.minutes, one.steps, one.up, one.is_up))
-        if series.scale is not Scale.SHARE and _is_down_news(series):
-            shape = Shape.DIP if is_short else Shape.SHIFT_DOWN
-            checks.append(Check(shape, one.minutes, one.steps, one.down, one.is_down))
-    return checks
+_OF_SCALE: Final[dict[Scale, type[_Block]]] = {Scale.COUNT: _Counts, Scale.SHARE: _Shares, Scale.LEVEL: _Levels}
 
 
 def _usual_share(events: Array, of: Array) -> Array:
-    """The usual share per day, of the middle of the seven days before; NaN under two of them.
+    """The usual share per day, (series, days), of the middle of the seven days before; NaN under two of them.
 
     Never under half an event in all of these days: what was not seen yet is not impossible.
     """
-    counted, total = (np.nansum(np.where(np.isnan(events), np.nan, part), 1) for part in (events, of))
+    counted, total = (np.nansum(np.where(np.isnan(events), np.nan, part), 2) for part in (events, of))
     of_days, total_days = trailing(counted, SHARE_DAYS), trailing(total, SHARE_DAYS)
     with np.errstate(invalid="ignore", divide="ignore"):
         rates = np.where(total_days > 0, of_days / total_days, np.nan)
-    usual = robust.middle_mean(rates, 1, 0.5, 2)
-    least: Array = 0.5 / np.maximum(np.nansum(total_days, 1), 1.0)
+    usual = robust.middle_mean(rates, 0.5, 2)
+    least: Array = 0.5 / np.maximum(np.nansum(total_days, 0), 1.0)
     return np.maximum(usual, least)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from queries.anomalies import robust
-from queries.anomalies.grid import trailing, windowed
+from queries.anomalies.grid import trailing, windows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,24 +32,25 @@ WIDE_MINUTES: Final = 60
 def forecast(deviations: Array, grid: Grid, minutes: int, steps: int) -> Array:
     """Deviation expected of each step of a window of so many steps that ends at it, from the window before that."""
     if minutes > WIDE_MINUTES:
-        return np.zeros((len(deviations), 1))
+        return np.zeros((1, 1, 1))
     means = _means(deviations, steps)
-    before = np.concatenate([np.full(steps, np.nan), means.reshape(-1)[:-steps]]).reshape(means.shape)
-    spread = _typical(robust.mean(np.square(before), 1))
-    reach = REACH * np.sqrt(spread)[:, None]
+    before = np.full_like(means, np.nan)
+    before.reshape(len(means), -1)[:, steps:] = means.reshape(len(means), -1)[:, :-steps]
+    spread = _typical(robust.mean(np.square(before), 2))
+    reach = REACH * np.sqrt(spread)[:, :, None]
     before = np.clip(before, -reach, reach)
     now = np.clip(means, -reach, reach)
-    products = robust.mean(now * before, 1, grid.per_day // 4)
-    squares = robust.mean(np.where(np.isnan(now), np.nan, before * before), 1, grid.per_day // 4)
+    products = robust.mean(now * before, 2, grid.per_day // 4)
+    squares = robust.mean(np.where(np.isnan(now), np.nan, before * before), 2, grid.per_day // 4)
     with np.errstate(invalid="ignore", divide="ignore"):
         factor = _typical(products) / _typical(squares)
     factor = np.where(np.nan_to_num(factor) < FACTOR_MIN, 0.0, np.minimum(np.nan_to_num(factor), FACTOR_MAX))
-    expected: Array = factor[:, None] * np.nan_to_num(before)
+    expected: Array = factor[:, :, None] * np.nan_to_num(before)
     return expected
 
 
 def _typical(of_days: Array) -> Array:
-    return robust.middle_mean(trailing(of_days, DAYS), 1, MIDDLE, DAYS_MIN)
+    return robust.middle_mean(trailing(of_days, DAYS), MIDDLE, DAYS_MIN)
 
 
 def _means(values: Array, steps: int) -> Array:
@@ -57,6 +58,6 @@ def _means(values: Array, steps: int) -> Array:
     if steps == 1:
         return values
     is_known = ~np.isnan(values)
-    sums, known = (windowed(one, steps) for one in (np.where(is_known, values, 0.0), is_known * 1.0))
+    sums, known = (windows(one)(steps) for one in (np.where(is_known, values, 0.0), is_known * 1.0))
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(known >= steps / 2, sums / known, np.nan)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -11,26 +11,44 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
+SIDE_BY_SIDE: Final = 8  # so few values are sorted sooner by comparing whole arrays
 
-def middle_mean(values: Array, axis: int, keep: float, at_least: int = 1) -> Array:
-    """Mean of the middle ``keep`` share of the known values along an axis (0: the median); NaN under ``at_least``."""
-    ordered = np.moveaxis(np.sort(values, axis), axis, -1)  # NaN sorts last
-    known = (~np.isnan(ordered)).sum(-1)
-    cut = np.clip(np.floor(known * (1 - keep) / 2), 0, np.maximum((known - 1) // 2, 0)).astype(int)
-    places = np.arange(ordered.shape[-1])
-    is_middle = (places >= cut[..., None]) & (places < (known - cut)[..., None])
+
+def middle_mean(values: Array, keep: float, at_least: int = 1) -> Array:
+    """Mean of the middle ``keep`` share of the known values along the first axis; NaN under ``at_least`` of them."""
+    ordered = _ordered(values)
+    known = np.add.reduce([each < np.inf for each in ordered], 0, np.int8)
+    counts = np.arange(len(values) + 1)
+    cuts = np.clip(np.floor(counts * (1 - keep) / 2), 0, np.maximum((counts - 1) // 2, 0)).astype(np.int8)
+    cut = cuts[known]
+    end = known - cut
+    total = np.zeros(known.shape)
+    for place, each in enumerate(ordered):
+        total += np.where((cut <= place) & (place < end), each, 0.0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        means = np.where(is_middle, ordered, 0.0).sum(-1) / (known - 2 * cut)
-    return np.where(known >= max(1, at_least), means, np.nan)
+        return np.where(known >= max(1, at_least), total / (end - cut), np.nan)
+
+
+def _ordered(values: Array) -> list[Array]:
+    """Sorted along the first axis, infinite where unknown."""
+    if len(values) > SIDE_BY_SIDE:
+        return list(np.sort(np.fmin(values, np.inf), 0))
+    ordered = [np.fmin(each, np.inf) for each in values]
+    for turn in range(len(ordered)):  # odd-even transposition: all lanes at once, where a sort takes one by one
+        for place in range(turn % 2, len(ordered) - 1, 2):
+            one, other = ordered[place : place + 2]
+            ordered[place : place + 2] = np.minimum(one, other), np.maximum(one, other)
+    return ordered
 
 
 def median(values: Array, axis: int, at_least: int = 1) -> Array:
     """Median of the known values along an axis; NaN under ``at_least`` of them."""
-    ordered = np.moveaxis(np.sort(values, axis), axis, -1)  # NaN sorts last
-    known = (~np.isnan(ordered)).sum(-1)
-    below, above = np.maximum(known - 1, 0) // 2, np.minimum(known // 2, ordered.shape[-1] - 1)
-    lower, upper = (np.take_along_axis(ordered, place[..., None], -1)[..., 0] for place in (below, above))
-    return np.where(known >= max(1, at_least), 0.5 * (lower + upper), np.nan)
+    ordered = np.sort(values, axis)  # NaN sorts last
+    known = np.count_nonzero(~np.isnan(values), axis, keepdims=True)
+    below, above = np.maximum(known - 1, 0) // 2, np.minimum(known // 2, values.shape[axis] - 1)
+    lower, upper = (np.take_along_axis(ordered, place, axis) for place in (below, above))
+    found: Array = np.where(known >= max(1, at_least), 0.5 * (lower + upper), np.nan).squeeze(axis)
+    return found
 
 
 def mean(values: Array, axis: int, at_least: int = 1) -> Array:
@@ -42,6 +60,6 @@ def mean(values: Array, axis: int, at_least: int = 1) -> Array:
 
 
 def last_known(values: Array) -> Array:
-    """Each value, or the last known one before it."""
-    places = np.where(~np.isnan(values), np.arange(len(values)), 0)
-    return values[np.maximum.accumulate(places)]
+    """Each value, or the last known one before it, along the last axis."""
+    places = np.where(~np.isnan(values), np.arange(values.shape[-1]), 0)
+    return np.take_along_axis(values, np.maximum.accumulate(places, -1), -1)
