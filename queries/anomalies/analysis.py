@@ -213,6 +213,6 @@ def _usual_share(events: Array, of: Array) -> Array:
     of_days, total_days = trailing(counted, SHARE_DAYS), trailing(total, SHARE_DAYS)
     with np.errstate(invalid="ignore", divide="ignore"):
         rates = np.where(total_days > 0, of_days / total_days, np.nan)
-    usual = robust.middle_mean(rates, 0.5, 2)
+    usual = robust.mean_of_a_week(rates, 2)
     least: Array = 0.5 / np.maximum(np.nansum(total_days, 0), 1.0)
     return np.maximum(usual, least)

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 WEEK: Final = 7
-MIDDLE: Final = 0.5  # of seven days the three in the middle count: two bad days among them move nothing
 LEVEL_MIDDLE: Final = 0.25  # of its blocks: a median alone leaps between the two levels of an on-off series
 SAME_WEEKDAYS: Final = 4
 ERROR_DAYS: Final = 14
@@ -63,7 +62,7 @@ _SLOW: Final = {
 
 @dataclass(frozen=True)
 class Baseline:
-    """``expected`` (series, days, steps), a logarithm; ``levels`` (series, days, hours) is what each hour itself had."""
+    """``expected`` (series, days, steps), a logarithm; ``levels`` (series, days, hours) are what each hour had."""
 
     expected: Array
     levels: Array
@@ -71,7 +70,7 @@ class Baseline:
 
 def densities(values: Array, grid: Grid) -> NDArray[np.int64]:
     """How many events a step has, a Density for each day, (series, days)."""
-    rate = robust.middle_mean(trailing(robust.mean(values, 2, grid.per_day // 8), WEEK), MIDDLE)
+    rate = robust.mean_of_a_week(trailing(robust.mean(values, 2, grid.per_day // 8), WEEK))
     return np.searchsorted(_DENSITY_FROM, np.nan_to_num(rate), "right").astype(np.int64)
 
 
@@ -126,12 +125,12 @@ def _shapes(values: Array, grid: Grid, density: Density, *, is_count: bool) -> l
         logs = _logs(values, side, is_count=is_count)
         day_level = _day_level(logs, grid)
         normal = logs - day_level[:, :, None]
-        alike = robust.middle_mean(trailing(normal, WEEK), MIDDLE, 2)
+        alike = robust.mean_of_a_week(trailing(normal, WEEK), 2)
         of_week = day_level - robust.mean(_week(day_level), 0, WEEK - 2)
         weekday = robust.median(trailing(of_week, SAME_WEEKDAYS, WEEK), 0)[:, :, None]
         shapes += [alike, alike + weekday]
         if len(shapes) == 2:  # the most smoothed
-            shapes.append(robust.middle_mean(trailing(normal, SAME_WEEKDAYS, WEEK), MIDDLE, 3) + weekday)
+            shapes.append(robust.mean_of_a_week(trailing(normal, SAME_WEEKDAYS, WEEK), 3) + weekday)
     return [*shapes, flat]
 
 

@@ -69,7 +69,7 @@ class Check:
         if not is_armed.any():
             return is_armed
         enough = np.where(is_armed, score[:, None], np.inf)
-        found: Flags = (self.is_worth & (self.scores >= enough[:, :, None])).any(2)
+        found: Flags = np.logical_or.reduce(self.is_worth & (self.scores >= enough[:, :, None]), 2)
         return found
 
     def of(self, series: Flags) -> Check:

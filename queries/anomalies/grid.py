@@ -9,12 +9,12 @@ UTC has no summer time: a rhythm of people moves by an hour twice a year, and th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
 
     from numpy.typing import NDArray
@@ -78,18 +78,23 @@ def grid(begins_at: datetime, step_minutes: int, length: int) -> Grid:
     return Grid(step_minutes, (begins_at.hour * 60 + begins_at.minute) // step_minutes, length)
 
 
-def windows(rows: Array) -> Callable[[int], Array]:
-    """Sums of each step and the ones before it, across midnight, by how many steps they are in all."""
-    sums = np.cumsum(rows.reshape(len(rows), -1), 1)
+class Windows:
+    """Windows of any width, each of which ends at its step and goes on across midnight."""
 
-    def of_steps(steps: int) -> Array:
+    def __init__(self, rows: Array) -> None:
+        self._rows = rows
+
+    @cached_property
+    def _sums(self) -> Array:
+        return np.cumsum(self._rows.reshape(len(self._rows), -1), 1)
+
+    def sums(self, steps: int) -> Array:
+        """Sums over so many steps, or those that there are."""
         if steps == 1:
-            return rows
-        found = sums.copy()
-        found[:, steps:] -= sums[:, :-steps]
-        return found.reshape(rows.shape)
-
-    return of_steps
+            return self._rows
+        found = self._sums.copy()
+        np.subtract(self._sums[:, steps:], self._sums[:, :-steps], out=found[:, steps:])
+        return found.reshape(self._rows.shape)
 
 
 def trailing(rows: Array, days: int, stride: int = 1) -> Array:

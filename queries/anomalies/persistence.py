@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from queries.anomalies import robust
-from queries.anomalies.grid import trailing, windows
+from queries.anomalies.grid import trailing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from queries.anomalies.grid import Grid
+    from queries.anomalies.grid import Grid, Windows
 
     Array = NDArray[np.float64]
 
@@ -29,11 +29,14 @@ REACH: Final = 3.0  # spreads: an incident must not become what is expected
 WIDE_MINUTES: Final = 60
 
 
-def forecast(deviations: Array, grid: Grid, minutes: int, steps: int) -> Array:
-    """Deviation expected of each step of a window of so many steps that ends at it, from the window before that."""
+def forecast(deviations: Windows, known: Windows, grid: Grid, minutes: int, steps: int) -> Array:
+    """Deviation expected of each step of a window of so many steps that ends at it, from the window before that.
+
+    ``deviations`` are 0 where unknown, ``known`` 1 where known.
+    """
     if minutes > WIDE_MINUTES:
         return np.zeros((1, 1, 1))
-    means = _means(deviations, steps)
+    means = means_of(deviations.sums(steps), known.sums(steps), steps)
     before = np.full_like(means, np.nan)
     before.reshape(len(means), -1)[:, steps:] = means.reshape(len(means), -1)[:, :-steps]
     spread = _typical(robust.mean(np.square(before), 2))
@@ -53,11 +56,7 @@ def _typical(of_days: Array) -> Array:
     return robust.middle_mean(trailing(of_days, DAYS), MIDDLE, DAYS_MIN)
 
 
-def _means(values: Array, steps: int) -> Array:
+def means_of(sums: Array, known: Array, steps: int) -> Array:
     """Mean of each window that is known by half."""
-    if steps == 1:
-        return values
-    is_known = ~np.isnan(values)
-    sums, known = (windows(one)(steps) for one in (np.where(is_known, values, 0.0), is_known * 1.0))
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(known >= steps / 2, sums / known, np.nan)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,34 +11,36 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-SIDE_BY_SIDE: Final = 8  # so few values are sorted sooner by comparing whole arrays
-
 
 def middle_mean(values: Array, keep: float, at_least: int = 1) -> Array:
     """Mean of the middle ``keep`` share of the known values along the first axis; NaN under ``at_least`` of them."""
-    ordered = _ordered(values)
-    known = np.add.reduce([each < np.inf for each in ordered], 0, np.int8)
+    ordered = np.sort(values, 0)  # NaN sorts last
+    known = len(values) - np.count_nonzero(np.isnan(ordered), 0)
     counts = np.arange(len(values) + 1)
-    cuts = np.clip(np.floor(counts * (1 - keep) / 2), 0, np.maximum((counts - 1) // 2, 0)).astype(np.int8)
-    cut = cuts[known]
-    end = known - cut
-    total = np.zeros(known.shape)
-    for place, each in enumerate(ordered):
-        total += np.where((cut <= place) & (place < end), each, 0.0)
+    cut = np.clip(np.floor(counts * (1 - keep) / 2), 0, np.maximum((counts - 1) // 2, 0)).astype(int)[known]
+    places = counts[:-1].reshape(-1, *(1,) * known.ndim)
+    total = np.where((cut <= places) & (places < known - cut), ordered, 0.0).sum(0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(known >= max(1, at_least), total / (end - cut), np.nan)
+        return np.where(known >= max(1, at_least), total / (known - 2 * cut), np.nan)
 
 
-def _ordered(values: Array) -> list[Array]:
-    """Sorted along the first axis, infinite where unknown."""
-    if len(values) > SIDE_BY_SIDE:
-        return list(np.sort(np.fmin(values, np.inf), 0))
-    ordered = [np.fmin(each, np.inf) for each in values]
-    for turn in range(len(ordered)):  # odd-even transposition: all lanes at once, where a sort takes one by one
-        for place in range(turn % 2, len(ordered) - 1, 2):
-            one, other = ordered[place : place + 2]
-            ordered[place : place + 2] = np.minimum(one, other), np.maximum(one, other)
-    return ordered
+def mean_of_a_week(values: Array, at_least: int = 1) -> Array:
+    """What the middle mean of a half is of up to seven values: without the least and the greatest of four or more.
+
+    Nothing is sorted, which is most of what a baseline costs.
+    """
+    known, total = np.zeros(values.shape[1:], np.int8), np.zeros(values.shape[1:])
+    least, greatest = np.full_like(total, np.inf), np.full_like(total, -np.inf)
+    for each in values:
+        is_known = ~np.isnan(each)
+        known += is_known
+        total += np.where(is_known, each, 0.0)
+        np.fmin(least, each, out=least)
+        np.fmax(greatest, each, out=greatest)
+    is_cut = known >= 4
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = (total - np.where(is_cut, least + greatest, 0.0)) / (known - 2 * is_cut)
+    return np.where(known >= max(1, at_least), mean, np.nan)
 
 
 def median(values: Array, axis: int, at_least: int = 1) -> Array:
@@ -53,10 +55,12 @@ def median(values: Array, axis: int, at_least: int = 1) -> Array:
 
 def mean(values: Array, axis: int, at_least: int = 1) -> Array:
     """Mean of the known values along an axis; NaN under ``at_least`` of them."""
+    values = np.moveaxis(values, axis, -1)
     is_known = ~np.isnan(values)
-    known = is_known.sum(axis)
+    # This sums the few steps of an hour in half the time that sum() takes.
+    known, total = (np.einsum("...i->...", part) for part in (is_known * 1.0, np.where(is_known, values, 0.0)))
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(known >= at_least, np.where(is_known, values, 0.0).sum(axis) / known, np.nan)
+        return np.where(known >= at_least, total / known, np.nan)
 
 
 def last_known(values: Array) -> Array:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from queries.anomalies.grid import windows
+from queries.anomalies.grid import Windows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,8 +34,8 @@ def scores(values: Array, grid: Grid) -> tuple[Array, NDArray[np.bool_]]:
     ended = np.where(is_zero & ~np.pad(is_zero[:, 1:], ((0, 0), (0, 1))), run, 0)
     longest = np.maximum.accumulate(ended, 1)
     before = np.maximum(start - 1, 0)
-    known = _at(windows((~np.isnan(values)).astype(np.float64))(2 * grid.per_hour), before)
-    hour = windows(np.nan_to_num(values))(grid.per_hour)
+    known = _at(Windows((~np.isnan(values)).astype(np.float64)).sums(2 * grid.per_hour), before)
+    hour = Windows(np.nan_to_num(values)).sums(grid.per_hour)
     weaker = np.minimum(_at(hour, before), _at(hour, np.maximum(before - grid.per_hour, 0))) / grid.per_hour
     spread = _at(_dispersion(np.nan_to_num(values), grid), before)
     score = run * weaker / SAFETY / spread
@@ -52,6 +52,6 @@ def _at(values: NDArray[Any], places: NDArray[np.int64]) -> NDArray[Any]:
 def _dispersion(values: Array, grid: Grid) -> Array:
     """Variance by mean over two hours, at least 1."""
     steps = 2 * grid.per_hour
-    mean = windows(values)(steps) / steps
-    variance = np.maximum(windows(values * values)(steps) / steps - mean * mean, 0.0)
+    mean = Windows(values).sums(steps) / steps
+    variance = np.maximum(Windows(values * values).sums(steps) / steps - mean * mean, 0.0)
     return np.maximum(variance / np.maximum(mean, 1e-9), 1.0)
