@@ -33,9 +33,10 @@ FLAT_STEP_MINUTES: Final = 15  # longer steps are too few in the two hours that 
 
 @dataclass(frozen=True)
 class Analysis:
-    """One series. Per step: what was (of shares the share), what was expected, the deviation in about its spread.
+    """One series. Per step: what was (of shares the share), what was expected, and the deviation in about its spread.
 
-    ``ratio`` is (checks, steps); a check rings where its is 1 or more. ``decades`` is how rare that is at one step.
+    The deviation is 0 where unknown. ``ratio`` is (checks, steps); a check rings where its is 1 or more. ``decades`` is
+    how rare that is at one step.
     """
 
     actual: Array
@@ -71,7 +72,7 @@ def analyses(series: Sequence[Series], grid: Grid, per_week: Array) -> Iterator[
     for at, place in enumerate(np.flatnonzero(ringing)):
         actual, expected, deviation = (part[at] for part in course)
         of_checks = np.stack([one[at] for one in flat])
-        yield int(place), Analysis(actual, expected, deviation, checks, of_checks, float(decades[at]))
+        yield int(place), Analysis(actual, expected, np.nan_to_num(deviation), checks, of_checks, float(decades[at]))
 
 
 def course(series: Series, grid: Grid) -> tuple[Array, Array]:

@@ -55,12 +55,10 @@ def median(values: Array, axis: int, at_least: int = 1) -> Array:
 
 def mean(values: Array, axis: int, at_least: int = 1) -> Array:
     """Mean of the known values along an axis; NaN under ``at_least`` of them."""
-    values = np.moveaxis(values, axis, -1)
     is_known = ~np.isnan(values)
-    # This sums the few steps of an hour in half the time that sum() takes.
-    known, total = (np.einsum("...i->...", part) for part in (is_known * 1.0, np.where(is_known, values, 0.0)))
+    known = is_known.sum(axis)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(known >= at_least, total / known, np.nan)
+        return np.where(known >= at_least, np.where(is_known, values, 0.0).sum(axis) / known, np.nan)
 
 
 def last_known(values: Array) -> Array:

@@ -31,6 +31,9 @@ def scores(values: Array, grid: Grid) -> tuple[Array, NDArray[np.bool_]]:
     is_zero = flat == 0
     start = np.maximum.accumulate(np.where(is_zero, -1, places), 1) + 1  # of the run of zeros
     run = places - start + 1
+    is_news = is_zero & (run >= grid.steps(MINUTES_MIN))
+    if not is_news.any():
+        return np.zeros_like(values), is_news.reshape(values.shape)
     ended = np.where(is_zero & ~np.pad(is_zero[:, 1:], ((0, 0), (0, 1))), run, 0)
     longest = np.maximum.accumulate(ended, 1)
     before = np.maximum(start - 1, 0)
@@ -39,8 +42,7 @@ def scores(values: Array, grid: Grid) -> tuple[Array, NDArray[np.bool_]]:
     weaker = np.minimum(_at(hour, before), _at(hour, np.maximum(before - grid.per_hour, 0))) / grid.per_hour
     spread = _at(_dispersion(np.nan_to_num(values), grid), before)
     score = run * weaker / SAFETY / spread
-    is_news = is_zero & (known >= 2 * grid.per_hour - 0.5) & (run >= grid.steps(MINUTES_MIN))
-    is_news &= run > PAUSES * _at(longest, before)
+    is_news &= (known >= 2 * grid.per_hour - 0.5) & (run > PAUSES * _at(longest, before))
     return np.where(np.isnan(flat), np.nan, score).reshape(values.shape), is_news.reshape(values.shape)
 
 
