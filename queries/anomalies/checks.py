@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from queries.anomalies import budget, tails
+from queries.anomalies.episodes import KEEP
 from queries.anomalies.grid import trailing
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ WIDE_DAYS: Final = 14  # before one of more hours may: each weekday must have be
 LEARNT_DAYS: Final = 14
 EVERY_DAYS: Final = 2  # thresholds are set anew
 UPPER_SHARE: Final = {2: 0.1, 6: 0.2, 12: 0.25, 24: 0.3}  # of blocks of so many hours: the tail
-NEAR: Final = 0.5  # of the least that a threshold may be: scores that stay below do not even keep an episode alive
+NEAR: Final = 0.99 * KEEP  # of the least that a threshold may be: what stays below does not even keep an episode alive
 FLOOR: Final = 0.8  # of the score that one step reaches by chance if the model holds
 
 

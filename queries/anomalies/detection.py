@@ -91,7 +91,7 @@ def _is_down(check: Check) -> bool:
 def _alarm(
     series: Series, steps: Grid, analysis: Analysis, episode: Episode, check: Check, surprise: float, after: int = 0
 ) -> Alarm:
-    deviation = (-1.0 if _is_down(check) else 1.0) * analysis.deviation
+    deviation = -analysis.deviation if _is_down(check) else analysis.deviation
     first = max(after, _first(series, deviation, episode.rings, check))
     last = _last(deviation, first, episode, check, max(3, steps.steps(LASTS_MINUTES)))
     known = np.flatnonzero(~np.isnan(series.values[first : last + 1])) + first
