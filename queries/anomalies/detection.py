@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from queries.anomalies import budget
-from queries.anomalies.analysis import analyses, kind
+from queries.anomalies.analysis import analyses
+from queries.anomalies.blocks import kind
 from queries.anomalies.episodes import PAUSE_MINUTES, Episode, episodes
 from queries.anomalies.grid import Grid, grid
 from queries.anomalies.model import Alarm, Series, SeriesSet, Shape
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     Values = NDArray[np.float64]
 
-BLOCK_STEPS: Final = 1 << 16
+BLOCK_STEPS: Final = 1 << 16  # more do not stay near the processor, with fewer the calls take most of the time
 LASTS: Final = 0.4  # of the deviation at the ringing: below it is over
 LASTS_MINUTES: Final = 15
 SHIFT_MINUTES: Final = 120  # what lasts longer is no spike
@@ -54,7 +55,7 @@ def detect(series_set: SeriesSet, budget_per_week: float, since_step: int = 0) -
 
 
 def _blocks(series: Sequence[Series]) -> Iterator[list[int]]:
-    """Places of series of one kind and length, together no more than what stays near the processor."""
+    """Places of series of one kind and length, not too many at a time."""
     alike: dict[object, list[int]] = {}
     for place, one in enumerate(series):
         alike.setdefault((len(one.values), kind(one)), []).append(place)
