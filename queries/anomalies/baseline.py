@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 WEEK: Final = 7
-MIDDLE: Final = 0.5  # of seven days the three in the middle count: two bad days among them move nothing
 LEVEL_MIDDLE: Final = 0.25  # of its blocks: a median alone leaps between the two levels of an on-off series
 SAME_WEEKDAYS: Final = 4
 ERROR_DAYS: Final = 14
@@ -63,36 +62,39 @@ _SLOW: Final = {
 
 @dataclass(frozen=True)
 class Baseline:
-    """``expected`` (days, steps), a logarithm; ``levels`` (days, hours) is the level that each hour itself had.
-
-    ``density`` is one per day.
-    """
+    """``expected`` (series, days, steps), a logarithm; ``levels`` (series, days, hours) are what each hour had."""
 
     expected: Array
     levels: Array
-    density: NDArray[np.int64]
 
 
-def of_counts(values: Array, grid: Grid) -> Baseline:
-    """The baseline of events per step."""
-    rate = robust.middle_mean(trailing(robust.mean(values, 1, grid.per_day // 8), WEEK), 1, MIDDLE)
-    density = np.searchsorted(_DENSITY_FROM, np.nan_to_num(rate), "right").astype(np.int64)
-    parts = {one: _of_density(values, grid, Density(one), is_count=True) for one in np.unique(density)}
-    expected, levels = (_by_day(density, {one: part[place] for one, part in parts.items()}) for place in (0, 1))
-    return Baseline(expected, levels, density)
+def densities(values: Array, grid: Grid) -> NDArray[np.int64]:
+    """How many events a step has, a Density for each day, (series, days)."""
+    rate = robust.mean_of_a_week(trailing(robust.mean(values, 2, grid.per_day // 8), WEEK))
+    return np.searchsorted(_DENSITY_FROM, np.nan_to_num(rate), "right").astype(np.int64)
+
+
+def of_counts(values: Array, density: NDArray[np.int64], grid: Grid) -> Baseline:
+    """The baseline of events per step, with the density of each day."""
+    expected, levels = np.empty_like(values), np.empty((*density.shape, grid.hours))
+    for one in np.unique(density):
+        is_here = density == one
+        of_series = is_here.any(1)
+        parts = _of_density(values[of_series], grid, Density(one), is_count=True)
+        expected[is_here], levels[is_here] = (part[is_here[of_series]] for part in parts)
+    return Baseline(expected, levels)
 
 
 def of_levels(values: Array, grid: Grid) -> Baseline:
     """The baseline of a measured amount, given as its logarithm."""
-    expected, levels = _of_density(values, grid, Density.DENSE, is_count=False)
-    return Baseline(expected, levels, np.full(len(values), Density.DENSE, np.int64))
+    return Baseline(*_of_density(values, grid, Density.DENSE, is_count=False))
 
 
-def _by_day(choice: NDArray[np.int64], arrays: dict[int, Array]) -> Array:
-    """Rows of several arrays by each day's choice."""
-    out = np.full_like(next(iter(arrays.values())), np.nan)
-    for one, array in arrays.items():
-        out[choice == one] = array[choice == one]
+def _by_day(choice: NDArray[np.int64], arrays: list[Array]) -> Array:
+    """Rows of several arrays by each day's choice, (series, days)."""
+    out = np.empty_like(arrays[0])
+    for place, array in enumerate(arrays):
+        out[choice == place] = array[choice == place]
     return out
 
 
@@ -100,16 +102,16 @@ def _of_density(values: Array, grid: Grid, density: Density, *, is_count: bool) 
     """Expected and levels, with the shape that was nearest in the two weeks before each day."""
     shapes = _shapes(values, grid, density, is_count=is_count)
     slow = [_followed(values, grid, shape, _SLOW[density], is_count=is_count) for shape in shapes]
-    expected = [shape + np.repeat(level, grid.per_hour, 1) for shape, level in zip(shapes, slow, strict=True)]
+    expected = [shape + np.repeat(level, grid.per_hour, 2) for shape, level in zip(shapes, slow, strict=True)]
     logs = np.log(values + COUNT_OFFSET) if is_count else values
     offset = COUNT_OFFSET if is_count else 0.0
     errors = np.stack(
-        [robust.mean(np.abs(logs - (np.log(np.exp(one) + offset) if is_count else one)), 1) for one in expected], 1
+        [robust.mean(np.abs(logs - (np.log(np.exp(one) + offset) if is_count else one)), 2) for one in expected], 2
     )
-    typical = robust.mean(trailing(errors, ERROR_DAYS), 1, WEEK)
-    choice = np.argmin(np.where(np.isnan(typical), np.inf, typical), 1)
-    shape = _by_day(choice, dict(enumerate(shapes)))
-    return _by_day(choice, dict(enumerate(expected))), _blocks(values, grid, shape, 1, is_count=is_count)
+    typical = robust.mean(trailing(errors, ERROR_DAYS), 0, WEEK)
+    choice = np.argmin(np.where(np.isnan(typical), np.inf, typical), 2)
+    shape = _by_day(choice, shapes)
+    return _by_day(choice, expected), _blocks(values, grid, shape, 1, is_count=is_count)
 
 
 def _shapes(values: Array, grid: Grid, density: Density, *, is_count: bool) -> list[Array]:
@@ -122,15 +124,13 @@ def _shapes(values: Array, grid: Grid, density: Density, *, is_count: bool) -> l
         side = grid.steps(minutes) if minutes else 0
         logs = _logs(values, side, is_count=is_count)
         day_level = _day_level(logs, grid)
-        normal = logs - day_level[:, None]
-        alike = robust.middle_mean(trailing(normal, WEEK), 1, MIDDLE, 2)
-        of_week = day_level - robust.mean(
-            np.concatenate([day_level[:, None], trailing(day_level, WEEK - 1)], 1), 1, WEEK - 2
-        )
-        weekday = robust.median(trailing(of_week, SAME_WEEKDAYS, WEEK), 1)[:, None]
+        normal = logs - day_level[:, :, None]
+        alike = robust.mean_of_a_week(trailing(normal, WEEK), 2)
+        of_week = day_level - robust.mean(_week(day_level), 0, WEEK - 2)
+        weekday = robust.median(trailing(of_week, SAME_WEEKDAYS, WEEK), 0)[:, :, None]
         shapes += [alike, alike + weekday]
         if len(shapes) == 2:  # the most smoothed
-            shapes.append(robust.middle_mean(trailing(normal, SAME_WEEKDAYS, WEEK), 1, MIDDLE, 3) + weekday)
+            shapes.append(robust.mean_of_a_week(trailing(normal, SAME_WEEKDAYS, WEEK), 3) + weekday)
     return [*shapes, flat]
 
 
@@ -143,36 +143,41 @@ def _smoothed(values: Array, side: int) -> Array:
     """Mean over the neighbours in the same day, the day taken as a ring: nothing of the next day may come in."""
     if not side:
         return values
-    ring = np.concatenate([values[:, -side:], values, values[:, :side]], 1)
+    ring = np.concatenate([values[..., -side:], values, values[..., :side]], 2)
     is_known = ~np.isnan(ring)
     sums, known = (
-        np.cumsum(np.pad(part, ((0, 0), (1, 0))), 1) for part in (np.where(is_known, ring, 0.0), is_known * 1.0)
+        np.cumsum(np.pad(part, ((0, 0), (0, 0), (1, 0))), 2) for part in (np.where(is_known, ring, 0.0), is_known * 1.0)
     )
     width = 2 * side + 1
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(
-            np.isnan(values), np.nan, (sums[:, width:] - sums[:, :-width]) / (known[:, width:] - known[:, :-width])
+            np.isnan(values),
+            np.nan,
+            (sums[..., width:] - sums[..., :-width]) / (known[..., width:] - known[..., :-width]),
         )
 
 
 def _day_level(logs: Array, grid: Grid) -> Array:
     """The level of each day, against the usual hours of the week that ends with it: a gap does not move it."""
-    hourly = robust.mean(logs.reshape(len(logs), grid.hours, -1), 2)
-    usual = robust.median(np.concatenate([hourly[:, None], trailing(hourly, WEEK - 1)], 1), 1)
-    return robust.median(hourly - usual, 1, max(1, grid.hours // 4)) + robust.mean(usual, 1)
+    hourly = robust.mean(grid.by_hour(logs), 3)
+    usual = robust.median(_week(hourly), 0)
+    return robust.median(hourly - usual, 2, max(1, grid.hours // 4)) + robust.mean(usual, 2)
+
+
+def _week(of_days: Array) -> Array:
+    """Each day with the six before it."""
+    return np.concatenate([of_days[None], trailing(of_days, WEEK - 1)])
 
 
 def _blocks(values: Array, grid: Grid, shape: Array, hours: int, *, is_count: bool) -> Array:
-    """The level in each block of hours, (days, blocks)."""
-    step = max(1, hours * 60 // grid.step_minutes)
-    width = min(step, grid.per_day)
+    """The level in each block of hours, (series, days, blocks)."""
+    width = hours * grid.per_hour
+    blocks = (*values.shape[:2], -1, width)
     if not is_count:
-        return robust.mean((values - shape).reshape(len(values), -1, width), 2, max(1, width // 4))
+        return robust.mean((values - shape).reshape(blocks), 3, max(1, width // 4))
     is_known = ~np.isnan(values) & ~np.isnan(shape)
-    events, usual = (
-        np.where(is_known, part, 0.0).reshape(len(values), -1, width).sum(2) for part in (values, np.exp(shape))
-    )
-    is_enough = is_known.reshape(len(values), -1, width).mean(2) >= 0.25
+    events, usual = (np.where(is_known, part, 0.0).reshape(blocks).sum(3) for part in (values, np.exp(shape)))
+    is_enough = is_known.reshape(blocks).mean(3) >= 0.25
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(is_enough, np.log((events + COUNT_OFFSET) / usual), np.nan)
 
@@ -180,5 +185,6 @@ def _blocks(values: Array, grid: Grid, shape: Array, hours: int, *, is_count: bo
 def _followed(values: Array, grid: Grid, shape: Array, level: Level, *, is_count: bool) -> Array:
     """Per hour, the middle of the levels of the blocks that ended before it; through a gap the last known."""
     blocks = _blocks(values, grid, shape, level.hours, is_count=is_count)
-    each = robust.middle_mean(trailing(blocks.reshape(-1), level.blocks), 1, LEVEL_MIDDLE, max(1, level.blocks // 4))
-    return np.repeat(robust.last_known(each), grid.hours // blocks.shape[1]).reshape(len(values), grid.hours)
+    before = trailing(blocks.reshape(len(values), -1), level.blocks)
+    each = robust.last_known(robust.middle_mean(before, LEVEL_MIDDLE, max(1, level.blocks // 4)))
+    return np.repeat(each, level.hours, 1).reshape(*values.shape[:2], grid.hours)

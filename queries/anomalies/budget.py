@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from queries.anomalies.model import Series
+
+    Array = NDArray[np.float64]
 
 APP_WEIGHT: Final = 3.0
 HOURS_A_WEEK: Final = 168
@@ -24,9 +29,10 @@ def shares(series: Sequence[Series], budget_per_week: float) -> list[float]:
     if not budget_per_week > 0:
         raise ValueError("the alarm budget must be above 0 a week")
     weights = [APP_WEIGHT if one.per == "app" else 1.0 for one in series]
-    return [budget_per_week * weight / sum(weights) for weight in weights]
+    total = sum(weights)
+    return [budget_per_week * weight / total for weight in weights]
 
 
-def risk(per_week: float, checks: int, block_hours: float) -> float:
-    """Probability with which one of so many checks may ring falsely in a block of hours."""
+def risk(per_week: Array, checks: NDArray[np.int64], block_hours: float) -> Array:
+    """Probability with which one of so many checks of a series may ring falsely in a block of hours, per series."""
     return RESERVE * per_week / checks * block_hours / HOURS_A_WEEK

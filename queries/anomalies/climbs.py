@@ -6,7 +6,7 @@ held against the slopes that the series usually has, so that a daily saw-tooth o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -27,26 +27,28 @@ SPREAD_MIN: Final = 0.02
 
 
 def scores(levels: Array, grid: Grid, span_hours: int) -> tuple[Array, NDArray[np.bool_]]:
-    """Scores per step, (days, steps), of the climb over the hours before it, and whether it counts.
+    """Scores per step, (series, days, steps), of the climb over the hours before it, and whether it counts.
 
-    ``levels`` are (days, hours).
+    ``levels`` are (series, days, hours).
     """
     width = max(1, span_hours // 24)  # hours that are one of 24 points
-    points = _points(levels, width)
-    past = trailing(points, 24)[:, ::-1]
-    first, middle, last = (robust.median(past[:, part], 1, 4) for part in (slice(0, 8), slice(8, 16), slice(16, 24)))
-    rise = last - first
+    past = trailing(_points(levels, width), 24)
+    last, middle, first = (robust.median(past[latest : latest + 8], 0, 4) for latest in (0, 8, 16))
     is_steady = (middle > first) & (last > middle)
-    per_hour = np.repeat(rise, width)[: levels.size].reshape(levels.shape)
-    steady = np.repeat(is_steady, width)[: levels.size].reshape(levels.shape)
-    typical = robust.median(trailing(robust.median(np.abs(per_hour), 1), SPREAD_DAYS), 1, 5)
-    spread = np.maximum(1.4826 * typical, SPREAD_MIN)[:, None]
-    score = 0.5 * np.square(per_hour / spread)
-    score = np.where(np.isnan(score), np.nan, np.where(per_hour > 0, score, 0.0))
-    return np.repeat(score, grid.per_hour, 1), np.repeat(steady & (per_hour >= RISE_MIN), grid.per_hour, 1)
+    rise, steady = (_hours(part, width, levels.shape) for part in (last - first, is_steady))
+    typical = robust.median(trailing(robust.median(np.abs(rise), 2), SPREAD_DAYS), 0, 5)
+    spread = np.maximum(1.4826 * typical, SPREAD_MIN)[:, :, None]
+    score = 0.5 * np.square(rise / spread)
+    score = np.where(np.isnan(score), np.nan, np.where(rise > 0, score, 0.0))
+    return np.repeat(score, grid.per_hour, 2), np.repeat(steady & (rise >= RISE_MIN), grid.per_hour, 2)
 
 
 def _points(levels: Array, width: int) -> Array:
-    flat = levels.reshape(-1)
-    padded = np.concatenate([flat, np.full(-len(flat) % width, np.nan)])
-    return robust.mean(padded.reshape(-1, width), 1)
+    flat = levels.reshape(len(levels), -1)
+    padded = np.pad(flat, ((0, 0), (0, -flat.shape[1] % width)), constant_values=np.nan)
+    return robust.mean(padded.reshape(len(levels), -1, width), 2)
+
+
+def _hours(points: NDArray[Any], width: int, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Points as hours, (series, days, hours)."""
+    return np.repeat(points, width, 1)[:, : shape[1] * shape[2]].reshape(shape)

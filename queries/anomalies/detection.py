@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from queries.anomalies import budget
-from queries.anomalies.analysis import analyse
-from queries.anomalies.checks import step_risk
+from queries.anomalies.analysis import analyses
+from queries.anomalies.blocks import kind
 from queries.anomalies.episodes import PAUSE_MINUTES, Episode, episodes
 from queries.anomalies.grid import Grid, grid
 from queries.anomalies.model import Alarm, Series, SeriesSet, Shape
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from numpy.typing import NDArray
 
     from queries.anomalies.analysis import Analysis
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     Values = NDArray[np.float64]
 
+BLOCK_STEPS: Final = 1 << 16  # more do not stay near the processor, with fewer the calls take most of the time
 LASTS: Final = 0.4  # of the deviation at the ringing: below it is over
 LASTS_MINUTES: Final = 15
 SHIFT_MINUTES: Final = 120  # what lasts longer is no spike
@@ -40,23 +43,35 @@ def detect(series_set: SeriesSet, budget_per_week: float, since_step: int = 0) -
 
     Expected false alarms over all series together are at most ``budget_per_week``.
     """
-    found = []
-    for series, per_week in zip(series_set.series, budget.shares(series_set.series, budget_per_week), strict=True):
-        steps = grid(series_set.begins_at, series_set.step_minutes, len(series.values))
-        if steps.length:
-            found += [alarm for alarm in _alarms(series, steps, per_week) if alarm.rings >= since_step]
-    return sorted(found, key=lambda alarm: (alarm.rings, -alarm.surprise))
+    series = series_set.series
+    per_week = np.array(budget.shares(series, budget_per_week))
+    found: dict[int, list[Alarm]] = {}
+    for places in _blocks(series):
+        steps = grid(series_set.begins_at, series_set.step_minutes, len(series[places[0]].values))
+        for at, analysis in analyses([series[place] for place in places], steps, per_week[places]):
+            found[places[at]] = _alarms(series[places[at]], steps, analysis)
+    alarms = [alarm for _, of_series in sorted(found.items()) for alarm in of_series if alarm.rings >= since_step]
+    return sorted(alarms, key=lambda alarm: (alarm.rings, -alarm.surprise))
 
 
-def _alarms(series: Series, steps: Grid, per_week: float) -> list[Alarm]:
-    analysis = analyse(series, steps, per_week)
+def _blocks(series: Sequence[Series]) -> Iterator[list[int]]:
+    """Places of series of one kind and length, not too many at a time."""
+    alike: dict[object, list[int]] = {}
+    for place, one in enumerate(series):
+        alike.setdefault((len(one.values), kind(one)), []).append(place)
+    for places in alike.values():
+        if length := len(series[places[0]].values):
+            count = max(1, BLOCK_STEPS // length)
+            yield from (places[begin : begin + count] for begin in range(0, len(places), count))
+
+
+def _alarms(series: Series, steps: Grid, analysis: Analysis) -> list[Alarm]:
     highest = analysis.ratio.max(0)
-    decades = -np.log10(step_risk(len(analysis.checks), per_week, steps))
     alarms: list[Alarm] = []
     before: tuple[Episode, Check] | None = None
     for episode in episodes(highest, steps.steps(PAUSE_MINUTES)):
         check = analysis.checks[int(analysis.ratio[:, episode.rings].argmax())]
-        surprise = float(highest[episode.begins : episode.ends + 1].max() * decades)
+        surprise = float(highest[episode.begins : episode.ends + 1].max() * analysis.decades)
         alarm = _alarm(series, steps, analysis, episode, check, surprise)
         if before and alarm.first <= alarms[-1].last:
             if _is_down(check) == _is_down(before[1]):
@@ -77,7 +92,7 @@ def _is_down(check: Check) -> bool:
 def _alarm(
     series: Series, steps: Grid, analysis: Analysis, episode: Episode, check: Check, surprise: float, after: int = 0
 ) -> Alarm:
-    deviation = (-1.0 if _is_down(check) else 1.0) * np.nan_to_num(analysis.deviation)
+    deviation = -analysis.deviation if _is_down(check) else analysis.deviation
     first = max(after, _first(series, deviation, episode.rings, check))
     last = _last(deviation, first, episode, check, max(3, steps.steps(LASTS_MINUTES)))
     known = np.flatnonzero(~np.isnan(series.values[first : last + 1])) + first

@@ -27,21 +27,21 @@ WIDE_MINUTES: Final = 60  # windows wider than this are too few in an hour of th
 
 
 def per_hour(squares: Array, grid: Grid, width_minutes: int, weight: Array | None = None) -> Array:
-    """Typical square of a deviation, (days, hours), from the days before; NaN under three of them.
+    """Typical square of a deviation, (series, days, hours), from the days before; NaN under three of them.
 
     ``weight`` is what the squares grow with where they do, per step: with the mean, for the dispersion of counts.
     """
-    of_hours = robust.mean(squares.reshape(len(squares), grid.hours, -1), 2)
-    of_day = robust.mean(of_hours, 1, max(1, grid.hours // 4))
-    usual = np.repeat(_typical(of_day)[:, None], grid.hours, 1)
+    of_hours = robust.mean(grid.by_hour(squares), 3)
+    of_day = robust.mean(of_hours, 2, max(1, grid.hours // 4))
+    usual = np.repeat(_typical(of_day)[:, :, None], grid.hours, 2)
     if width_minutes > WIDE_MINUTES:
         return usual
-    near = robust.mean(np.stack([np.roll(of_hours, shift, 1) for shift in (-1, 0, 1)]), 0)
+    near = robust.mean(np.stack([np.roll(of_hours, shift, 2) for shift in (-1, 0, 1)]), 0)
     if weight is not None:
-        of_weight = robust.mean(weight.reshape(len(weight), grid.hours, -1), 2)
-        usual = usual * np.minimum(of_weight / robust.mean(of_weight, 1)[:, None], 1.0)
+        of_weight = robust.mean(grid.by_hour(weight), 3)
+        usual = usual * np.minimum(of_weight / robust.mean(of_weight, 2)[:, :, None], 1.0)
     return np.fmax(_typical(near), FLOOR * usual)
 
 
 def _typical(squares: Array) -> Array:
-    return robust.middle_mean(trailing(squares, DAYS), 1, MIDDLE, DAYS_MIN)
+    return robust.middle_mean(trailing(squares, DAYS), MIDDLE, DAYS_MIN)

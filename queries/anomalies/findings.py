@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from queries.anomalies.grid import Grid
     from queries.anomalies.incidents import Incident
     from queries.anomalies.model import Alarm, Series, SeriesSet
 
@@ -51,9 +52,12 @@ _NEXT: Final = {
 
 def findings(series_set: SeriesSet, found: Iterable[Incident]) -> Iterator[Finding]:
     """One finding for each incident, in their order."""
+    courses: dict[int, tuple[Values, Values]] = {}  # the incidents of a month are often of few series
     for incident in found:
         lead = incident.lead
         series = lead.series
+        if id(series) not in courses:
+            courses[id(series)] = course(series, _grid(series_set, series))
         since, until = series_set.at(incident.first), series_set.at(incident.last + 1)
         yield Finding(
             kind=f"anomaly_{series.measure}_{_side(lead.shape)}",
@@ -66,7 +70,7 @@ def findings(series_set: SeriesSet, found: Iterable[Incident]) -> Iterator[Findi
             sql=rows_sql(series_set, incident),
             command=command(series_set, incident),
             advice=_advice(lead),
-            chart=chart(series_set, incident),
+            chart=chart(series_set, incident, *courses[id(series)]),
             also=tuple(_also(series_set, incident)),
         )
 
@@ -133,17 +137,16 @@ def command(series_set: SeriesSet, incident: Incident) -> str:
     return quoting.command(question, Window(since, until), series.app)
 
 
-def chart(series_set: SeriesSet, incident: Incident) -> Chart:
+def chart(series_set: SeriesSet, incident: Incident, actual: Values, expected: Values) -> Chart:
     """The leading series around the incident, what was expected of it, and the changes."""
     series = incident.lead.series
     margin = int(AROUND / timedelta(minutes=series_set.step_minutes))
     begin = max(0, incident.first - margin)
     end = min(len(series.values), incident.last + 1 + margin)
     stride = -(-(end - begin) // CHART_MAX)
-    steps = grid(series_set.begins_at, series_set.step_minutes, len(series.values))
     factor = 100.0 if series.scale is Scale.SHARE else 1.0
     lead = incident.lead
-    actual, expected = (_thinned(values, begin, end, stride) for values in course(series, steps))
+    actual, expected = (_thinned(values, begin, end, stride) for values in (actual, expected))
     return Chart(
         title=f"{wording.label(series)} ({series.app})",
         unit=unit(series),
@@ -152,6 +155,10 @@ def chart(series_set: SeriesSet, incident: Incident) -> Chart:
         keys=(Key(wording.amount(series, lead.value), lead.value * factor, series_set.at(lead.worst)),),
         markers=tuple(Marker(change.label, change.at) for change in incident.changes),
     )
+
+
+def _grid(series_set: SeriesSet, series: Series) -> Grid:
+    return grid(series_set.begins_at, series_set.step_minutes, len(series.values))
 
 
 def unit(series: Series) -> str:

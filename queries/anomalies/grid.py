@@ -1,11 +1,15 @@
 """Steps as days: rows of whole UTC days, so that the same moment of other days stands in the same column.
 
+Series of the same stretch of time are computed together: arrays are (series, days, steps of a day), (series, days,
+hours) or (series, days).
+
 UTC has no summer time: a rhythm of people moves by an hour twice a year, and the level and the dispersion absorb it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -53,15 +57,18 @@ class Grid:
         return max(1, round(minutes / self.step_minutes))
 
     def rows(self, values: Array) -> Array:
-        """Values per step as (days, steps of a day), NaN where there is none."""
-        rows = np.full(self.days * self.per_day, np.nan)
-        rows[self.lead : self.lead + self.length] = values
-        return rows.reshape(self.days, self.per_day)
+        """Values (series, steps) as (series, days, steps of a day), NaN where there is none."""
+        rows = np.full((len(values), self.days * self.per_day), np.nan)
+        rows[:, self.lead : self.lead + self.length] = values
+        return rows.reshape(len(values), self.days, self.per_day)
+
+    def by_hour(self, rows: Array) -> Array:
+        """Steps of a day as (series, days, hours, steps of an hour)."""
+        return rows.reshape(*rows.shape[:2], self.hours, -1)
 
     def flat(self, rows: Array) -> Array:
-        """The inverse of ``rows``; one value per hour or per day is repeated for its steps."""
-        every = np.repeat(rows.reshape(-1), self.days * self.per_day // rows.size)
-        return every[self.lead : self.lead + self.length]
+        """The inverse of ``rows``."""
+        return rows.reshape(len(rows), -1)[:, self.lead : self.lead + self.length]
 
 
 def grid(begins_at: datetime, step_minutes: int, length: int) -> Grid:
@@ -71,18 +78,33 @@ def grid(begins_at: datetime, step_minutes: int, length: int) -> Grid:
     return Grid(step_minutes, (begins_at.hour * 60 + begins_at.minute) // step_minutes, length)
 
 
-def windowed(rows: Array, steps: int) -> Array:
-    """Sums of each step and the ones before it, so many in all, across midnight."""
-    if steps == 1:
-        return rows
-    sums = np.cumsum(rows.reshape(-1))
-    sums[steps:] = sums[steps:] - sums[:-steps].copy()
-    return sums.reshape(rows.shape)
+class Windows:
+    """Windows of any width, each of which ends at its step and goes on across midnight."""
+
+    def __init__(self, rows: Array) -> None:
+        self._rows = rows
+
+    @cached_property
+    def _sums(self) -> Array:
+        return np.cumsum(self._rows.reshape(len(self._rows), -1), 1)
+
+    def sums(self, steps: int) -> Array:
+        """Sums over so many steps, or those that there are."""
+        if steps == 1:
+            return self._rows
+        found = self._sums.copy()
+        np.subtract(self._sums[:, steps:], self._sums[:, :-steps], out=found[:, steps:])
+        return found.reshape(self._rows.shape)
 
 
 def trailing(rows: Array, days: int, stride: int = 1) -> Array:
-    """For each row the ``days`` rows before it, ``stride`` apart, the latest first: (rows, days, …), NaN before all."""
-    padded = np.concatenate([np.full((days * stride, *rows.shape[1:]), np.nan), rows])
-    starts = (days - np.arange(1, days + 1)) * stride
-    found: Array = padded[np.arange(len(rows))[:, None] + starts]
-    return found
+    """Of each day the ``days`` days before it, ``stride`` apart, the latest first: (days before, series, days, …).
+
+    NaN stands before all.
+    """
+    padded = np.concatenate([np.full_like(rows, np.nan, shape=(len(rows), days * stride, *rows.shape[2:])), rows], 1)
+    day = padded.strides[1]
+    # A view: copies of all the days before each day would be most of what is done.
+    return np.ndarray(
+        (days, *rows.shape), rows.dtype, padded, (days - 1) * stride * day, (-stride * day, *padded.strides)
+    )

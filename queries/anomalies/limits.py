@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from queries.anomalies import tails
-from queries.anomalies.grid import windowed
+from queries.anomalies.grid import Windows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,14 +32,15 @@ def failing(failed: Array, requests: Array, grid: Grid) -> tuple[Array, Flags]:
     """Score per step that over 5 % of the requests of the last quarter of an hour failed: exact, binomial."""
     is_known = ~np.isnan(failed) & ~np.isnan(requests)
     steps = grid.steps(SUSTAINED_MINUTES)
-    events, of = (windowed(np.where(is_known, part, 0.0), steps) for part in (failed, requests))
-    with np.errstate(divide="ignore"):
-        score = -np.log(np.maximum(tails.share_tail(events, of, np.full_like(of, FAILING_SHARE)), 1e-300))
-    return np.where(is_known, score, np.nan), events >= FAILURES_MIN
+    events, of = (Windows(np.where(is_known, part, 0.0)).sums(steps) for part in (failed, requests))
+    is_worth = is_known & (events >= FAILURES_MIN)
+    score = np.where(is_known, 0.0, np.nan)  # the tail costs: it is asked for where it may ring
+    score[is_worth] = -np.log(np.maximum(tails.share_tail(events[is_worth], of[is_worth], FAILING_SHARE), 1e-300))
+    return score, is_worth
 
 
 def at_quota(memory_percent: Array, grid: Grid) -> tuple[Array, Flags]:
     """Certain where memory stood at its quota for a quarter of an hour."""
     steps = grid.steps(SUSTAINED_MINUTES)
-    is_full = windowed((memory_percent >= QUOTA_PERCENT).astype(np.float64), steps) >= steps - 0.5
+    is_full = Windows((memory_percent >= QUOTA_PERCENT).astype(np.float64)).sums(steps) >= steps - 0.5
     return np.where(np.isnan(memory_percent), np.nan, CERTAIN * is_full), is_full

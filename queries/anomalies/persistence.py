@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from queries.anomalies import robust
-from queries.anomalies.grid import trailing, windowed
+from queries.anomalies.grid import trailing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from queries.anomalies.grid import Grid
+    from queries.anomalies.grid import Grid, Windows
 
     Array = NDArray[np.float64]
 
@@ -29,34 +29,34 @@ REACH: Final = 3.0  # spreads: an incident must not become what is expected
 WIDE_MINUTES: Final = 60
 
 
-def forecast(deviations: Array, grid: Grid, minutes: int, steps: int) -> Array:
-    """Deviation expected of each step of a window of so many steps that ends at it, from the window before that."""
+def forecast(deviations: Windows, known: Windows, grid: Grid, minutes: int, steps: int) -> Array:
+    """Deviation expected of each step of a window of so many steps that ends at it, from the window before that.
+
+    ``deviations`` are 0 where unknown, ``known`` 1 where known.
+    """
     if minutes > WIDE_MINUTES:
-        return np.zeros((len(deviations), 1))
-    means = _means(deviations, steps)
-    before = np.concatenate([np.full(steps, np.nan), means.reshape(-1)[:-steps]]).reshape(means.shape)
-    spread = _typical(robust.mean(np.square(before), 1))
-    reach = REACH * np.sqrt(spread)[:, None]
+        return np.zeros((1, 1, 1))
+    means = means_of(deviations.sums(steps), known.sums(steps), steps)
+    before = np.full_like(means, np.nan)
+    before.reshape(len(means), -1)[:, steps:] = means.reshape(len(means), -1)[:, :-steps]
+    spread = _typical(robust.mean(np.square(before), 2))
+    reach = REACH * np.sqrt(spread)[:, :, None]
     before = np.clip(before, -reach, reach)
     now = np.clip(means, -reach, reach)
-    products = robust.mean(now * before, 1, grid.per_day // 4)
-    squares = robust.mean(np.where(np.isnan(now), np.nan, before * before), 1, grid.per_day // 4)
+    products = robust.mean(now * before, 2, grid.per_day // 4)
+    squares = robust.mean(np.where(np.isnan(now), np.nan, before * before), 2, grid.per_day // 4)
     with np.errstate(invalid="ignore", divide="ignore"):
         factor = _typical(products) / _typical(squares)
     factor = np.where(np.nan_to_num(factor) < FACTOR_MIN, 0.0, np.minimum(np.nan_to_num(factor), FACTOR_MAX))
-    expected: Array = factor[:, None] * np.nan_to_num(before)
+    expected: Array = factor[:, :, None] * np.nan_to_num(before)
     return expected
 
 
 def _typical(of_days: Array) -> Array:
-    return robust.middle_mean(trailing(of_days, DAYS), 1, MIDDLE, DAYS_MIN)
+    return robust.middle_mean(trailing(of_days, DAYS), MIDDLE, DAYS_MIN)
 
 
-def _means(values: Array, steps: int) -> Array:
+def means_of(sums: Array, known: Array, steps: int) -> Array:
     """Mean of each window that is known by half."""
-    if steps == 1:
-        return values
-    is_known = ~np.isnan(values)
-    sums, known = (windowed(one, steps) for one in (np.where(is_known, values, 0.0), is_known * 1.0))
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(known >= steps / 2, sums / known, np.nan)

@@ -132,21 +132,22 @@ FROM minutes_of('app', $3, $4, $5)
 GROUP BY ALL
 """
 _BUSIEST: Final = """
-SELECT app, key, sum(requests)::DOUBLE AS requests, count(memory_mb) AS measured
-FROM minutes_of($1, $2, $3, $4)
-WHERE key IS NOT NULL
-GROUP BY ALL
-ORDER BY {order} DESC, app, key
+SELECT app, key, weight
+FROM (SELECT app, key, {weight} AS weight FROM minutes_of($1, $2, $3, $4) WHERE key IS NOT NULL GROUP BY ALL)
+QUALIFY row_number() OVER (PARTITION BY app ORDER BY weight DESC, key) <= $5
+ORDER BY weight DESC, app, key
 """
+# Only what is read of a kind: also a column without any value takes its time.
+_MEASURES: Final = {
+    "route": "sum(requests)::DOUBLE AS requests, sum(failed)::DOUBLE AS failed, max(step_p95_ms) AS p95_ms",
+    "code": "sum(requests)::DOUBLE AS requests",
+    "dyno": "max(memory_mb) AS memory_mb, max(memory_percent) AS memory_percent",
+}
 _KEYED: Final = """
 SELECT
   id,
   (epoch_us(timestamp) // (60000000::BIGINT * $1) - $2)::INTEGER AS step,
-  sum(requests)::DOUBLE AS requests,
-  sum(failed)::DOUBLE AS failed,
-  max(step_p95_ms) AS p95_ms,
-  max(memory_mb) AS memory_mb,
-  max(memory_percent) AS memory_percent
+  {measures}
 FROM minutes_of($3, $4, $5, $6)
 JOIN (SELECT unnest($7::VARCHAR[]) AS app, unnest($8::VARCHAR[]) AS key, unnest(range(len($7))) AS id) USING (app, key)
 GROUP BY ALL
@@ -155,9 +156,9 @@ GROUP BY ALL
 
 def _routes(connection: duckdb.DuckDBPyConnection, steps: _Steps, apps: _Apps) -> Iterator[Series]:
     """Requests, failures and latency of the busiest routes: those with a request a step or more on average."""
-    found = _busiest(connection, steps, "route", "requests")
+    found = _busiest(connection, steps, "route", "sum(requests)::DOUBLE")
     of_app = dict(zip(apps.names, apps.steps_with_rows.tolist(), strict=True))
-    keys = _first_of_each_app((app, key) for app, key, requests, _ in found if requests >= of_app.get(app, np.inf))
+    keys = [(app, key) for app, key, requests in found if requests >= of_app.get(app, np.inf)]
     table = _keyed(connection, steps, "route", keys)
     row = table["id"].to_numpy()
     app = np.array([apps.names.index(app) for app, _ in keys], np.int64)
@@ -173,7 +174,7 @@ def _routes(connection: duckdb.DuckDBPyConnection, steps: _Steps, apps: _Apps) -
 
 def _codes(connection: duckdb.DuckDBPyConnection, steps: _Steps, apps: _Apps) -> Iterator[Series]:
     """How often each error code came; 0 where the log was there and it did not."""
-    keys = _first_of_each_app((app, key) for app, key, *_ in _busiest(connection, steps, "code", "requests"))
+    keys = [(app, key) for app, key, _ in _busiest(connection, steps, "code", "sum(requests)")]
     table = _keyed(connection, steps, "code", keys)
     counts = _counts(_grid(steps, table, "requests", table["id"].to_numpy(), len(keys)))
     for at, (name, key) in enumerate(keys):
@@ -183,8 +184,8 @@ def _codes(connection: duckdb.DuckDBPyConnection, steps: _Steps, apps: _Apps) ->
 
 def _dynos(connection: duckdb.DuckDBPyConnection, steps: _Steps) -> Iterator[Series]:
     """Memory of the dynos, in percent of the quota where that is known."""
-    found = _busiest(connection, steps, "dyno", "measured")
-    keys = _first_of_each_app((app, key) for app, key, _, measured in found if measured)
+    found = _busiest(connection, steps, "dyno", "count(memory_mb)")
+    keys = [(app, key) for app, key, measured in found if measured]
     table = _keyed(connection, steps, "dyno", keys)
     row = table["id"].to_numpy()
     percent, mb = (_grid(steps, table, name, row, len(keys)) for name in ("memory_percent", "memory_mb"))
@@ -194,23 +195,15 @@ def _dynos(connection: duckdb.DuckDBPyConnection, steps: _Steps) -> Iterator[Ser
         yield Series(name, "dyno", key, measure, Scale.LEVEL, values)
 
 
-def _busiest(connection: duckdb.DuckDBPyConnection, steps: _Steps, per: str, order: str) -> list[tuple[Any, ...]]:
-    return connection.execute(_BUSIEST.format(order=order), [per, *steps.window()]).fetchall()
-
-
-def _first_of_each_app(keys: Iterator[tuple[str, str]]) -> list[tuple[str, str]]:
-    taken: dict[str, int] = {}
-    kept = []
-    for app, key in keys:
-        taken[app] = taken.get(app, 0) + 1
-        if taken[app] <= KEYS_MAX:
-            kept.append((app, key))
-    return kept
+def _busiest(connection: duckdb.DuckDBPyConnection, steps: _Steps, per: str, weight: str) -> list[tuple[Any, ...]]:
+    return connection.execute(_BUSIEST.format(weight=weight), [per, *steps.window(), KEYS_MAX]).fetchall()
 
 
 def _keyed(connection: duckdb.DuckDBPyConnection, steps: _Steps, per: str, keys: list[tuple[str, str]]) -> pa.Table:
     names = [[app for app, _ in keys], [key for _, key in keys]]
-    return _fetch(connection, _KEYED, [STEP_MINUTES, steps.first, per, *steps.window(), *names])
+    return _fetch(
+        connection, _KEYED.format(measures=_MEASURES[per]), [STEP_MINUTES, steps.first, per, *steps.window(), *names]
+    )
 
 
 def _fetch(connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[Any]) -> pa.Table:

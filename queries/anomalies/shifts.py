@@ -13,7 +13,7 @@ import numpy as np
 
 from queries.anomalies import dispersion, persistence, tails
 from queries.anomalies.baseline import COUNT_OFFSET
-from queries.anomalies.grid import windowed
+from queries.anomalies.grid import Windows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,14 +36,24 @@ REACH: Final = 4.0
 
 @dataclass(frozen=True)
 class Window:
-    """Scores of one width, (days, steps), of what is above and what is below the expected; NaN is unknown."""
+    """Scores of one width, (series, days, steps), of what deviates from the expected; NaN is unknown."""
 
     minutes: int
     steps: int
-    up: Array
-    down: Array
+    score: Array
+    deviation: Array
     is_up: Flags  # by enough to be worth a person's time
     is_down: Flags
+
+    @property
+    def up(self) -> Array:
+        """Scores of what is above the expected, 0 for the rest."""
+        return self.score * (self.deviation > 0)
+
+    @property
+    def down(self) -> Array:
+        """Scores of what is below it."""
+        return self.score * (self.deviation < 0)
 
 
 def widths(grid: Grid) -> tuple[tuple[int, int], ...]:
@@ -55,71 +65,82 @@ def widths(grid: Grid) -> tuple[tuple[int, int], ...]:
     return tuple((minutes, steps) for steps, minutes in found.items())
 
 
+def asleep(values: Array, grid: Grid) -> list[Window]:
+    """Windows that say nothing, for series too young for any."""
+    nothing, never = np.broadcast_to(0.0, values.shape), np.broadcast_to(np.False_, values.shape)
+    return [Window(minutes, steps, nothing, nothing, never, never) for minutes, steps in widths(grid)]
+
+
 def of_counts(values: Array, baseline: Baseline, grid: Grid) -> list[Window]:
     """Windows of events per step."""
-    out = []
-    logs = np.log(values + COUNT_OFFSET) - np.log(np.exp(baseline.expected) + COUNT_OFFSET)
     usual = np.exp(baseline.expected)
-    calm = usual + _without_spikes(values - usual, np.sqrt(usual), grid, 1.0)
+    is_known = ~np.isnan(values) & ~np.isnan(usual)
+    logs = _known(np.log(values + COUNT_OFFSET) - np.log(usual + COUNT_OFFSET), is_known)
+    calm = _known(usual + _without_spikes(values - usual, np.sqrt(usual), grid, 1.0), is_known)
+    events, known = _known(values, is_known), Windows(is_known.astype(np.float64))
+    out = []
     for minutes, steps in widths(grid):
-        expected = np.exp(baseline.expected + persistence.forecast(logs, grid, minutes, steps))
-        part = values if minutes <= SHORT_MINUTES else calm
-        out.append(_count_window(part, expected, grid, minutes, steps))
+        forecast = persistence.forecast(logs, known, grid, minutes, steps)
+        expected = _known(np.exp(baseline.expected + forecast), is_known)
+        part = events if minutes <= SHORT_MINUTES else calm
+        out.append(_count_window(part, expected, known, grid, minutes, steps))
     return out
+
+
+def _known(values: Array, is_known: Flags) -> Windows:
+    return Windows(np.where(is_known, values, 0.0))
 
 
 def _without_spikes(deviations: Array, spread: Array, grid: Grid, least: float) -> Array:
     """Deviations cut to REACH spreads: a spike of one step must not ring in the wide windows for hours after it."""
-    typical = np.sqrt(np.repeat(dispersion.per_hour(np.square(deviations / spread), grid, 0), grid.per_hour, 1))
+    typical = np.sqrt(np.repeat(dispersion.per_hour(np.square(deviations / spread), grid, 0), grid.per_hour, 2))
     reach = REACH * np.maximum(typical * spread, least)
     return np.where(np.isnan(reach), deviations, np.clip(deviations, -reach, reach))
 
 
 def of_shares(values: Array, of: Array, share: Array, grid: Grid) -> list[Window]:
     """Windows of events that are a share of others; ``share`` is what is normal, per day."""
-    expected = of * share[:, None]
+    share = share[:, :, None]
+    expected = of * share
+    is_known = ~np.isnan(values) & ~np.isnan(expected)
+    events, usual, known = _known(values, is_known), _known(expected, is_known), Windows(is_known.astype(np.float64))
+    all_events, total = (_known(part, ~np.isnan(values)) for part in (values, of))
     out = []
     for minutes, steps in widths(grid):
-        window = _count_window(values, expected, grid, minutes, steps)
-        is_known = ~np.isnan(values)
-        events, total = (windowed(np.where(is_known, part, 0.0), steps) for part in (values, of))
-        is_worth = (events >= FAILURES_MIN) & (events - total * share[:, None] >= SHARE_EFFECT_MIN * total)
+        window = _count_window(events, usual, known, grid, minutes, steps)
+        now, of_all = all_events.sums(steps), total.sums(steps)
+        is_worth = (now >= FAILURES_MIN) & (now - of_all * share >= SHARE_EFFECT_MIN * of_all)
         out.append(replace(window, is_up=is_worth))
     return out
 
 
-def _count_window(values: Array, expected: Array, grid: Grid, minutes: int, steps: int) -> Window:
-    is_known = ~np.isnan(values) & ~np.isnan(expected)
-    events, usual = (windowed(np.where(is_known, part, 0.0), steps) for part in (values, expected))
-    known = windowed(is_known.astype(np.float64), steps)
+def _count_window(values: Windows, expected: Windows, known: Windows, grid: Grid, minutes: int, steps: int) -> Window:
+    events, usual = values.sums(steps), expected.sums(steps)
     events = np.maximum(np.round(events, 6), 0.0)
-    usual = np.where((known >= KNOWN_MIN * steps) & (usual > 0), usual, np.nan)
+    usual = np.where((known.sums(steps) >= KNOWN_MIN * steps) & (usual > 0), usual, np.nan)
     wide = dispersion.per_hour(np.square(events - usual) / usual, grid, minutes, usual)
-    wide = np.repeat(np.maximum(wide, 1.0), grid.per_hour, 1)
+    wide = np.repeat(np.maximum(wide, 1.0), grid.per_hour, 2)
     score = tails.count_score(events, usual, wide)
     is_up, is_down = events > usual * (1 + EFFECT_MIN), events < usual * (1 - EFFECT_MIN)
-    return _window(minutes, steps, score, events - usual, is_up, is_down)
-
-
-def _window(minutes: int, steps: int, score: Array, deviation: Array, is_up: Flags, is_down: Flags) -> Window:
-    unknown = np.isnan(score)
-    up, down = (np.where(unknown, np.nan, np.where(side, score, 0.0)) for side in (deviation > 0, deviation < 0))
-    return Window(minutes, steps, up, down, is_up, is_down)
+    return Window(minutes, steps, score, events - usual, is_up, is_down)
 
 
 def of_levels(logs: Array, baseline: Baseline, grid: Grid) -> list[Window]:
     """Windows of the logarithm of a measured amount."""
-    out = []
     base = logs - baseline.expected
-    calm = _without_spikes(base, np.ones_like(base), grid, SPREAD_MIN)
+    is_known = ~np.isnan(base)
+    calm = _known(_without_spikes(base, np.ones_like(base), grid, SPREAD_MIN), is_known)
+    deviations, known = _known(base, is_known), Windows(is_known.astype(np.float64))
+    effect = np.log1p(EFFECT_MIN)
+    out = []
     for minutes, steps in widths(grid):
-        residual = (base if minutes <= SHORT_MINUTES else calm) - persistence.forecast(base, grid, minutes, steps)
-        is_known = ~np.isnan(residual)
-        sums, known = windowed(np.where(is_known, residual, 0.0), steps), windowed(is_known * 1.0, steps)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean = np.where(known >= max(1.0, KNOWN_MIN * steps), sums / known, np.nan)
+        if minutes <= SHORT_MINUTES:
+            part = _known(base - persistence.forecast(deviations, known, grid, minutes, steps), is_known)
+        else:
+            part = calm
+        mean = persistence.means_of(part.sums(steps), known.sums(steps), steps)
         spread = np.sqrt(dispersion.per_hour(np.square(mean), grid, minutes))
-        spread = np.repeat(np.maximum(spread, SPREAD_MIN / np.sqrt(steps)), grid.per_hour, 1)
-        effect = np.log1p(EFFECT_MIN)
-        out.append(_window(minutes, steps, tails.level_score(mean, spread), mean, mean > effect, mean < -effect))
+        spread = np.repeat(np.maximum(spread, SPREAD_MIN / np.sqrt(steps)), grid.per_hour, 2)
+        score = tails.level_score(mean, spread)
+        out.append(Window(minutes, steps, score, mean, mean > effect, mean < -effect))
     return out

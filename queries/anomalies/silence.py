@@ -6,11 +6,11 @@ of steps is then exact (Poisson), and the run must be longer than the longest pa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from queries.anomalies.grid import windowed
+from queries.anomalies.grid import Windows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,28 +25,35 @@ MINUTES_MIN: Final = 15
 
 
 def scores(values: Array, grid: Grid) -> tuple[Array, NDArray[np.bool_]]:
-    """Score per step, (days, steps), of the run of zeros that ends at it, and whether it counts; NaN is unknown."""
-    flat = values.reshape(-1)
-    places = np.arange(len(flat))
+    """Score per step, as ``values``, of the run of zeros that ends at it, and whether it counts; NaN is unknown."""
+    flat = values.reshape(len(values), -1)
+    places = np.arange(flat.shape[1])
     is_zero = flat == 0
-    start = np.maximum.accumulate(np.where(is_zero, -1, places)) + 1  # of the run of zeros
+    start = np.maximum.accumulate(np.where(is_zero, -1, places), 1) + 1  # of the run of zeros
     run = places - start + 1
-    ended = np.where(is_zero & ~np.append(is_zero[1:], False), run, 0)
-    longest = np.maximum.accumulate(ended)
+    is_news = is_zero & (run >= grid.steps(MINUTES_MIN))
+    if not is_news.any():
+        return np.zeros_like(values), is_news.reshape(values.shape)
+    ended = np.where(is_zero & ~np.pad(is_zero[:, 1:], ((0, 0), (0, 1))), run, 0)
+    longest = np.maximum.accumulate(ended, 1)
     before = np.maximum(start - 1, 0)
-    known = windowed((~np.isnan(values)).astype(np.float64), 2 * grid.per_hour).reshape(-1)[before]
-    hour = windowed(np.nan_to_num(values), grid.per_hour).reshape(-1)
-    weaker = np.minimum(hour[before], hour[np.maximum(before - grid.per_hour, 0)]) / grid.per_hour
-    spread = _dispersion(np.nan_to_num(values), grid).reshape(-1)[before]
+    known = _at(Windows((~np.isnan(values)).astype(np.float64)).sums(2 * grid.per_hour), before)
+    hour = Windows(np.nan_to_num(values)).sums(grid.per_hour)
+    weaker = np.minimum(_at(hour, before), _at(hour, np.maximum(before - grid.per_hour, 0))) / grid.per_hour
+    spread = _at(_dispersion(np.nan_to_num(values), grid), before)
     score = run * weaker / SAFETY / spread
-    is_news = is_zero & (known >= 2 * grid.per_hour - 0.5) & (run >= grid.steps(MINUTES_MIN))
-    is_news &= run > PAUSES * longest[before]
+    is_news &= (known >= 2 * grid.per_hour - 0.5) & (run > PAUSES * _at(longest, before))
     return np.where(np.isnan(flat), np.nan, score).reshape(values.shape), is_news.reshape(values.shape)
+
+
+def _at(values: NDArray[Any], places: NDArray[np.int64]) -> NDArray[Any]:
+    """The values of each series at some of its steps, (series, steps)."""
+    return np.take_along_axis(values.reshape(len(values), -1), places, 1)
 
 
 def _dispersion(values: Array, grid: Grid) -> Array:
     """Variance by mean over two hours, at least 1."""
     steps = 2 * grid.per_hour
-    mean = windowed(values, steps) / steps
-    variance = np.maximum(windowed(values * values, steps) / steps - mean * mean, 0.0)
+    mean = Windows(values).sums(steps) / steps
+    variance = np.maximum(Windows(values * values).sums(steps) / steps - mean * mean, 0.0)
     return np.maximum(variance / np.maximum(mean, 1e-9), 1.0)

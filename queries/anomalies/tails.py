@@ -30,9 +30,8 @@ WORST_DAYS: Final = 6  # of the six weeks: those that may have had an incident
 def count_score(events: Array, expected: Array, dispersion: Array) -> Array:
     """Deviance of a negative binomial count with variance ``expected * dispersion`` (near 1: Poisson), in nats."""
     size = expected / np.maximum(dispersion - 1.0, 1e-6)
-    score = special.xlogy(events, events / expected) - (events + size) * np.log1p(
-        (events - expected) / (expected + size)
-    )
+    risen = events * np.log(np.where(events > 0, events, expected) / expected)
+    score = risen - (events + size) * np.log1p((events - expected) / (expected + size))
     out: Array = np.maximum(score, 0.0)
     return out
 
@@ -47,24 +46,24 @@ def level_score(deviation: Array, spread: Array) -> Array:
     return score
 
 
-def share_tail(events: Array, of: Array, share: Array) -> Array:
+def share_tail(events: Array, of: Array, share: float) -> Array:
     """P(so many events or more of ``of``), exact: binomial."""
     return np.where(
         events <= 0, 1.0, special.betainc(np.maximum(events, 1e-9), np.maximum(of - events + 1, 1e-9), share)
     )
 
 
-def thresholds(scores: Array, upper_share: float, risk: float) -> Array:
+def thresholds(scores: Array, upper_share: float, risk: Array) -> Array:
     """The score that the next block exceeds with probability ``risk``, for each row of scores of earlier blocks.
 
     ``upper_share`` of the known scores are taken as the tail. Infinite where under 4 of them are.
     """
-    ordered = -np.sort(-np.where(np.isnan(scores), -np.inf, scores), 1)
-    known = np.count_nonzero(np.isfinite(ordered), 1)
+    known = np.count_nonzero(np.isfinite(scores), 1)
     count = np.floor(known * upper_share).astype(int)
-    places = np.arange(scores.shape[1])
-    is_upper = places < count[:, None]
-    start = np.take_along_axis(ordered, np.minimum(count, scores.shape[1] - 1)[:, None], 1)[:, 0]
+    most = int(scores.shape[1] * upper_share)
+    ordered = -np.sort(np.partition(np.where(np.isnan(scores), np.inf, -scores), most, 1)[:, : most + 1], 1)
+    is_upper = np.arange(most + 1) < count[:, None]
+    start = np.take_along_axis(ordered, count[:, None], 1)[:, 0]
     start = np.where(count > 0, start, 0.0)
     excess = np.where(is_upper, ordered - start[:, None], 0.0)
     k = np.maximum(count, 1)
@@ -85,7 +84,7 @@ def _shape(excess: Array, mean: Array, k: NDArray[np.int64]) -> Array:
     return found
 
 
-def without_incidents(scores: Array, upper_share: float, risk: float) -> Array:
+def without_incidents(scores: Array, upper_share: float, risk: Array) -> Array:
     """Thresholds from scores (rows, days, blocks of a day) among which are past incidents.
 
     A first threshold is set without the worst days. What lies far above it is cut to there: an incident leaves a trace,

@@ -33,7 +33,7 @@ _CHANGES: Final = """
 SELECT app, changed_at, CASE WHEN version IS NULL THEN change ELSE change || ' v' || version END AS label
 FROM releases(since := ?, until := ?, app_name := ?) ORDER BY changed_at DESC LIMIT 1000
 """
-_FIRST: Final = "SELECT min(timestamp) FROM minutes_between(?, ?, ?)"
+_FIRST: Final = "SELECT min(date) FROM minutes_between(?, ?, ?)"
 _COLUMNS: Final = ("app", "began_at", "ended_at", "rang_at", "severity", "what")
 
 
@@ -107,7 +107,7 @@ def _first_day(
     [(first,)] = connection.execute(_FIRST, [since, until, app_name]).fetchall()
     if first is None:
         return since
-    empty = (first.astimezone(UTC).date() - since.astimezone(UTC).date()).days
+    empty = (first - since.astimezone(UTC).date()).days
     begin = datetime.combine(since.astimezone(UTC), datetime.min.time(), UTC)
     return max(since, begin + timedelta(days=empty - empty % EVERY_DAYS))
 

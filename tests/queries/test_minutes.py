@@ -12,6 +12,7 @@ from drainlake.derived import keep_minutes
 from drainlake.documents import example_lake
 from ingest.schema import LATENCY_BASE, STEP_MINUTES, STEP_REQUESTS_MIN
 from queries import database
+from queries.anomalies import reading
 from queries.anomalies.model import Scale
 from queries.anomalies.reading import read
 from queries.budgets import reading as budgets
@@ -156,6 +157,16 @@ def test_routes_are_the_busy_ones(series: SeriesSet) -> None:
     counts = [each for each in routes if each.measure == "requests"]
     assert len(counts) * 3 == len(routes) > 3
     assert all(each.scale is Scale.COUNT and np.nanmean(each.values) >= 1 for each in counts)
+
+
+def test_of_each_app_only_so_many_keys_are_looked_at(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The busiest of them, so that a lake of a thousand apps and their routes stays affordable."""
+    monkeypatch.setattr(reading, "KEYS_MAX", 2)
+    sql = f"SELECT key FROM series('{DAY}', '{END}', per := 'route') GROUP BY key ORDER BY sum(requests) DESC LIMIT 2"
+    busiest = [key for (key,) in shop.execute(sql).fetchall()]
+    found = read(shop, DAY, END).series
+    assert [one.key for one in found if one.per == "route" and one.measure == "failed"] == busiest
+    assert len({one.key for one in found if one.per == "dyno"}) == 2
 
 
 def test_memory_is_in_percent_where_the_quota_is_known(series: SeriesSet) -> None:
