@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 # Rows held of one answer: lines of a chart take 300 moments each, and a flooded app has a million routes.
 ROWS_MAX: Final = 20_000
 SHOWN_MAX: Final = 50
+# Each reads an app's requests once more, and with a thousand apps there can be as many findings.
+EXAMPLED_MAX: Final = 40
 _BITE: Final = 2_000  # divides ROWS_MAX, so that no row is fetched and then neither kept nor counted
 
 _COUNT: Final = "SELECT count(*) AS requests FROM {rows}"
@@ -65,6 +67,7 @@ class Asked:
         self._known: dict[str, Rows | duckdb.Error] = {}
         self._tables: dict[str, str | duckdb.Error | None] = {}
         self.narrowed: dict[str, tuple[Window, ...]] = {}  # of each question that was not asked of all, what of
+        self.exampled = 0  # findings that wanted request ids
 
     def __enter__(self) -> Self:
         return self
@@ -152,6 +155,11 @@ class Asked:
     def question(self, name: str, **more: int | str) -> tuple[Record, ...]:
         """The rows of a question in this window."""
         return self.records(f"FROM {self.call(name, **more)}")
+
+    def request_ids(self, sql: str) -> tuple[str, ...]:
+        """Examples of a finding, in the column `request_id`; none after those of EXAMPLED_MAX findings."""
+        self.exampled += 1
+        return tuple(row["request_id"] for row in self.records(sql)) if self.exampled <= EXAMPLED_MAX else ()
 
     def answer(self, name: str, where: str = "", **more: int | str) -> Answer:
         """The first rows of a question, to be shown."""

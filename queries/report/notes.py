@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from queries.report.apps import apps, has_balancer
+from queries.report.asked import EXAMPLED_MAX
 from queries.report.parts import PART_OF, Part
 from queries.report.quoting import between, sql_text
 from queries.report.sums import of_window
@@ -72,6 +73,8 @@ def _left_out(asked: Asked, held: Record) -> Iterator[str]:
             " have gaps, and alarms and budgets know no more."
         )
     yield from _narrowed(asked)
+    if asked.exampled > EXAMPLED_MAX:
+        yield f"Request ids were looked up for the first {EXAMPLED_MAX} of {asked.exampled:,} findings that have some."
 
 
 def _narrowed(asked: Asked) -> Iterator[str]:

@@ -12,7 +12,7 @@ from queries.report.quoting import between, sql_text
 from queries.report.words import counted, during, named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from queries.report.asked import Asked, Record
     from queries.report.model import Finding
@@ -57,9 +57,7 @@ FROM untold JOIN counted USING (app) GROUP BY app ORDER BY app"""
 def codes(asked: Asked) -> Iterator[Finding]:
     """A finding for each H code."""
     sql = f"FROM {asked.call('error_codes')} WHERE code NOT IN {_NOT_HERE}"
-    for row in asked.records(sql):
-        if row["requests"] < NOTICE_LEAST:
-            continue
+    for row in _worst_first(asked.records(sql)):
         meaning = f" ({row['meaning'][:1].lower() + row['meaning'][1:]})" if row["meaning"] else ""
         yield made(
             asked,
@@ -82,9 +80,7 @@ def answers(asked: Asked) -> Iterator[Finding]:
     """A finding for each app that answered 5xx where no PHP error tells why."""
     window = asked.window_at("status_codes")
     sql = _UNTOLD.format(router=between("router", window), php=between("php", window))
-    for row in asked.records(sql):
-        if row["requests"] < NOTICE_LEAST:
-            continue
+    for row in _worst_first(asked.records(sql)):
         most = f", most often {named(row['route'])}" if row["route"] is not None else ""
         yield made(
             asked,
@@ -112,7 +108,12 @@ def severity(requests: int, share: float | None) -> Severity:
     return Severity.WARNING if is_much else Severity.NOTICE
 
 
+def _worst_first(rows: Iterable[Record]) -> list[Record]:
+    """Those that say something; the first get request ids."""
+    return sorted((row for row in rows if row["requests"] >= NOTICE_LEAST), key=lambda row: -row["requests"])
+
+
 def _examples(asked: Asked, row: Record, what: str) -> tuple[str | None, ...]:
     rows = between("router", asked.near(row["first_at"]))
     sql = _EXAMPLES.format(rows=rows, app=sql_text(row["app"]), what=what)
-    return tuple(row["request_id"] for row in asked.records(sql))
+    return asked.request_ids(sql)

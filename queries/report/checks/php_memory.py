@@ -74,4 +74,4 @@ def _examples(asked: Asked, row: Record) -> tuple[str | None, ...]:
         return ()
     rows = between("router", asked.near(row["first_at"]))
     sql = _EXAMPLES.format(rows=rows, app=sql_text(row["app"]), route=sql_text(row["route"]))
-    return tuple(one["request_id"] for one in asked.records(sql))
+    return asked.request_ids(sql)

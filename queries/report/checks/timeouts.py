@@ -122,7 +122,7 @@ def _examples(asked: Asked, row: Record, window: Window) -> tuple[str | None, ..
         last=sql_time(row["last_at"]),
         app=sql_text(row["app"]),
     )
-    found = (one["request_id"] for one in asked.records(sql))
+    found = asked.request_ids(sql)
     return (row["culprit_request_id"], *(one for one in found if one != row["culprit_request_id"]))
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from queries import database
 from queries.report import making
+from queries.report.asked import EXAMPLED_MAX
 from queries.report.making import make
 from queries.report.model import Finding, Section, Severity, Window
 from tests.queries.lakes import write_lake
@@ -19,6 +20,7 @@ from tests.queries.report import calm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from queries.report.model import Report
     from tests.queries.lakes import Row
@@ -182,3 +184,20 @@ def _kinds(report: Report) -> set[str]:
     said = " ".join(text for finding in report.findings for text in finding.also)
     beneath = {"error-code"} if "H13" in said else set()
     return {finding.kind for finding in report.findings} | beneath
+
+
+def test_of_very_many_findings_only_the_worst_get_request_ids(tmp_path: Path) -> None:
+    """Each looks through an app's requests once more; a note says how many have none."""
+    apps = EXAMPLED_MAX + 5
+    failed = {"source": "heroku", "code": "H13", "status": 503, "request_id": "an-id"}
+    rows = [
+        {**failed, "app": f"app-{app:02}", "timestamp": calm.DAY + timedelta(hours=1, seconds=second)}
+        for app in range(apps)
+        for second in range(3 + app)
+    ]
+    lake = write_lake(tmp_path / "lake", {"router": rows})
+    with database.connect(str(lake), tmp_path / "lake.duckdb") as connection:
+        report = make(connection, replace(WINDOW, app_name=None), WINDOW.until)
+    without = sorted(finding.app for finding in report.findings if not finding.request_ids)
+    assert without == [f"app-{app:02}" for app in range(5)]
+    assert f"Request ids were looked up for the first {EXAMPLED_MAX} of {apps} findings that have some." in report.notes
