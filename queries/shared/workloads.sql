@@ -66,13 +66,15 @@ WITH answered AS NOT MATERIALIZED (
   WHERE method IN ('GET', 'HEAD') AND (status BETWEEN 200 AND 299 OR status = 304 OR code = 'H12')
 ),
 last_hours AS MATERIALIZED (
-  SELECT app, route, hour
+  SELECT app, route, hour, make_timestamptz(hour * 3600000000) AS begins_at
   FROM (SELECT app, route, hour, count(*) AS requests FROM answered GROUP BY app, route, hour)
   QUALIFY sum(requests) OVER (PARTITION BY app, route ORDER BY hour DESC) - requests < 100
 )
 -- The struct orders ties of the time by the path, so that the sample does not depend on the order of files.
 SELECT app, route, max({'at': timestamp, 'path': path}, 10) FILTER (WHERE can_be_asked_again(path)) AS sample
-FROM answered SEMI JOIN last_hours USING (app, route, hour)
+FROM answered
+JOIN last_hours USING (app, route, hour)
+WHERE timestamp >= begins_at -- leaves out row groups before any of these hours
 GROUP BY app, route;
 
 -- A scheme and a host, perhaps a port, and nothing more; NULL is one too. Whatever fits needs no quoting anywhere.
