@@ -1,9 +1,9 @@
 -- The figures of a load test plan, per app and workload of [since, until): what load_test_plan shows, and what
 -- load_test_verdict holds a test against. DuckDB wants the first macro that a macro reads to be there already: this file's
--- name stands behind that of the macros it reads first.
-CREATE OR REPLACE MACRO load_test_figures(since, until, app_name, test_seconds, heavy_from_ms) AS TABLE
+-- name stands behind that of the macros it reads first. `known_routes` is a list of `workloads_between`.
+CREATE OR REPLACE MACRO load_test_figures(known_routes, since, until, app_name, test_seconds) AS TABLE
 WITH grouped AS MATERIALIZED (
-  SELECT * FROM workloads_between(since, until, app_name, heavy_from_ms)
+  SELECT unnest(known_routes, recursive := true)
 ),
 figures AS (
   SELECT
@@ -39,7 +39,7 @@ at_peak AS (
     flying.app,
     coalesce(
       workload,
-      workload_named(coalesce(method IN ('GET', 'HEAD'), false), flying.route, NULL, heavy_from_ms)
+      workload_named(coalesce(method IN ('GET', 'HEAD'), false), flying.route, false)
     ) AS workload,
     count(*) AS in_flight
   FROM (
