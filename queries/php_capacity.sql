@@ -48,22 +48,27 @@ at_most AS MATERIALIZED (
 ),
 -- So many PHP requests at least there were at once: those in flight when all requests were most.
 probes AS MATERIALIZED (
-  SELECT app, of_each, arg_max({'dyno': dyno, 'at_us': epoch_us(peak_at)}, (peak_in_flight, -minute)) AS top
-  FROM at_most
-  WHERE peak_at IS NOT NULL
-  GROUP BY app, of_each
+  SELECT app, of_each, top.at_us AS at_us, top.dyno AS at_dyno
+  FROM (
+    SELECT app, of_each, arg_max({'dyno': dyno, 'at_us': epoch_us(peak_at)}, (peak_in_flight, -minute)) AS top
+    FROM at_most
+    WHERE peak_at IS NOT NULL
+    GROUP BY app, of_each
+  )
 ),
 at_least AS MATERIALIZED (
   SELECT app, of_each, count(*) FILTER (WHERE NOT coalesce(static_name(path), false)) AS requests
   FROM served
   JOIN (
-    SELECT app, of_each, top, max(ends_at) AS logged_until
-    FROM probes JOIN hours USING (app)
-    WHERE top.at_us // 3600000000 BETWEEN first_hour AND hour
-    GROUP BY ALL
-  ) USING (app)
-  WHERE timestamp >= make_timestamptz(top.at_us) AND timestamp < logged_until
-    AND start_us <= top.at_us AND end_us > top.at_us AND coalesce(top.dyno = served.dyno, true)
+    SELECT unnest(list(probe), recursive := true)
+    FROM (
+      SELECT app, hour, date, greatest(begins_at, make_timestamptz(at_us)) AS from_at, ends_at, of_each, at_us, at_dyno
+      FROM hours JOIN probes USING (app)
+      WHERE at_us // 3600000000 BETWEEN first_hour AND hour
+    ) AS probe
+  ) USING (app, hour, date)
+  WHERE timestamp >= from_at AND timestamp < ends_at
+    AND start_us <= at_us AND end_us > at_us AND coalesce(at_dyno = dyno, true)
   GROUP BY app, of_each
 ),
 -- In no other minute can an app have had its most PHP requests at once, nor its busiest dyno. That is exact wherever
@@ -151,13 +156,14 @@ serving AS (
   SELECT app, count(DISTINCT dyno) FILTER (WHERE NOT coalesce(static_name(path), false)) AS dynos_then
   FROM served
   JOIN (
-    SELECT app, about, max(ends_at) AS logged_until
-    FROM (SELECT app, epoch_us(peak_at) // 300000000 AS about FROM demand) JOIN hours USING (app)
-    WHERE 300000000 * (about + 2) > 3600000000 * first_hour AND (about - 1) // 12 <= hour
-    GROUP BY ALL
-  ) USING (app)
-  WHERE timestamp >= make_timestamptz(300000000 * (about - 1)) AND timestamp < logged_until
-    AND start_us // 300000000 BETWEEN about - 1 AND about + 1
+    SELECT unnest(list(five_minutes), recursive := true)
+    FROM (
+      SELECT app, hour, date, greatest(begins_at, make_timestamptz(300000000 * (about - 1))) AS from_at, ends_at, about
+      FROM hours JOIN (SELECT app, epoch_us(peak_at) // 300000000 AS about FROM demand) USING (app)
+      WHERE first_hour <= (about + 1) // 12 AND (about - 1) // 12 <= hour
+    ) AS five_minutes
+  ) USING (app, hour, date)
+  WHERE timestamp >= from_at AND timestamp < ends_at AND start_us // 300000000 BETWEEN about - 1 AND about + 1
   GROUP BY app
 ),
 boots AS (
