@@ -46,23 +46,21 @@ groups AS MATERIALIZED (
 ),
 -- Twice the microseconds, and one more for a start: in this order requests end before others start at a tie.
 moments AS NOT MATERIALIZED (
-  SELECT id, ends.moment
-  FROM (
-    SELECT app, key, 2 * start_us + 1 AS moment FROM in_window
-    UNION ALL
-    SELECT app, key, 2 * end_us FROM in_window
-  ) AS ends
-  JOIN groups ON groups.app = ends.app AND groups.key IS NOT DISTINCT FROM ends.key
+  SELECT id, CASE WHEN is_start THEN 2 * start_us + 1 ELSE 2 * end_us END AS moment
+  FROM in_window
+  JOIN (SELECT unnest(list(groups), recursive := true) FROM groups) AS named
+    ON named.app = in_window.app AND named.key IS NOT DISTINCT FROM in_window.key
+  CROSS JOIN (VALUES (true), (false)) AS sides (is_start)
 ),
--- In the order of all keys, as in peak_concurrency: the steps of each add up to nothing.
+-- In the order of all keys, since the steps of each add up to nothing. DuckDB keeps the order of a sorted subquery for a
+-- window without one of its own, and goes along it row by row; a window that sorts would add up each row's steps anew.
 steps AS NOT MATERIALIZED (
   SELECT
     id,
     moment >> 1 AS at_us,
     CASE WHEN moment % 2 <> 0 THEN 1 ELSE -1 END AS step,
-    sum(CASE WHEN moment % 2 <> 0 THEN 1 ELSE -1 END)
-      OVER (ORDER BY id, moment ROWS UNBOUNDED PRECEDING)::BIGINT AS reached
-  FROM moments
+    sum(CASE WHEN moment % 2 <> 0 THEN 1 ELSE -1 END) OVER (ROWS UNBOUNDED PRECEDING)::BIGINT AS reached
+  FROM (SELECT id, moment FROM moments ORDER BY id, moment)
 ),
 -- A start that reaches a level begins a stretch at or above it, an end that leaves the level closes one: the sum of
 -- the closing instants less that of the opening ones is the time there.

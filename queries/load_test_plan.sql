@@ -26,17 +26,18 @@
 --   concurrency BIGINT: Requests to keep in flight: in_flight, at least 1.
 --   command VARCHAR: The line to run for 1 times today's peak, quoted for a shell, with a real address of the workload; NULL where it is to be written by hand.
 --   note VARCHAR: What the line can and cannot show, or why there is none.
--- cost: That of peak_concurrency, and five passes over the router files of the window more.
+-- cost: That of peak_concurrency, and two passes over the router files of the window more, and one over its last hours.
 -- example: SELECT app, workload, command, note FROM load_test_plan(since := now() - INTERVAL 7 DAY, target_url := 'https://staging.example.com')
 CREATE OR REPLACE MACRO load_test_plan(since := NULL, until := NULL, app_name := NULL, target_url := NULL, test_seconds := 60, heavy_from_ms := 1000) AS TABLE
-WITH addresses AS (
+WITH routes AS MATERIALIZED (FROM workloads_between(since, until, app_name, heavy_from_ms)),
+addresses AS (
   SELECT app, workload, arg_min(url, (-requests, url)) AS url
-  FROM load_test_addresses(since, until, app_name, target_url, heavy_from_ms)
+  FROM addresses_of((SELECT list(routes) FROM routes), since, until, app_name, target_url)
   GROUP BY app, workload
 ),
 planned AS (
   SELECT figures.*, CASE WHEN p95_ms IS NOT NULL THEN url END AS url
-  FROM load_test_figures(since, until, app_name, test_seconds, heavy_from_ms) AS figures
+  FROM load_test_figures((SELECT list(routes) FROM routes), since, until, app_name, test_seconds) AS figures
   LEFT JOIN addresses USING (app, workload)
 )
 SELECT

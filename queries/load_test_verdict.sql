@@ -37,7 +37,6 @@
 -- example: SELECT * FROM load_test_verdict(since := now() - INTERVAL 1 HOUR)
 CREATE OR REPLACE MACRO load_test_verdict(since := NULL, until := NULL, app_name := NULL, plan_since := NULL, plan_until := NULL, plan_app := NULL, load_percent := 100, heavy_from_ms := 1000, ab_output := NULL) AS TABLE
 WITH known AS MATERIALIZED (
-  SELECT DISTINCT app, is_read, route, workload
   FROM workloads_between(
     coalesce(instant(plan_since), instant(since) - INTERVAL 168 HOUR),
     coalesce(instant(plan_until), instant(since)),
@@ -56,11 +55,11 @@ plan AS MATERIALIZED (
     stop_p95_ms,
     error_share AS today_error_share
   FROM load_test_figures(
+    (SELECT list(known) FROM known),
     coalesce(instant(plan_since), instant(since) - INTERVAL 168 HOUR),
     coalesce(instant(plan_until), instant(since)),
     coalesce(plan_app, app_name),
-    60,
-    heavy_from_ms
+    60
   )
 ),
 -- A test is small beside the plan's window; a row per request is kept. A route that the plan does not know is judged by
@@ -68,7 +67,7 @@ plan AS MATERIALIZED (
 tested AS MATERIALIZED (
   SELECT
     lines.app,
-    coalesce(workload, workload_named(coalesce(method IN ('GET', 'HEAD'), false), lines.route, NULL, heavy_from_ms)) AS workload,
+    coalesce(workload, workload_named(coalesce(method IN ('GET', 'HEAD'), false), lines.route, false)) AS workload,
     path,
     service_ms,
     dyno IS NOT NULL AND service_ms IS NOT NULL AS was_served,

@@ -11,43 +11,65 @@
 --   peak BIGINT: Most requests in flight at one instant. A request is in flight from its line's time less service and connect time up to that time, at least 1 microsecond; WebSockets and requests that reached no dyno are left out; requests of an imported load-balancer log count too.
 --   peak_at TIMESTAMPTZ: An instant at which so many were in flight; of several, the one whose last arrival was the first to be logged.
 --   is_lower_bound BOOLEAN: True when an H12 (at a load balancer a 504) was in flight at that instant, whose worker goes on unseen, or lines of the app were lost in the window.
--- cost: Counts the router's rows by the hour; the peaks of whole hours are kept in minutes, and only of hours that minutes do not fit (the first and the last, new rows, imports) the starts and ends are sorted.
+-- cost: Counts the router's rows by the hour; the peaks of whole hours are kept in minutes, and only of hours that minutes do not fit (new rows, imports), and of the first and the last where they may have the peak, the starts and ends are sorted.
 -- example: SELECT * FROM peak_concurrency(since := now() - INTERVAL 1 DAY, per := 'dyno')
 CREATE OR REPLACE MACRO peak_concurrency(since := NULL, until := NULL, app_name := NULL, per := 'app') AS TABLE
 WITH hours AS MATERIALIZED (FROM hours_between(since, until, app_name)),
--- What was in flight in hours that minutes do not know may be logged later. A list tells the planner that they are few;
--- else it would hold the router's rows in memory to look for them.
-read_hours AS MATERIALIZED (
-  SELECT
-    logged.app AS app,
-    logged.hour AS hour,
-    logged.date AS date,
-    sum(logged.requests) OVER () <= 2000000 AS are_few
-  FROM (
-    SELECT unnest(list(DISTINCT {'app': app, 'hour': hours.hour, 'date': date, 'requests': requests})) AS logged
-    FROM hours JOIN (SELECT app, hour FROM hours WHERE NOT is_known) AS raw_hours USING (app)
-    WHERE raw_hours.hour BETWEEN first_hour AND hours.hour
-  )
-),
-flights AS NOT MATERIALIZED (
+-- What minutes tell of whole hours.
+known_tops AS MATERIALIZED (
   SELECT
     app,
-    flight_key(per, app, dyno, route) AS key,
-    timed_out,
-    start_us,
-    end_us,
-    date,
-    epoch_us(timestamp) // 3600000000 AS hour
-  FROM served_between(since, until, app_name)
+    key,
+    max({
+      'peak': peak_in_flight,
+      'logged': -epoch_us(peak_logged_at),
+      'before': -epoch_us(peak_at),
+      'is_timed_out': is_peak_timed_out
+    }) AS highest
+  FROM (
+    SELECT *, epoch_us(timestamp) // 3600000000 AS hour
+    FROM minutes_of(per, since, until, app_name)
+    WHERE peak_at IS NOT NULL
+  )
+  SEMI JOIN (FROM hours WHERE is_known) USING (app, hour)
+  GROUP BY app, key
 ),
--- Few rows are read once and kept. Many are read again each time, which costs less memory than the sort.
-few AS MATERIALIZED (
-  FROM flights SEMI JOIN (FROM read_hours WHERE are_few) USING (app, hour, date)
+-- Of the hours at the window's ends, those in which as many may have been in flight as in the others.
+high_hours AS (
+  SELECT DISTINCT at_most.app, at_most.hour
+  FROM (
+    SELECT minute.app, key, hour, max(peak_in_flight) AS peak
+    FROM minutes_of(per, first_minute(since), until, app_name) AS minute
+    JOIN (SELECT unnest(list(hours), recursive := true) FROM hours WHERE is_bounded) AS bounded
+      ON bounded.app = minute.app AND bounded.date = minute.date AND timestamp >= begins_at AND timestamp < ends_at
+    GROUP BY ALL
+  ) AS at_most
+  LEFT JOIN known_tops ON known_tops.app = at_most.app AND known_tops.key IS NOT DISTINCT FROM at_most.key
+  WHERE at_most.peak >= coalesce(highest.peak, 1)
 ),
+raw_hours AS MATERIALIZED (
+  SELECT app, hour FROM hours WHERE NOT is_known AND NOT is_bounded
+  UNION
+  FROM high_hours
+),
+-- What was in flight in them may be logged later; what began after the last of them was not. A list tells the planner
+-- that these hours are few; else it would hold the router's rows in memory to look for them.
+read_hours AS MATERIALIZED (
+  SELECT unnest(list(read_hour), recursive := true)
+  FROM (
+    SELECT app, hours.hour, date, begins_at, ends_at, (max(raw_hours.hour) + 1) * 3600000000 AS last_us
+    FROM hours JOIN raw_hours USING (app)
+    WHERE raw_hours.hour BETWEEN first_hour AND hours.hour
+    GROUP BY ALL
+  ) AS read_hour
+),
+-- Read again each time, which costs less memory than the sort.
 in_flight AS NOT MATERIALIZED (
-  FROM few
-  UNION ALL
-  FROM flights SEMI JOIN (FROM read_hours WHERE NOT are_few) USING (app, hour, date)
+  SELECT served.app, flight_key(per, served.app, dyno, route) AS key, timed_out, start_us, end_us
+  FROM served_between(since, until, app_name) AS served
+  JOIN read_hours
+    ON read_hours.app = served.app AND read_hours.date = served.date AND hour = epoch_us(timestamp) // 3600000000
+    AND timestamp >= begins_at AND timestamp < ends_at AND start_us < last_us
 ),
 -- Numbers in the place of names: sorting by them takes a third of the time.
 groups AS MATERIALIZED (
@@ -55,13 +77,11 @@ groups AS MATERIALIZED (
 ),
 -- Twice the microseconds, and one more for a start: in this order requests end before others start at a tie.
 moments AS NOT MATERIALIZED (
-  SELECT id, ends.moment, ends.end_us
-  FROM (
-    SELECT app, key, 2 * start_us + 1 AS moment, end_us FROM in_flight
-    UNION ALL
-    SELECT app, key, 2 * end_us, end_us FROM in_flight
-  ) AS ends
-  JOIN groups ON groups.app = ends.app AND groups.key IS NOT DISTINCT FROM ends.key
+  SELECT id, CASE WHEN is_start THEN 2 * start_us + 1 ELSE 2 * end_us END AS moment, end_us
+  FROM in_flight
+  JOIN (SELECT unnest(list(groups), recursive := true) FROM groups) AS named
+    ON named.app = in_flight.app AND named.key IS NOT DISTINCT FROM in_flight.key
+  CROSS JOIN (VALUES (true), (false)) AS sides (is_start)
 ),
 -- Starts and ends of a key add up to nothing, so a sum over all keys in order begins anew with each: one sort, where a
 -- window for each key takes twice as long if there are hundreds. Around the raw hours requests are missing, so that
@@ -84,38 +104,28 @@ swept AS (
 timeouts AS (
   SELECT app, key, start_us, end_us FROM in_flight WHERE timed_out
 ),
-tops AS (
-  SELECT
-    *,
-    EXISTS (
-      FROM timeouts
-      WHERE timeouts.app = swept.app
-        AND timeouts.key IS NOT DISTINCT FROM swept.key
-        AND timeouts.start_us <= peak_us
-        AND timeouts.end_us > peak_us
-    ) AS is_timed_out
-  FROM swept
-  UNION ALL
-  SELECT
-    app,
-    CASE WHEN per = 'app' THEN app ELSE key END,
-    peak_in_flight,
-    epoch_us(peak_logged_at),
-    epoch_us(peak_at),
-    is_peak_timed_out
-  FROM (
-    SELECT *, epoch_us(timestamp) // 3600000000 AS hour
-    FROM minutes_of(per, since, until, app_name)
-    WHERE peak_at IS NOT NULL
-  )
-  SEMI JOIN (FROM hours WHERE is_known) USING (app, hour)
-),
 peaks AS (
-  SELECT
-    app,
-    key,
-    max({'peak': peak, 'logged': -logged_us, 'before': -peak_us, 'is_timed_out': is_timed_out}) AS highest
-  FROM tops
+  SELECT app, key, max(highest) AS highest
+  FROM (
+    SELECT
+      app,
+      key,
+      {
+        'peak': peak,
+        'logged': -logged_us,
+        'before': -peak_us,
+        'is_timed_out': EXISTS (
+          FROM timeouts
+          WHERE timeouts.app = swept.app
+            AND timeouts.key IS NOT DISTINCT FROM swept.key
+            AND timeouts.start_us <= peak_us
+            AND timeouts.end_us > peak_us
+        )
+      } AS highest
+    FROM swept
+    UNION ALL
+    SELECT app, CASE WHEN per = 'app' THEN app ELSE key END, highest FROM known_tops
+  )
   GROUP BY app, key
 ),
 losses AS (

@@ -30,7 +30,7 @@ CREATE OR REPLACE MACRO php_capacity(
   since := NULL, until := NULL, app_name := NULL, limit_mb := NULL, headroom_percent := 125
 ) AS TABLE
 WITH served AS NOT MATERIALIZED (
-  SELECT app, dyno, path, start_us, end_us, code, epoch_us(timestamp) // 3600000000 AS hour, date
+  SELECT app, dyno, path, start_us, end_us, code, timestamp, epoch_us(timestamp) // 3600000000 AS hour, date
   FROM served_between(since, until, app_name)
   WHERE source = 'heroku'
 ),
@@ -40,29 +40,35 @@ at_most AS MATERIALIZED (
   SELECT *, epoch_us(timestamp) // 60000000 AS minute
   FROM (
     SELECT 'app' AS of_each, app, NULL AS dyno, timestamp, peak_in_flight, peak_at
-    FROM minutes_of('app', since, until, app_name)
+    FROM minutes_of('app', first_minute(since), until, app_name)
     UNION ALL
     SELECT 'dyno', app, key, timestamp, peak_in_flight, peak_at
-    FROM minutes_of('dyno', since, until, app_name)
+    FROM minutes_of('dyno', first_minute(since), until, app_name)
   )
 ),
 -- So many PHP requests at least there were at once: those in flight when all requests were most.
 probes AS MATERIALIZED (
-  SELECT app, of_each, arg_max({'dyno': dyno, 'at_us': epoch_us(peak_at)}, (peak_in_flight, -minute)) AS top
-  FROM at_most
-  WHERE peak_at IS NOT NULL
-  GROUP BY app, of_each
+  SELECT app, of_each, top.at_us AS at_us, top.dyno AS at_dyno
+  FROM (
+    SELECT app, of_each, arg_max({'dyno': dyno, 'at_us': epoch_us(peak_at)}, (peak_in_flight, -minute)) AS top
+    FROM at_most
+    WHERE peak_at IS NOT NULL
+    GROUP BY app, of_each
+  )
 ),
 at_least AS MATERIALIZED (
   SELECT app, of_each, count(*) FILTER (WHERE NOT coalesce(static_name(path), false)) AS requests
   FROM served
-  SEMI JOIN (
-    SELECT unnest(list({'app': app, 'hour': hour, 'date': date}), recursive := true)
-    FROM hours JOIN probes USING (app)
-    WHERE top.at_us // 3600000000 BETWEEN first_hour AND hour
+  JOIN (
+    SELECT unnest(list(probe), recursive := true)
+    FROM (
+      SELECT app, hour, date, greatest(begins_at, make_timestamptz(at_us)) AS from_at, ends_at, of_each, at_us, at_dyno
+      FROM hours JOIN probes USING (app)
+      WHERE at_us // 3600000000 BETWEEN first_hour AND hour
+    ) AS probe
   ) USING (app, hour, date)
-  JOIN probes USING (app)
-  WHERE start_us <= top.at_us AND end_us > top.at_us AND coalesce(top.dyno = served.dyno, true)
+  WHERE timestamp >= from_at AND timestamp < ends_at
+    AND start_us <= at_us AND end_us > at_us AND coalesce(at_dyno = dyno, true)
   GROUP BY app, of_each
 ),
 -- In no other minute can an app have had its most PHP requests at once, nor its busiest dyno. That is exact wherever
@@ -72,21 +78,37 @@ busiest_minutes AS MATERIALIZED (
   FROM at_most LEFT JOIN at_least USING (app, of_each)
   WHERE peak_in_flight >= coalesce(at_least.requests, 0)
   UNION
-  SELECT app, unnest(range(60 * hour, 60 * hour + 60)) FROM hours WHERE NOT is_known
+  SELECT app, unnest(range(60 * hour, 60 * hour + 60)) FROM hours WHERE NOT is_known AND NOT is_bounded
+),
+-- Of the hours in which it was logged what was in flight in these minutes: when the first of the minutes began, and when
+-- the last one ended. A list tells the planner that the hours are few; else it would hold the router's rows in memory.
+read_hours AS MATERIALIZED (
+  SELECT unnest(list(read_hour), recursive := true)
+  FROM (
+    SELECT
+      app,
+      hour,
+      date,
+      greatest(begins_at, make_timestamptz(60000000 * min(minute))) AS from_at,
+      ends_at,
+      60000000 * (max(minute) + 1) AS last_us
+    FROM hours JOIN busiest_minutes USING (app)
+    WHERE minute // 60 BETWEEN first_hour AND hour
+    GROUP BY app, hour, date, begins_at, ends_at
+  ) AS read_hour
 ),
 -- All that was in flight in these minutes, and some more, which does no harm: levels are too low outside, never too high.
 -- Paths are looked at afterwards, which costs more than all else.
 near AS MATERIALIZED (
   SELECT app, dyno, path, start_us, end_us
   FROM served
-  SEMI JOIN (
-    SELECT unnest(list(DISTINCT {'app': app, 'hour': hour, 'date': date}), recursive := true)
-    FROM hours JOIN busiest_minutes USING (app)
-    WHERE minute // 60 BETWEEN first_hour AND hour
-  ) USING (app, hour, date)
-  WHERE end_us - start_us > 60000000
-    OR (app, start_us // 60000000) IN (FROM busiest_minutes)
-    OR (app, (end_us - 1) // 60000000) IN (FROM busiest_minutes)
+  JOIN read_hours USING (app, hour, date)
+  WHERE timestamp >= from_at AND timestamp < ends_at AND start_us < last_us
+    AND (
+      end_us - start_us > 60000000
+      OR (app, start_us // 60000000) IN (FROM busiest_minutes)
+      OR (app, (end_us - 1) // 60000000) IN (FROM busiest_minutes)
+    )
 ),
 in_flight AS NOT MATERIALIZED (
   SELECT app, dyno, start_us, end_us FROM near WHERE NOT coalesce(static_name(path), false)
@@ -132,8 +154,16 @@ demand AS (
 ),
 serving AS (
   SELECT app, count(DISTINCT dyno) FILTER (WHERE NOT coalesce(static_name(path), false)) AS dynos_then
-  FROM served JOIN demand USING (app)
-  WHERE abs(start_us // 300000000 - epoch_us(demand.peak_at) // 300000000) <= 1
+  FROM served
+  JOIN (
+    SELECT unnest(list(five_minutes), recursive := true)
+    FROM (
+      SELECT app, hour, date, greatest(begins_at, make_timestamptz(300000000 * (about - 1))) AS from_at, ends_at, about
+      FROM hours JOIN (SELECT app, epoch_us(peak_at) // 300000000 AS about FROM demand) USING (app)
+      WHERE first_hour <= (about + 1) // 12 AND (about - 1) // 12 <= hour
+    ) AS five_minutes
+  ) USING (app, hour, date)
+  WHERE timestamp >= from_at AND timestamp < ends_at AND start_us // 300000000 BETWEEN about - 1 AND about + 1
   GROUP BY app
 ),
 boots AS (

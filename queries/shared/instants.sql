@@ -13,3 +13,9 @@ CREATE OR REPLACE MACRO utc_day(moment) AS (moment AT TIME ZONE 'UTC')::DATE;
 -- date_trunc alone would cut at the session's hour, which begins at :30 in India.
 CREATE OR REPLACE MACRO utc_hour(moment) AS
   date_trunc('hour', moment AT TIME ZONE 'UTC') AT TIME ZONE 'UTC';
+
+-- The minutes of the clock that a window touches: from the beginning of its first to the end of its last.
+CREATE OR REPLACE MACRO first_minute(since) AS date_trunc('minute', instant(since));
+
+CREATE OR REPLACE MACRO last_minute_end(until) AS
+  date_trunc('minute', instant(until) + INTERVAL 1 MINUTE - INTERVAL 1 MICROSECOND);

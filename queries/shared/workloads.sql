@@ -1,6 +1,5 @@
 -- Workloads: groups of routes that are tested by one command. What one is decided by is its name's line in the CASE.
--- `median_service_ms` is NULL where nothing is known of it.
-CREATE OR REPLACE MACRO workload_named(is_read, route_name, median_service_ms, heavy_from_ms) AS
+CREATE OR REPLACE MACRO workload_named(is_read, route_name, is_slow) AS
   CASE
     -- Scanner junk, and lines that name no path.
     WHEN route_name IS NULL OR route_name = ':probe' OR NOT starts_with(route_name, '/') THEN 'other'
@@ -14,7 +13,7 @@ CREATE OR REPLACE MACRO workload_named(is_read, route_name, median_service_ms, h
       lower(route_name),
       '\.(css|m?js|map|png|jpe?g|gif|svg|webp|avif|ico|bmp|woff2?|ttf|otf|eot|mp[34]|webm|ogg|wasm|pdf|zip|webmanifest)$|^/robots\.txt$'
     ) THEN 'static'
-    WHEN median_service_ms >= heavy_from_ms THEN 'heavy'
+    WHEN is_slow THEN 'heavy'
     WHEN regexp_matches(lower(route_name), '^/(api|rest|rpc|graphql|wp-json)(/|$)|^/v[0-9]+/|\.json$') THEN 'api'
     ELSE 'page'
   END;
@@ -39,41 +38,36 @@ CREATE OR REPLACE MACRO encoded_path(logged_path) AS
     ''
   );
 
--- The routes of [since, until), each with its workload.
+-- The routes of [since, until), each with its workload. What was answered with content, or held a worker until the router
+-- gave up, is good to be asked again; `sampled_from` is when the last hours begin that have 100 such requests.
 CREATE OR REPLACE MACRO workloads_between(since, until, app_name, heavy_from_ms) AS TABLE
+WITH hourly AS (
   SELECT
     app,
     coalesce(method IN ('GET', 'HEAD'), false) AS is_read,
     route,
-    workload_named(
-      coalesce(method IN ('GET', 'HEAD'), false),
-      route,
-      quantile_disc(service_ms, 0.5) FILTER (WHERE dyno IS NOT NULL OR code IS NULL),
-      heavy_from_ms
-    ) AS workload,
-    count(*) AS requests
+    epoch_us(timestamp) // 3600000000 AS hour,
+    count(*) AS requests,
+    count(service_ms) FILTER (WHERE dyno IS NOT NULL OR code IS NULL) AS timed,
+    count(*) FILTER (WHERE (dyno IS NOT NULL OR code IS NULL) AND service_ms < heavy_from_ms) AS quick,
+    count(*) FILTER (WHERE status BETWEEN 200 AND 299 OR status = 304 OR code = 'H12') AS good
   FROM router_between(since, until, app_name)
   WHERE status IS DISTINCT FROM 101
-  GROUP BY app, coalesce(method IN ('GET', 'HEAD'), false), route;
-
--- The last good paths of each route that is read, as a sample of what is asked for: most of them are those asked for
--- most. Good are those that were answered with content, or held a worker until the router gave up. They are looked for
--- in a route's last hours with 100 such requests: looking at all paths costs as much as all else of a plan.
-CREATE OR REPLACE MACRO sampled_paths(since, until, app_name) AS TABLE
-WITH answered AS NOT MATERIALIZED (
-  SELECT app, route, path, timestamp, epoch_us(timestamp) // 3600000000 AS hour
-  FROM router_between(since, until, app_name)
-  WHERE method IN ('GET', 'HEAD') AND (status BETWEEN 200 AND 299 OR status = 304 OR code = 'H12')
-),
-last_hours AS MATERIALIZED (
-  SELECT app, route, hour
-  FROM (SELECT app, route, hour, count(*) AS requests FROM answered GROUP BY app, route, hour)
-  QUALIFY sum(requests) OVER (PARTITION BY app, route ORDER BY hour DESC) - requests < 100
+  GROUP BY ALL
 )
--- The struct orders ties of the time by the path, so that the sample does not depend on the order of files.
-SELECT app, route, max({'at': timestamp, 'path': path}, 10) FILTER (WHERE can_be_asked_again(path)) AS sample
-FROM answered SEMI JOIN last_hours USING (app, route, hour)
-GROUP BY app, route;
+SELECT
+  app,
+  is_read,
+  route,
+  -- By the median, which is heavy_from_ms or more if fewer than half are quicker.
+  workload_named(is_read, route, 2 * sum(quick) < sum(timed)) AS workload,
+  sum(requests)::BIGINT AS requests,
+  make_timestamptz(3600000000 * min(hour) FILTER (WHERE good_later < 100)) AS sampled_from
+FROM (
+  SELECT *, sum(good) OVER (PARTITION BY app, is_read, route ORDER BY hour DESC) - good AS good_later
+  FROM hourly
+)
+GROUP BY app, is_read, route;
 
 -- A scheme and a host, perhaps a port, and nothing more; NULL is one too. Whatever fits needs no quoting anywhere.
 CREATE OR REPLACE MACRO is_target_url(url) AS
@@ -83,24 +77,44 @@ CREATE OR REPLACE MACRO is_target_url(url) AS
 CREATE OR REPLACE MACRO ab_number(pattern, printed) AS nullif(regexp_extract(printed, pattern, 1), '');
 
 -- Up to 50 real addresses of each workload that may be tested, with what each stands for of the requests: its part of
--- its route's sample. No path with a redacted value is among them.
-CREATE OR REPLACE MACRO load_test_addresses(since, until, app_name, target_url, heavy_from_ms) AS TABLE
-  SELECT
-    app,
-    workload,
-    coalesce(target_url, 'https://your-staging-app.invalid') || path AS url,
-    greatest(round(weight), 1)::BIGINT AS requests
+-- its route's sample. No path with a redacted value is among them. `known_routes` is a list of `workloads_between`, so
+-- that whoever needs it for more makes it once.
+--
+-- A sample is the last good paths of a route that is read: most of them are those asked for most. They are looked for in
+-- its last hours: looking at all paths costs as much as all else of a plan.
+CREATE OR REPLACE MACRO addresses_of(known_routes, since, until, app_name, target_url) AS TABLE
+WITH routes AS MATERIALIZED (
+  SELECT *
+  FROM (SELECT unnest(known_routes, recursive := true))
+  WHERE is_read AND workload IN ('static', 'page', 'api', 'heavy')
+),
+-- The struct orders ties of the time by the path, so that the sample does not depend on the order of files.
+samples AS (
+  SELECT app, route, max({'at': timestamp, 'path': path}, 10) FILTER (WHERE can_be_asked_again(path)) AS sample
+  FROM router_between(since, until, app_name)
+  JOIN routes USING (app, route)
+  WHERE timestamp >= sampled_from
+    AND method IN ('GET', 'HEAD') AND (status BETWEEN 200 AND 299 OR status = 304 OR code = 'H12')
+  GROUP BY app, route
+)
+SELECT
+  app,
+  workload,
+  coalesce(target_url, 'https://your-staging-app.invalid') || path AS url,
+  greatest(round(weight), 1)::BIGINT AS requests
+FROM (
+  SELECT app, workload, encoded_path(path) AS path, sum(requests / length(sample)) AS weight
   FROM (
-    SELECT app, workload, encoded_path(path) AS path, sum(requests / length(sample)) AS weight
-    FROM (
-      SELECT app, workload, requests, sample, unnest(sample).path AS path
-      FROM workloads_between(since, until, app_name, heavy_from_ms)
-      JOIN sampled_paths(since, until, app_name) USING (app, route)
-      WHERE is_read AND workload IN ('static', 'page', 'api', 'heavy')
-    )
-    GROUP BY ALL
+    SELECT app, workload, requests, sample, unnest(sample).path AS path
+    FROM routes JOIN samples USING (app, route)
   )
-  QUALIFY row_number() OVER (PARTITION BY app, workload ORDER BY weight DESC, path) <= 50;
+  GROUP BY ALL
+)
+QUALIFY row_number() OVER (PARTITION BY app, workload ORDER BY weight DESC, path) <= 50;
+
+CREATE OR REPLACE MACRO load_test_addresses(since, until, app_name, target_url, heavy_from_ms) AS TABLE
+WITH routes AS MATERIALIZED (FROM workloads_between(since, until, app_name, heavy_from_ms))
+FROM addresses_of((SELECT list(routes) FROM routes), since, until, app_name, target_url);
 
 -- A rate in words: three figures, and no exponent.
 CREATE OR REPLACE MACRO rate_text(per_second) AS

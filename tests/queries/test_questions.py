@@ -52,8 +52,8 @@ FILES_BEYOND = {
     "uncompressed_assets": 30,  # of other days it also counts the rows
     "compare_periods": 12,
     "migration_diff": 86,
-    "load_test_plan": 14,
-    "load_test_verdict": 92,
+    "load_test_plan": 10,
+    "load_test_verdict": 70,
     "peak_concurrency": 6,  # those are counted, too, that it reads only where minutes do not fit
     "php_capacity": 10,  # likewise
 }

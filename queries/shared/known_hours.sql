@@ -2,6 +2,7 @@
 -- them `minutes` tell all: `is_known`. In the others, requests must be read. `first_hour` is the hour in which the first
 -- of the requests began that were logged in this one, or one before; by `date` whole files are left out.
 CREATE OR REPLACE MACRO hours_between(since, until, app_name) AS TABLE
+-- Of whole minutes, so that the two can be compared.
 WITH logged AS (
   SELECT
     app,
@@ -9,7 +10,7 @@ WITH logged AS (
     count(*) AS requests,
     -- The times of a load balancer are rounded here.
     min(epoch_us(timestamp) - 1000 * (service_ms::BIGINT + coalesce(connect_ms, 0) + 3)) // 3600000000 AS begun_hour
-  FROM router_between(since, instant(until) + INTERVAL 10 MINUTE, app_name)
+  FROM router_between(first_minute(since), last_minute_end(until) + INTERVAL 10 MINUTE, app_name)
   GROUP BY ALL
 ),
 kept AS (
@@ -18,7 +19,7 @@ kept AS (
     epoch_us(timestamp) // 3600000000 AS hour,
     sum(requests) AS requests,
     count(is_peak_timed_out) > 0 AS has_peaks -- not in minutes made by an older version
-  FROM minutes_of('app', since, date_trunc('minute', instant(until)) + INTERVAL 10 MINUTE, app_name)
+  FROM minutes_of('app', first_minute(since), last_minute_end(until) + INTERVAL 10 MINUTE, app_name)
   GROUP BY ALL
 ),
 -- Minutes fit where they are of as many requests as are there: the lake only gains rows, unless somebody is erased, and
@@ -36,19 +37,26 @@ hours AS MATERIALIZED (
 -- A request that minutes do not know of is missing in all hours in which it was in flight. Within the first hour the
 -- window begins, and within the last one it may end.
 raw_hours AS (
-  SELECT app, unnest(range(first_hour, hour + 1)) AS hour
-  FROM hours
-  WHERE NOT fits AND requests > 0
-  UNION
-  SELECT app, edge_us // 3600000000
-  FROM hours, (VALUES (epoch_us(instant(since)), true), (epoch_us(instant(until)), false)) AS edges (edge_us, begins)
-  WHERE edge_us % 3600000000 > 0 OR (begins AND edge_us IS NOT NULL)
+  SELECT app, hour, bool_and(is_edge) AS is_edge_only
+  FROM (
+    SELECT app, unnest(range(first_hour, hour + 1)) AS hour, false AS is_edge
+    FROM hours
+    WHERE NOT fits AND requests > 0
+    UNION ALL
+    SELECT app, edge_us // 3600000000, true
+    FROM hours, (VALUES (epoch_us(instant(since)), true), (epoch_us(instant(until)), false)) AS edges (edge_us, begins)
+    WHERE edge_us % 3600000000 > 0 OR (begins AND edge_us IS NOT NULL)
+  )
+  GROUP BY app, hour
 )
 SELECT
   app,
   hour,
   DATE '1970-01-01' + (hour // 24)::INTEGER AS date,
+  make_timestamptz(hour * 3600000000) AS begins_at,
+  make_timestamptz((hour + 1) * 3600000000) AS ends_at,
   coalesce(requests, 0) AS requests,
   coalesce(first_hour, hour) AS first_hour,
-  coalesce(fits, false) AND raw_hours.hour IS NULL AS is_known
+  coalesce(fits, false) AND raw_hours.hour IS NULL AS is_known,
+  coalesce(fits AND is_edge_only, false) AS is_bounded
 FROM hours FULL JOIN raw_hours USING (app, hour);
