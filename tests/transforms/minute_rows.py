@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -13,11 +16,11 @@ from transforms.minutes.keeping import keep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from transforms.lake import Lake
+    from transforms.locallake import LocalLake
 
-__all__ = ["NOON", "add", "asset", "keep", "kept", "request"]
+__all__ = ["NOON", "add", "asset", "keep", "keep_killed", "kept", "request"]
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 _REQUEST = {"app": "shop", "source": "heroku", "route": "/a", "dyno": "web.1", "status": 200, "bytes": 100}
@@ -46,6 +49,26 @@ def add(
             whole = pl.concat([lake.read(file), of_date]) if sequence in files else of_date
             offset = whole.height
             lake.publish(file, whole.sort("app", "timestamp"), parquet.Origin("log", offset, 0, routes=routes))
+
+
+KEEPER = """
+import os, sys
+from datetime import datetime
+from importlib import import_module
+from transforms.locallake import LocalLake
+def fault(point):
+    if point == sys.argv[4]:
+        os.kill(os.getpid(), 9)
+keep = import_module(f"transforms.{sys.argv[1]}.keeping").keep
+keep(LocalLake(sys.argv[2]), datetime.fromisoformat(sys.argv[3]), fault=fault)
+"""
+
+
+def keep_killed(table: str, lake: LocalLake, now: datetime, point: str) -> None:
+    """A run that makes a derived table and is killed at a point."""
+    command = [sys.executable, "-c", KEEPER, table, str(lake.path), now.isoformat(), point]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], check=False, timeout=60)
+    assert done.returncode == -9
 
 
 def kept(lake: Path) -> pl.DataFrame:

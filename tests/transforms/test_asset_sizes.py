@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from tests.transforms.minute_rows import NOON, add, asset
+from tests.transforms.minute_rows import NOON, add, asset, keep_killed
 from transforms.asset_sizes import counting
 from transforms.asset_sizes.keeping import keep
 from transforms.lake import LakeLockedError, StaleOwnerError
@@ -22,6 +19,8 @@ from transforms.parquet import SCHEMAS
 from transforms.s3lake import S3Lake
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.s3.fixtures import S3Server
     from transforms.lake import Lake
 
@@ -142,27 +141,13 @@ def test_a_day_of_too_many_sizes_has_none(lake: LocalLake) -> None:
     assert keep(lake, NOW, rows_max=4) == []
 
 
-KEEPER = """
-import os, sys
-from datetime import datetime
-from transforms.asset_sizes.keeping import keep
-from transforms.locallake import LocalLake
-def fault(point):
-    if point == sys.argv[2]:
-        os.kill(os.getpid(), 9)
-keep(LocalLake(sys.argv[1]), datetime.fromisoformat(sys.argv[3]), fault=fault)
-"""
-
-
 @pytest.mark.parametrize("point", ["temporary written", "renamed"])
 def test_a_kill_at_the_rename_leaves_what_the_next_run_mends(lake: LocalLake, point: str) -> None:
     """Killed before and after the rename, with sizes there already and without."""
     for step in range(2):
         add(lake, "router", [asset(HOUR * step)], sequence=7)
         before = sizes(lake)
-        command = [sys.executable, "-c", KEEPER, str(lake.path), point, NOW.isoformat()]
-        done = subprocess.run(command, cwd=Path(__file__).parents[2], check=False, timeout=60)
-        assert done.returncode == -9
+        keep_killed("asset_sizes", lake, NOW, point)
         if point == "temporary written":
             assert_frame_equal(sizes(lake), before)
         keep(lake, NOW)

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from tests.transforms.minute_rows import NOON, add, keep, kept, request
+from tests.transforms.minute_rows import NOON, add, keep, keep_killed, kept, request
 from transforms import pieces
 from transforms.lake import LakeFile, LakeLockedError, StaleOwnerError
 from transforms.locallake import LocalLake
@@ -155,16 +155,6 @@ SIZES = [
     (filling, "CUT_ROWS"),
     (pieces, "GROUP_BYTES"),
 ]
-KEEPER = """
-import os, sys
-from datetime import datetime
-from transforms.locallake import LocalLake
-from transforms.minutes.keeping import keep
-def fault(point):
-    if point == sys.argv[2]:
-        os.kill(os.getpid(), 9)
-keep(LocalLake(sys.argv[1]), datetime.fromisoformat(sys.argv[3]), fault=fault)
-"""
 
 
 @pytest.mark.parametrize("point", ["temporary written", "renamed"])
@@ -172,9 +162,7 @@ def test_a_kill_at_the_rename_leaves_what_the_next_run_mends(lake: LocalLake, po
     """Killed before and after the rename, with minutes there already and without."""
     for step in range(2):
         add(lake, "router", [request(HOUR * step)], sequence=7)
-        command = [sys.executable, "-c", KEEPER, str(lake.path), point, NOW.isoformat()]
-        done = subprocess.run(command, cwd=Path(__file__).parents[2], check=False, timeout=60)
-        assert done.returncode == -9
+        keep_killed("minutes", lake, NOW, point)
         keep(lake, NOW)
         assert_frame_equal(kept(lake.path), anew(lake))
     assert list((lake.path / ".tmp").rglob("*.tmp")) == []
