@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import logging
+import os
 import signal
 import threading
 import warnings
@@ -51,10 +52,10 @@ def names(found: list[dict[str, Any]], part: str) -> list[str]:
     return [each["event"] for each in found if each["part"] == part]
 
 
-def _children(pid: int) -> list[str]:
-    """The commands of the children that live."""
-    found = (child.as_dict(["cmdline"])["cmdline"] for child in psutil.Process(pid).children())
-    return [line[-1] for line in found if line]
+def _child(pid: int, command: str) -> int | None:
+    """The process of a child that runs a command."""
+    found = (child.as_dict(["pid", "cmdline"]) for child in psutil.Process(pid).children())
+    return next((each["pid"] for each in found if each["cmdline"] and each["cmdline"][-1] == command), None)
 
 
 @pytest.fixture
@@ -71,9 +72,11 @@ def test_up_tells_its_life_as_json(cli: Cli) -> None:
     more = {"DRAINLAKE_LOG_FORMAT": "json", "DRAINLAKE_LAND_SECONDS": "0.2", "DRAINLAKE_HOSTNAME": "x"}
     with _running(cli, "up", **more) as (process, port):
         cli.good("simulate", "--to", _attach(cli, "shop", port), "--from", "saved.log")
-        lander = next(c for c in psutil.Process(process.pid).children() if "land" in c.cmdline())
-        lander.kill()
-        _until(lambda: "land" in _children(process.pid), "land is back")
+        lander = _child(process.pid, "land")
+        assert lander is not None
+        os.kill(lander, signal.SIGKILL)
+        # A killed process is still there for a moment.
+        _until(lambda: _child(process.pid, "land") not in {None, lander}, "land is back")
         process.terminate()
         _, errors = process.communicate(timeout=60)
     found = events(errors)
