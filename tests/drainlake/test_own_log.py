@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import warnings
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -54,8 +54,11 @@ def names(found: list[dict[str, Any]], part: str) -> list[str]:
 
 def _child(pid: int, command: str) -> int | None:
     """The process of a child that runs a command."""
-    found = (child.as_dict(["pid", "cmdline"]) for child in psutil.Process(pid).children())
-    return next((each["pid"] for each in found if each["cmdline"] and each["cmdline"][-1] == command), None)
+    for child in psutil.Process(pid).children():
+        with suppress(psutil.NoSuchProcess):  # it ended since it was listed
+            if child.cmdline()[-1:] == [command]:
+                return child.pid
+    return None
 
 
 @pytest.fixture
