@@ -3,14 +3,11 @@
     python -m tests.benchmarks.bench_size [--quick]
 
 Lines come in 100 KB deliveries, ten to a commit, and are landed at once. Sizes do not depend on the machine, so they
-need no baseline. Every row must be in the lake. Request ids are random throughout, as Heroku's are and those of the mix
-are not.
+need no baseline. Every row must be in the lake.
 """
 
 from __future__ import annotations
 
-import random
-import re
 import sys
 import tempfile
 import time
@@ -30,15 +27,13 @@ from transforms.settling import settle
 
 LINES, QUICK_LINES = 300_000, 30_000
 COMMIT = 10
-MIDDLE = re.compile(rb"-20f1-b4b8-dcb7-")  # of each request id of the mix
 REACH_BYTES = 30.0
 NOW_US = 1_795_000_000_000_000
 
 
 def main(lines: int) -> None:
     """Store, land, weigh."""
-    pick = random.Random(7)
-    framed = [MIDDLE.sub(lambda _: _random_middle(pick), frame) for frame in mix.frames(lines)]
+    framed = mix.frames(lines)
     bodies = mix.deliveries(framed, 102_400)
     with tempfile.TemporaryDirectory() as folder:
         with closing(EmbeddedLog(Path(folder) / "log.db")) as log:
@@ -58,10 +53,6 @@ def main(lines: int) -> None:
     ):
         print(f"{name:28}{value:8.1f} {unit}")
         measure.record(f"size, {name}", value, unit, reach=reach)
-
-
-def _random_middle(pick: random.Random) -> bytes:
-    return b"-%04x-%04x-%04x-" % tuple(pick.getrandbits(16) for _ in range(3))
 
 
 def _on_disk(file: Path) -> int:

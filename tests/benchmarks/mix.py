@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from typing import Final
+from uuid import UUID
 
 ROUTER_SHARE: Final = 0.70
 ACCESS_SHARE: Final = 0.15
@@ -78,7 +79,7 @@ def _router(pick: random.Random) -> str:
     failed = pick.random() < 0.01
     level = 'at=error code=H12 desc="Request timeout"' if failed else "at=info"
     service, status = (30_000, 503) if failed else (pick.randint(1, 900), 200)
-    request_id = f"{pick.getrandbits(32):08x}-20f1-b4b8-dcb7-{pick.getrandbits(48):012x}"
+    request_id = UUID(int=pick.getrandbits(128))  # random throughout, as Heroku's are
     return (
         f'{level} method=GET path="{_path(pick)}" host=www.example.org request_id={request_id} '
         f'fwd="203.0.113.{pick.randint(1, 254)}" dyno=web.{pick.randint(1, 4)} connect=0ms service={service}ms '
