@@ -95,7 +95,7 @@ class _Counts(Block):
 
     def checks(self) -> list[Check]:
         rows, grid = self.rows, self.grid
-        windows = shifts.asleep(rows, grid) if self.is_young else shifts.of_counts(rows, self.base, grid)
+        windows = shifts.asleep(*self.asleep, grid) if self.is_young else shifts.of_counts(rows, self.base, grid)
         checks = self.shifts(windows)
         if grid.step_minutes <= FLAT_STEP_MINUTES:
             is_dense = self.density == baseline.Density.DENSE
@@ -122,7 +122,9 @@ class _Shares(Block):
 
     def checks(self) -> list[Check]:
         rows, grid = self.rows, self.grid
-        windows = shifts.asleep(rows, grid) if self.is_young else shifts.of_shares(rows, self.of, self.usual, grid)
+        windows = (
+            shifts.asleep(*self.asleep, grid) if self.is_young else shifts.of_shares(rows, self.of, self.usual, grid)
+        )
         return [*self.shifts(windows), self.sustained(*limits.failing(rows, self.of, grid))]
 
     def course(self) -> tuple[Array, Array, Array]:
@@ -144,7 +146,9 @@ class _Levels(Block):
 
     def checks(self) -> list[Check]:
         logs, grid = self.logs, self.grid
-        checks = self.shifts(shifts.asleep(logs, grid) if self.is_young else shifts.of_levels(logs, self.base, grid))
+        checks = self.shifts(
+            shifts.asleep(*self.asleep, grid) if self.is_young else shifts.of_levels(logs, self.base, grid)
+        )
         for hours in climbs.SPANS_HOURS:
             found = self.asleep if self.is_young else climbs.scores(self.base.levels, grid, hours)
             checks.append(Check(Shape.CLIMB, hours * 60, hours * grid.per_hour, *found))

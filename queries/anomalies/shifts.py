@@ -65,10 +65,9 @@ def widths(grid: Grid) -> tuple[tuple[int, int], ...]:
     return tuple((minutes, steps) for steps, minutes in found.items())
 
 
-def asleep(values: Array, grid: Grid) -> list[Window]:
-    """Windows that say nothing, for series too young for any."""
-    nothing, never = np.broadcast_to(0.0, values.shape), np.broadcast_to(np.False_, values.shape)
-    return [Window(minutes, steps, nothing, nothing, never, never) for minutes, steps in widths(grid)]
+def asleep(score: Array, is_news: Flags, grid: Grid) -> list[Window]:
+    """Windows that all have the same to say, for series too young for any: nothing."""
+    return [Window(minutes, steps, score, score, is_news, is_news) for minutes, steps in widths(grid)]
 
 
 def of_counts(values: Array, baseline: Baseline, grid: Grid) -> list[Window]:

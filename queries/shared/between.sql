@@ -4,9 +4,7 @@
 CREATE OR REPLACE MACRO ${table}_between(since, until, app_name) AS TABLE
   SELECT *
   FROM ${table}
-  WHERE (since IS NULL OR (timestamp >= instant(since) AND date >= utc_day(instant(since))))
-    AND (
-      until IS NULL
-      OR (timestamp < instant(until) AND date <= utc_day(instant(until) - INTERVAL 1 MICROSECOND))
-    )
+  WHERE (since IS NULL OR timestamp >= instant(since))
+    AND (until IS NULL OR timestamp < instant(until))
+    AND has_part_of(date, since, until)
     AND (app_name IS NULL OR app = app_name);

@@ -10,6 +10,11 @@ CREATE OR REPLACE MACRO instant(moment) AS
 
 CREATE OR REPLACE MACRO utc_day(moment) AS (moment AT TIME ZONE 'UTC')::DATE;
 
+-- Whether a day (UTC) has a part of [since, until); NULL leaves a side open.
+CREATE OR REPLACE MACRO has_part_of(day, since, until) AS
+  (since IS NULL OR day >= utc_day(instant(since)))
+  AND (until IS NULL OR day <= utc_day(instant(until) - INTERVAL 1 MICROSECOND));
+
 -- date_trunc alone would cut at the session's hour, which begins at :30 in India.
 CREATE OR REPLACE MACRO utc_hour(moment) AS
   date_trunc('hour', moment AT TIME ZONE 'UTC') AT TIME ZONE 'UTC';

@@ -5,10 +5,6 @@ CREATE OR REPLACE MACRO looks_back_to(since, days_before) AS
     ELSE instant(since)
   END;
 
-CREATE OR REPLACE MACRO has_part_of(day, since, until) AS
-  (since IS NULL OR day >= utc_day(instant(since)))
-  AND (until IS NULL OR day <= utc_day(instant(until) - INTERVAL 1 MICROSECOND));
-
 CREATE OR REPLACE MACRO is_inside_hour(moment, hour_number) AS
   coalesce(epoch_us(instant(moment)) - hour_number * 3600000000 BETWEEN 1 AND 3599999999, false);
 
