@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from transforms.durable import no_fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -109,6 +109,9 @@ class Lake(Protocol):
 
     def footer(self, file: LakeFile) -> Footer:
         """The footer of this version of a file; the error names a file that is not whole."""
+
+    def foresee(self, files: Collection[LakeFile]) -> None:
+        """The footers of these files will be asked for: where each takes a round trip, fetch them side by side."""
 
     def listing(self, table: str) -> dict[LakeFile, str]:
         """The files of all dates and partitions of a table, each with a stamp that is another one after each write.

@@ -33,7 +33,7 @@ from transforms.lake import (
 from transforms.settling import forget, settle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from transforms.parquet import Footer, Provenance
@@ -91,6 +91,9 @@ class LocalLake:
                 f"{error}; move it out of the lake together with {self._sentinel(file.table)} "
                 "and land again: what the log still holds is landed anew."
             ) from error
+
+    def foresee(self, files: Collection[LakeFile]) -> None:
+        """Nothing to do: a footer is read at once."""
 
     def listing(self, table: str) -> dict[LakeFile, str]:
         """The files of a table; each write makes a new inode and a new time."""

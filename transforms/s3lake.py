@@ -17,6 +17,7 @@ import random
 import re
 import time
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from io import BytesIO
@@ -40,7 +41,7 @@ from transforms.objects import ConditionError, NoObjectError, StoreError
 from transforms.rewriting import KEPT_SECONDS, regions_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from transforms.objects import ObjectStore
@@ -48,7 +49,8 @@ if TYPE_CHECKING:
     from transforms.pieces import Pieces
 
 TAIL_BYTES: Final = 64 << 10  # more than the footer of any file of ours
-FOOTERS_MAX: Final = 256
+FOOTERS_MAX: Final = 1_024  # some KB each; those of a year of two derived tables have room
+FOOTER_THREADS: Final = 16  # one after the other, the footers of a year would take ten seconds of round trips
 SENTINEL_TRIES: Final = 30
 SENTINEL_WAIT_SECONDS: Final = 0.05
 
@@ -110,11 +112,16 @@ class S3Lake:
         if known is not None:
             return known
         with _told(), self._whole(file):
-            piece = self._store.tail(_key(file), TAIL_BYTES, file.version)
-            missing = _footer_bytes(piece.data) - len(piece.data)
-            if 0 < missing <= piece.start:
-                piece = self._store.tail(_key(file), len(piece.data) + missing, piece.version)
-            return self._remember(file, piece.version, parquet.read_footer(BytesIO(piece.data)))
+            return self._remember(file, *self._fetched(file))
+
+    def foresee(self, files: Collection[LakeFile]) -> None:
+        """Fetch the footers that are not known, some at a time; what is not there, or not whole, is left out."""
+        unknown = [file for file in files if (file, file.version or "") not in self._footers][-FOOTERS_MAX:]
+        # When the store fails, the first error ends it: `map` gives up what has not begun.
+        with _told(), ThreadPoolExecutor(FOOTER_THREADS, "lake-footers") as pool:
+            for file, found in zip(unknown, pool.map(self._fetched_if_there, unknown), strict=True):
+                if found is not None:
+                    self._remember(file, *found)
 
     def listing(self, table: str) -> dict[LakeFile, str]:
         """The files of a table, stamped with their versions."""
@@ -252,6 +259,20 @@ class S3Lake:
             piece = self._store.get(_key(file), file.version)
             self._held = _Held(file, piece.version, piece.data)
         return self._held
+
+    def _fetched(self, file: LakeFile) -> tuple[str, Footer]:
+        """A file's version and footer; uses nothing of this lake but its store, since many threads are in here."""
+        piece = self._store.tail(_key(file), TAIL_BYTES, file.version)
+        missing = _footer_bytes(piece.data) - len(piece.data)
+        if 0 < missing <= piece.start:
+            piece = self._store.tail(_key(file), len(piece.data) + missing, piece.version)
+        return piece.version, parquet.read_footer(BytesIO(piece.data))
+
+    def _fetched_if_there(self, file: LakeFile) -> tuple[str, Footer] | None:
+        try:
+            return self._fetched(file)
+        except (ConditionError, NoObjectError, parquet.TornFileError):
+            return None  # whoever asks for it is told
 
     def _remember(self, file: LakeFile, version: str, footer: Footer) -> Footer:
         self._footers[replace(file, version=None), version] = footer

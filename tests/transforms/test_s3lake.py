@@ -137,6 +137,49 @@ def test_a_large_footer_is_read_whole(lake: S3Lake, other: S3Lake) -> None:
     assert len(found.identity) == 120_000
 
 
+def test_footers_that_are_foreseen_are_fetched_side_by_side(
+    lake: S3Lake, options: S3Options, proxy: FaultProxy
+) -> None:
+    """Each answer waits until all three are asked for; afterwards the footers are there without a request."""
+    for sequence in (1, 2, 3):
+        lake.publish(dataclasses.replace(FIRST, sequence=sequence), requests(sequence), origin(sequence))
+    reader = S3Lake(ObjectStore(dataclasses.replace(options, endpoint=proxy.endpoint), PATIENCE))
+    files = reader.files("router", DATE, "e0")
+    together = threading.Barrier(len(files), timeout=10)
+    proxy.before_answer = lambda *_: together.wait()
+    reader.foresee(files)
+    proxy.seen.clear()
+    assert [reader.footer(file).rows for file in files] == [3, 2, 1]
+    assert proxy.seen == []
+
+
+def test_what_is_foreseen_and_not_there_fails_when_it_is_asked_for(lake: S3Lake, store: ObjectStore) -> None:
+    """A file that was replaced since it was listed, and one that is torn, stop nobody who does not read them."""
+    lake.publish(FIRST, requests(1), origin(1))
+    listed = tail(lake)
+    lake.publish(listed, requests(2), origin(2))
+    store.put_new(f"router/date={DATE}/e0-000002.parquet", b"torn, and long enough to have a footer")
+    [torn, there] = lake.files("router", DATE, "e0")
+    reader = S3Lake(store)
+    reader.foresee([listed, torn])
+    reader.foresee([there])
+    assert reader.footer(there).rows == 2
+    with pytest.raises(StaleOwnerError):
+        reader.footer(listed)
+    with pytest.raises(LakeError, match="no whole Parquet file"):
+        reader.footer(torn)
+
+
+def test_a_store_that_fails_is_not_asked_for_each_footer(options: S3Options, proxy: FaultProxy) -> None:
+    """The first error ends it, or a year of days would wait for hours."""
+    reader = S3Lake(ObjectStore(dataclasses.replace(options, endpoint=proxy.endpoint), PATIENCE))
+    files = [dataclasses.replace(FIRST, sequence=sequence, version="1") for sequence in range(1, 400)]
+    proxy.answer(403, times=1_000)
+    with pytest.raises(LakeError):
+        reader.foresee(files)
+    assert len(proxy.seen) < 100
+
+
 def test_known_footers_are_not_fetched(options: S3Options, proxy: FaultProxy) -> None:
     """A lander that rewrites its own tail lists, reads the rows once, and writes."""
     lake = S3Lake(ObjectStore(dataclasses.replace(options, endpoint=proxy.endpoint)))

@@ -69,6 +69,7 @@ def keep(
     lake.prepare()
     with lake.own(TABLE, PARTITION):
         kept = day_files(lake, TABLE)
+        lake.foresee(kept.values())
         written = []
         for day, files in _days(lake, now.astimezone(UTC).date(), keep_days).items():
             place = kept.get(day)

@@ -64,6 +64,7 @@ class _Run:
         found = {file.date for listing in self._listings.values() for file in listing}
         self._dates = sorted(found | set(_silent_dates(found, self._today)))
         self._files = day_files(lake, TABLE)
+        lake.foresee(self._files.values())
         self._records: dict[str, Record | None] = {}
         self._contents: dict[str, dict[LakeFile, Content]] = {}
 
