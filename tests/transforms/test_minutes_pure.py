@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from datetime import timedelta
+from typing import Any
+from unittest import mock
 
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
+from tests.transforms.minute_rows import NOON, request
+from transforms import parquet
+from transforms.minutes import counting
+from transforms.minutes.counting import narrowed
 from transforms.minutes.coverage import DAY, covered
-from transforms.minutes.flights import HOUR_US, MINUTE_US, hourly_peaks, in_flight_at
+from transforms.minutes.flights import HOUR_US, MINUTE_US, in_flight_at, unit_peaks
 from transforms.minutes.latency import buckets_of, values_of
 from transforms.minutes.numbers import compact
 from transforms.minutes.ranks import ranked
 from transforms.minutes.requests import counted
+from transforms.minutes.sides import of_side
 
 # Few instants, most of them at borders of minutes and of the hour, so that ties are the rule.
 INSTANTS = st.builds(
@@ -29,7 +38,7 @@ FLIGHTS = st.lists(st.tuples(st.integers(0, 2), INSTANTS, INSTANTS).filter(lambd
 def test_peaks_equal_brute_force(flights: list[tuple[int, int, int]]) -> None:
     """In each minute the most at once is that of counting at each instant at which something begins."""
     group, start, end = (np.array([flight[at] for flight in flights], np.int64) for at in range(3))
-    found, _ = hourly_peaks(group, start, end)
+    found, _ = unit_peaks(group, start, end)
     peaks = dict(zip(zip(found.group.tolist(), found.minute.tolist(), strict=True), found.peak.tolist(), strict=True))
     expected = {}
     for one in {flight[0] for flight in flights}:
@@ -47,7 +56,7 @@ def test_tops_equal_brute_force(flights: list[tuple[int, int, int]], marks: list
     and is marked if a marked interval is in flight then."""
     group, start, end = (np.array([flight[at] for flight in flights], np.int64) for at in range(3))
     marked = np.resize(np.array(marks), group.size)
-    peaks, tops = hourly_peaks(group, start, end)
+    peaks, tops = unit_peaks(group, start, end)
     late = in_flight_at(tops, group[marked], start[marked], end[marked])
     found = {of: told for of, *told in zip(*(each.tolist() for each in (*tops, late)), strict=True)}
     expected = {}
@@ -62,6 +71,44 @@ def test_tops_equal_brute_force(flights: list[tuple[int, int, int]], marks: list
             stop, begin = min(at)
             expected[one] = [begin, stop, most, any(flying[begin])]
     assert found == expected
+
+
+REQUESTS = st.lists(
+    st.builds(
+        lambda minute, ms, **more: request(60 * minute + ms / 1000, **more),
+        st.sampled_from([0, 4, 5, 10, 15, 29, 30, 55, 59, 60]),
+        st.integers(-1, 1),
+        took_ms=st.sampled_from([0, 1, 999, 30_000, 300_000, 3_000_000]),
+        app=st.sampled_from(["shop", "blog"]),
+        route=st.sampled_from(["/a", "/b", None]),
+        dyno=st.sampled_from(["web.1", "web.2", None]),
+        status=st.sampled_from([200, 503, 101, None]),
+        code=st.sampled_from([None, None, "H12"]),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=40)
+@example(rows=[request(100), request(2000), request(2000)], seconds=[], share=1)  # the second part's top is higher
+@example(  # twice two at once: the one that ended first began in a later part
+    rows=[request(200, 200_000), request(2000, 1_900_000), request(750, 50_000)], seconds=[], share=1
+)
+@example(  # both ended at once: the first begun
+    rows=[request(200, 200_000), request(2000, 1_900_000), request(2000, 1_300_000)], seconds=[], share=1
+)
+@example(rows=[request(100, 300_000), request(110, 300_000), request(2000)], seconds=[], share=1)  # before the hour
+@given(rows=REQUESTS, seconds=st.lists(st.integers(0, 3599), max_size=5), share=st.sampled_from([1, 9, 20, 35, 59]))
+def test_an_hour_counted_in_parts_is_the_hour(rows: list[dict[str, Any]], seconds: list[int], share: int) -> None:
+    """However few requests are counted at once, each minute is the same, and so is where the hour had its most."""
+    noon = int(NOON.timestamp()) // 3600
+    requests = narrowed(pl.DataFrame(rows, schema=parquet.SCHEMAS["router"]), pl.lit(value=True))
+    lines = [{"timestamp": NOON + timedelta(seconds=second), "app": "shop"} for second in seconds]
+    told = of_side("lines", pl.DataFrame(lines, schema=parquet.SCHEMAS["lines"]))
+    whole = pl.concat(counting.of_hours(requests, told, range(noon, noon + 1)))
+    with mock.patch.object(counting, "SPAN_ROWS_MAX", len(rows) * share // 60):
+        parts = pl.concat(counting.of_hours(requests, told, range(noon, noon + 1)))
+    assert_frame_equal(parts, whole)
 
 
 @given(st.lists(st.integers(0, 9) | st.integers(0, 2_000)))

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from ingest.schema import MINUTES
+from ingest.schema import MINUTES, STEP_MINUTES
 from transforms.minutes import requests, served
-from transforms.minutes.flights import HOUR_US, MINUTE_US, hourly_peaks, in_flight_at
+from transforms.minutes.flights import MINUTE_US, in_flight_at, unit_peaks
 from transforms.minutes.latency import buckets_of
 from transforms.minutes.numbers import compact, union
 from transforms.minutes.ranks import ranked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -31,6 +31,9 @@ GROUP: Final = ("per", "key", "app", "minute")
 SUMS: Final = ("lines", "lines_lost")
 MAXIMA: Final = ("memory_mb", "memory_percent", "connections")
 ROUTER_COLUMNS: Final = (*served.COLUMNS, "app", "route", "code", "bytes")
+# Counting takes some 250 bytes of memory for a row that is counted at once.
+SPAN_ROWS_MAX: Final = 150_000
+_PART_MINUTES: Final = (30, 20, 15, 10)  # of an hour with more, multiples of STEP_MINUTES
 ABSURD: Final = 10**12  # a count beyond it must not make a sum overflow
 MINUTE: Final = (pl.col("timestamp").dt.epoch("us") // MINUTE_US).alias("minute")
 _CLIENT_MADE: Final = ("H27", "H28")
@@ -45,6 +48,7 @@ _TIMED: Final = (
 )
 _NAMES: Final = ("app", "route", "dyno", "code")
 _CODE: Final = pl.coalesce(pl.col("code").cast(pl.String), pl.col("status").cast(pl.String)).cast(pl.Categorical)
+_HAS_CODE: Final = pl.col("is_ended") & (pl.col("code").is_not_null() | (pl.col("status") >= 500))
 _FIELDS: Final = {
     "minute": MINUTE,
     "is_failed": _FAILED,
@@ -56,11 +60,42 @@ _FIELDS: Final = {
     "start_us": served.START_US.fill_null(0),
     "end_us": served.END_US.fill_null(0),
 }
+_BY: Final[Mapping[str, Callable[[pl.DataFrame], pl.DataFrame]]] = {
+    "app": lambda fields: fields.with_columns(key=pl.lit(None, pl.Categorical)),
+    "code": lambda fields: fields.filter(_HAS_CODE).with_columns(key=_CODE, is_in_flight=False),
+    "dyno": lambda fields: fields.filter(pl.col("dyno").is_not_null()).with_columns(key="dyno"),
+    "route": lambda fields: fields.with_columns(key="route"),
+}
 _COUNTED: Final = ("is_ended", "minute", "is_failed", "bytes", "is_timed", "bucket")
 _FLIGHT: Final = ("start_us", "end_us", "is_timed_out")
+_TOP: Final = ("peak_at", "peak_logged_at", "is_peak_timed_out")
 _COUNTS: Final = [name for name in SCHEMA if name not in {*GROUP, "timestamp", "is_covered"}]
 EMPTY: Final = pl.DataFrame(schema={name: SCHEMA.get(name, pl.Int64()) for name in (*GROUP, *_COUNTS)})
 """No rows, with the columns that the rows of :func:`of_hours` have."""
+
+
+class Span(NamedTuple):
+    """Minutes that follow each other: some units, each with peaks of its own. ``first`` counts minutes since 1970."""
+
+    first: int
+    unit_minutes: int
+    units: int = 1
+
+    @property
+    def minutes(self) -> int:
+        """How many minutes it has."""
+        return self.unit_minutes * self.units
+
+    @property
+    def holds(self) -> pl.Expr:
+        """Whether a row's ``minute`` is in it."""
+        return pl.col("minute").is_between(self.first, self.first + self.minutes - 1)
+
+    def touched(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The router's rows that ended in it or were in flight in it."""
+        end = self.first + self.minutes
+        is_in_flight = served.IS_SERVED & served.START_US.lt(end * MINUTE_US)
+        return rows.filter(MINUTE.ge(self.first) & (MINUTE.lt(end) | is_in_flight))
 
 
 def of_hours(rows: pl.DataFrame, sides: pl.DataFrame, hours: range) -> Iterator[pl.DataFrame]:
@@ -68,24 +103,48 @@ def of_hours(rows: pl.DataFrame, sides: pl.DataFrame, hours: range) -> Iterator[
 
     Each is sorted by ``app``, ``key``, ``minute``. ``rows`` are the router's that ended in these hours or were in
     flight in them, as :func:`narrowed` gives them. ``sides`` are the rows of these hours as ``sides.of_side`` gives
-    them; those of several files are put together.
+    them; those of several files are put together. A single hour with very many rows is counted in parts.
     """
-    fields = rows.select(*_NAMES, "status", **_FIELDS)
-    fields = fields.with_columns(
-        bucket=pl.Series(buckets_of(fields["service_ms"].to_numpy())),
-        is_ended=in_hours(hours),
-    )
     told = sides.group_by(GROUP).agg(pl.col(SUMS).sum(), pl.col(MAXIMA).max())
-    has_code = pl.col("is_ended") & (pl.col("code").is_not_null() | (pl.col("status") >= 500))
-    parts: dict[str, Callable[[], pl.DataFrame]] = {
-        "app": lambda: fields.with_columns(key=pl.lit(None, pl.Categorical)),
-        "code": lambda: fields.filter(has_code).with_columns(key=_CODE, is_in_flight=False),
-        "dyno": lambda: fields.filter(pl.col("dyno").is_not_null()).with_columns(key="dyno"),
-        "route": lambda: fields.with_columns(key="route"),
-    }
-    for per, part in parts.items():
-        made = _of_keys(part(), told.filter(per=per), hours).with_columns(per=pl.lit(per))
-        yield _completed(pl.concat([EMPTY, made], how="diagonal"))
+    spans = _spans(rows.height, hours)
+    if len(spans) == 1:
+        made = _of_span(rows, told, spans[0])
+    else:
+        made = map(_together, zip(*[[*_of_span(span.touched(rows), told, span)] for span in spans], strict=True))
+    for minutes in made:
+        yield _completed(pl.concat([EMPTY, minutes], how="diagonal"))
+
+
+def _of_span(rows: pl.DataFrame, told: pl.DataFrame, span: Span) -> Iterator[pl.DataFrame]:
+    """The minutes of a span for each of :data:`_BY`."""
+    fields = rows.select(*_NAMES, "status", **_FIELDS)
+    bucket = pl.Series(buckets_of(fields["service_ms"].to_numpy()))
+    fields = fields.with_columns(bucket=bucket, is_ended=span.holds)
+    for per, part in _BY.items():
+        yield _of_keys(part(fields), told.filter(span.holds, per=per), span).with_columns(per=pl.lit(per))
+
+
+def _spans(rows: int, hours: range) -> list[Span]:
+    """The hours as one span; an hour of too many rows as several, whole steps each."""
+    if len(hours) > 1 or rows <= SPAN_ROWS_MAX:
+        return [Span(hours.start * requests.MINUTES, requests.MINUTES, len(hours))]
+    wanted = (minutes for minutes in _PART_MINUTES if rows * minutes <= SPAN_ROWS_MAX * requests.MINUTES)
+    minutes = next(wanted, STEP_MINUTES)
+    return [Span(hours.start * requests.MINUTES + at, minutes) for at in range(0, requests.MINUTES, minutes)]
+
+
+def _together(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """The minutes of an hour from those of its parts, each of which has a top of its own.
+
+    The hour's is the highest, of several the one whose request ended first, of these the one that began first; and
+    none where as many were in flight before any of them began.
+    """
+    peak, of_key = pl.col("peak_in_flight"), ("app", "key")
+    ended = pl.when(peak == peak.max().over(of_key)).then("peak_logged_at")
+    begun = pl.when(ended == ended.min().over(of_key)).then("peak_at")
+    is_top = begun == begun.min().over(of_key)
+    rows = pl.concat(parts)
+    return rows.with_columns(pl.when(is_top).then(pl.col(_TOP)).name.keep()).sort(*of_key, "minute")
 
 
 def in_hours(hours: range) -> pl.Expr:
@@ -99,29 +158,26 @@ def narrowed(rows: pl.DataFrame, is_wanted: pl.Expr) -> pl.DataFrame:
     return rows.filter(served.IS_HEROKU & is_wanted)
 
 
-def _of_keys(fields: pl.DataFrame, told: pl.DataFrame, hours: range) -> pl.DataFrame:
+def _of_keys(fields: pl.DataFrame, told: pl.DataFrame, span: Span) -> pl.DataFrame:
     """The minutes of each app and key.
 
-    Cells are numbered through: each app and key has as many as there are minutes, and each hour of these is a group.
+    Cells are numbered through: each app and key has as many as there are minutes, and each unit of these is a group.
     """
     number, of_told, names = _numbered(fields, told)
-    first, minutes = hours.start * requests.MINUTES, len(hours) * requests.MINUTES
-    counts = _counts(fields, number * minutes - first)
-    peaks, tops, is_late = _flights(fields, number, hours)
-    at_peak = peaks.group * requests.MINUTES + peaks.minute
-    at_top = tops.group * requests.MINUTES + tops.start_us // MINUTE_US
-    at_told = of_told * minutes + told["minute"].to_numpy() - first
+    counts = _counts(fields, number * span.minutes - span.first)
+    peaks, tops, is_late = _flights(fields, number, span)
+    at_peak = peaks.group * span.unit_minutes + peaks.minute
+    at_top = tops.group * span.unit_minutes + tops.start_us // MINUTE_US
+    at_told = of_told * span.minutes + told["minute"].to_numpy() - span.first
     cells = union(counts.cells, at_peak, at_told)
-    begins_us = (hours.start + tops.group % len(hours)) * HOUR_US
-    highest = pl.DataFrame(
-        {"peak_at": begins_us + tops.start_us, "peak_logged_at": begins_us + tops.end_us, "is_peak_timed_out": is_late}
-    )
+    begins_us = (span.first + tops.group % span.units * span.unit_minutes) * MINUTE_US
+    highest = pl.DataFrame(dict(zip(_TOP, (begins_us + tops.start_us, begins_us + tops.end_us, is_late), strict=True)))
     columns = _of_counts(np.searchsorted(cells, counts.cells), counts, cells.size)
     peak = _spread(np.searchsorted(cells, at_peak), peaks.peak.astype(np.int32), cells.size)
     columns |= {"peak_in_flight": pl.Series(peak)}
     columns |= _sparse(np.searchsorted(cells, at_top), highest, cells.size)
     columns |= _sparse(np.searchsorted(cells, at_told), told.select(SUMS + MAXIMA), cells.size)
-    return names[cells // minutes].with_columns(minute=cells % minutes + first, **columns)
+    return names[cells // span.minutes].with_columns(minute=cells % span.minutes + span.first, **columns)
 
 
 def _numbered(fields: pl.DataFrame, told: pl.DataFrame) -> tuple[Whole, Whole, pl.DataFrame]:
@@ -142,18 +198,19 @@ def _counts(fields: pl.DataFrame, cell_of_row: Whole) -> Counts:
     return requests.counted((cell_of_row + minute)[is_ended], *(values[is_ended] for values in told))
 
 
-def _flights(fields: pl.DataFrame, number: Whole, hours: range) -> tuple[Peaks, Tops, Flags]:
-    """Peaks and tops of each hour of each app and key, and whether at a top a request was in flight that timed out."""
+def _flights(fields: pl.DataFrame, number: Whole, span: Span) -> tuple[Peaks, Tops, Flags]:
+    """Peaks and tops of each unit of each app and key, and whether at a top a request was in flight that timed out."""
     is_in_flight = fields["is_in_flight"].to_numpy()
     start, end, is_timed_out = (fields[name].to_numpy()[is_in_flight] for name in _FLIGHT)
-    first = np.maximum(start // HOUR_US, hours.start)
-    held = np.maximum(np.minimum((end - 1) // HOUR_US, hours.stop - 1) - first + 1, 0)
-    # A request that is in flight in several hours is there once for each.
+    unit_us, begin = span.unit_minutes * MINUTE_US, span.first // span.unit_minutes
+    first = np.maximum(start // unit_us, begin)
+    held = np.maximum(np.minimum((end - 1) // unit_us, begin + span.units - 1) - first + 1, 0)
+    # A request that is in flight in several units is there once for each.
     row = np.repeat(np.arange(held.size), held)
-    hour = first[row] + np.arange(row.size) - np.repeat(np.cumsum(held) - held, held)
-    group = number[is_in_flight][row] * len(hours) + hour - hours.start
-    start, end, is_timed_out = start[row] - hour * HOUR_US, end[row] - hour * HOUR_US, is_timed_out[row]
-    peaks, tops = hourly_peaks(group, start, end)
+    unit = first[row] + np.arange(row.size) - np.repeat(np.cumsum(held) - held, held)
+    group = number[is_in_flight][row] * span.units + unit - begin
+    start, end, is_timed_out = start[row] - unit * unit_us, end[row] - unit * unit_us, is_timed_out[row]
+    peaks, tops = unit_peaks(group, start, end, span.unit_minutes)
     return peaks, tops, in_flight_at(tops, group[is_timed_out], start[is_timed_out], end[is_timed_out])
 
 

@@ -1,5 +1,7 @@
 """The most requests in flight at once in each minute and where in the hour, exact, from intervals [start, end).
 
+What is looked at is a unit: an hour, or a part of one that has very many requests.
+
 Ends come before starts at a tie, and what is in flight when a minute begins counts in it. That is how the questions
 ``concurrency_over_time`` and ``peak_concurrency`` count; tests hold them together.
 """
@@ -25,7 +27,7 @@ _DAYS_BITS: Final = 38  # more than the microseconds of three days: an hour, and
 
 
 class Peaks(NamedTuple):
-    """Groups, minutes of the hour (0 to 59) and the most in flight there, where any was."""
+    """Groups, minutes of the unit (from 0 on) and the most in flight there, where any was."""
 
     group: Whole
     minute: Whole
@@ -33,7 +35,7 @@ class Peaks(NamedTuple):
 
 
 class Tops(NamedTuple):
-    """Groups whose most requests of the hour were reached when a request of the hour began, which one that was, and how
+    """Groups whose most requests of the unit were reached when a request of the unit began, which one that was, and how
     many they were.
 
     Of several such requests it is the one that ended first, of these the one that began first.
@@ -45,23 +47,24 @@ class Tops(NamedTuple):
     peak: Whole
 
 
-def hourly_peaks(group: Whole, start_us: Whole, end_us: Whole) -> tuple[Peaks, Tops]:
-    """The peaks in an hour, which begins at 0. Intervals may reach beyond it at both sides or lie outside.
+def unit_peaks(group: Whole, start_us: Whole, end_us: Whole, minutes: int = MINUTES) -> tuple[Peaks, Tops]:
+    """The peaks in a unit of so many minutes, which begins at 0. Intervals may reach beyond it or lie outside.
 
-    ``group`` numbers what is counted apart, from 0 on; fewer than 2**25. Groups can be of hours of their own.
+    ``group`` numbers what is counted apart, from 0 on; fewer than 2**25. Groups can be of units of their own.
     """
-    inside = (start_us < HOUR_US) & (end_us > 0)
+    unit_us = minutes * MINUTE_US
+    inside = (start_us < unit_us) & (end_us > 0)
     group, start_us, end_us = group[inside], start_us[inside], end_us[inside]
     if not group.size:
         return Peaks(group, group, group), Tops(group, group, group, group)
-    ends = end_us <= HOUR_US
+    ends = end_us <= unit_us
     # One number per start and end, in the order in which they count: by group, by time, ends before starts.
     started = group << _BITS | 2 * np.maximum(start_us, 0) + 1
     moments = np.sort(np.concatenate([started, group[ends] << _BITS | 2 * end_us[ends]]))
     rise = 2 * (moments & 1) - 1
     is_first = run_begins(moments >> _BITS)
     level = _levels(is_first, rise)
-    peaks = _per_minute(moments, is_first, level)
+    peaks = _per_minute(moments, is_first, level, minutes)
     arrived = start_us >= 0
     arrivals = group[arrived], start_us[arrived], end_us[arrived]
     return peaks, _tops(moments, level, is_first, arrivals)
@@ -114,21 +117,21 @@ def in_flight_at(at: Tops, group: Whole, start_us: Whole, end_us: Whole) -> NDAr
     return in_flight > 0
 
 
-def _per_minute(moments: Whole, is_first: Whole, level: Whole) -> Peaks:
+def _per_minute(moments: Whole, is_first: Whole, level: Whole, minutes: int) -> Peaks:
     """Peaks from all changes in order, the places where a group begins, and the level after each change."""
     at = moments & ((1 << _BITS) - 1)
     # An end belongs to the minute of the microsecond before it: it must not be carried into one that it does not reach.
-    cells = (moments >> _BITS) * MINUTES + ((at >> 1) - 1 + (at & 1)) // MINUTE_US
+    cells = (moments >> _BITS) * minutes + ((at >> 1) - 1 + (at & 1)) // MINUTE_US
     begins = run_begins(cells)
     before = np.where(np.isin(begins, is_first), 0, level[begins - 1])
     peak = np.maximum(np.maximum.reduceat(level, begins), before)
-    return _carried(cells[begins], peak, level[np.r_[begins[1:], level.size] - 1])
+    return _carried(cells[begins], peak, level[np.r_[begins[1:], level.size] - 1], minutes)
 
 
-def _carried(cells: Whole, peak: Whole, after: Whole) -> Peaks:
+def _carried(cells: Whole, peak: Whole, after: Whole, minutes: int) -> Peaks:
     """Add the minutes in which nothing changed, with what was in flight after the last change before them."""
-    group = cells // MINUTES
-    behind = (group + 1) * MINUTES
+    group = cells // minutes
+    behind = (group + 1) * minutes
     behind[:-1] = np.minimum(behind[:-1], cells[1:])
     missing = np.where(after > 0, behind - cells - 1, 0)
     # Of each gap its first minute, then one more from row to row.
@@ -136,4 +139,4 @@ def _carried(cells: Whole, peak: Whole, after: Whole) -> Peaks:
     cells = np.concatenate([cells, gaps])
     order = np.argsort(cells)
     cells, peak = cells[order], np.concatenate([peak, np.repeat(after, missing)])[order]
-    return Peaks(cells // MINUTES, cells % MINUTES, peak)
+    return Peaks(cells // minutes, cells % minutes, peak)
