@@ -7,9 +7,9 @@
 * `author` and `authority` are no secrets, though they contain `auth`; `authorization` is one.
 * Passwords in URLs: up to the last ``@`` before a blank, ``/``, ``?``, ``#`` or ``"``; the user may be
   empty.
-* `Starting process with command`: assignments, options and Bearer or Basic credentials too. Values may be
-  quoted; the closing backtick of the command is not part of a value; an option's value never begins with
-  ``--``.
+* `Starting process with command`: assignments, options, headers, Bearer or Basic credentials and the password of
+  ``-u NAME:PASSWORD`` too. Values may be quoted; the closing backtick of the command is not part of a value; an
+  option's value never begins with ``--``.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ from __future__ import annotations
 import re
 
 MARK = "[REDACTED]"
-PARTS = "token|secret|passw|pwd|apikey|api_key|api-key|access_key|auth(?!or(?!iz))|session|signature|credential|jwt"
-WHOLE = "sid|sig|code|otp|key"
+PARTS = (
+    "token|secret|passw|passphrase|pwd|apikey|api_key|api-key|access_key|private_key|auth(?!or(?!iz))|session|sessid"
+    "|signature|credential|jwt"
+)
+WHOLE = "sid|sig|code|otp|key|pass"
 
 
 def _secret_name(allowed: str) -> str:
@@ -34,6 +37,8 @@ NAME = _secret_name("[A-Za-z0-9_.-]")
 WORD_START = "(?<![^ `'\"])"
 ASSIGNMENT = re.compile(rf"{WORD_START}({NAME})={VALUE}", re.IGNORECASE)
 OPTION = re.compile(rf"{WORD_START}(--{NAME}(?:=| +(?!--))){VALUE}", re.IGNORECASE)
+HEADER = re.compile(rf"{WORD_START}({NAME}: *+)(?!(?:Bearer|Basic) )[^\"'`]+", re.IGNORECASE)
+USER = re.compile(rf"{WORD_START}((?:-u *|--user(?:=| +))[\"']?[^ \"'`:]+:(?!//))[^ \"'`]+")
 CREDENTIAL = re.compile(r"\b((?:Bearer|Basic) +)[^ \"'`]+", re.IGNORECASE)
 
 
@@ -51,5 +56,6 @@ def redact_command(message: str) -> str:
     if not message.startswith(COMMAND):
         return message
     message = ASSIGNMENT.sub(rf"\1={MARK}", message)
-    message = OPTION.sub(rf"\1{MARK}", message)
+    for expression in (OPTION, HEADER, USER):
+        message = expression.sub(rf"\1{MARK}", message)
     return CREDENTIAL.sub(rf"\1{MARK}", message)
