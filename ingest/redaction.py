@@ -5,8 +5,9 @@ passwords of URLs, and ``Starting process with command`` lines, which Heroku pri
 expanded. The names of query parameters are searched for the words below by column; only messages that have one
 are rewritten, one by one.
 
-* A parameter's value ends before ``&``, ``;``, ``#``, a blank, ``"`` or the end. Backslashes right before a ``"``
-  stay: without them an escaped quote would turn into a closing one and let the client write the rest of the line.
+* A parameter's value ends before ``&``, ``;``, ``#``, a blank, ``"`` or the end. In a router's quoted path a blank ends
+  nothing: Router 2.0 logs paths decoded, so ``?authorization=Bearer%20x`` can hold one. Backslashes right before a
+  ``"`` stay: without them an escaped quote would turn into a closing one and let the client write the rest of the line.
 * A URL's password runs to the last ``@`` before a blank, ``/``, ``?``, ``#`` or ``"``.
 * In commands assignments, options, headers, Bearer or Basic credentials and the password of ``-u NAME:PASSWORD`` count
   too. Values may be quoted; the closing backtick of the command is no part of a value; an option's value never begins
@@ -51,7 +52,13 @@ def _name(allowed: str) -> str:
     return rf"(?:(?={allowed}*?(?:{'|'.join(_PARTS)})){allowed}*+|(?:{'|'.join(_NAMES)}))"
 
 
-_PARAMETER: Final = re.compile(rf"""(?<=[?&;])({_name('[^=?&;# "]')})=(?:[^&;# "\\]|\\+(?![\\"]))+""", re.IGNORECASE)
+def _parameter(blank: str) -> re.Pattern[str]:
+    return re.compile(rf"""(?<=[?&;])({_name('[^=?&;# "]')})=(?:[^&;#{blank}"\\]|\\+(?![\\"]))+""", re.IGNORECASE)
+
+
+_PARAMETER: Final = _parameter(" ")
+_DECODED_PARAMETER: Final = _parameter("")
+_ROUTER_PATH: Final = re.compile(r'(?<= path=")[^"]*"(?= host=)')
 _URL_PASSWORD: Final = re.compile(r'([A-Za-z0-9+.-]://[^ /?#"@:]*):[^ /?#"]+@')
 _VALUE: Final = r"""(?:"[^"]*$|'[^']*$|(?:"[^"]*"|'[^']*'|[^ "'`]|`(?=[^ ]))+)"""
 _OPTION_NAME: Final = _name("[A-Za-z0-9_.-]")
@@ -102,6 +109,7 @@ def redact(message: str) -> str:
     What is taken out can hold the ``/`` that ended a URL's host, and what stands behind it then looks like a password.
     So it is done again until nothing changes, within a bound: the text is an attacker's.
     """
+    message = _ROUTER_PATH.sub(lambda path: _DECODED_PARAMETER.sub(rf"\1={REDACTED}", path[0]), message)
     for _ in range(_ROUNDS_MAX):
         clean = _PARAMETER.sub(rf"\1={REDACTED}", _URL_PASSWORD.sub(rf"\1:{REDACTED}@", message))
         if clean == message or "://" not in clean:

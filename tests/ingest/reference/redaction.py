@@ -1,9 +1,9 @@
 """Takes secrets out of a line before anything else looks at it (heroku-logs.md 2.4, 4.1, 11.6).
 
 * Query parameters: a key stands after ``?``, ``&`` or ``;`` and holds no delimiter; its value ends before
-  ``&``, ``;``, ``#``, a blank, ``"`` or the end. An empty value is no secret and stays. Backslashes right
-  before a ``"`` stay too: without them an escaped quote would turn into a closing one and let the client
-  write the rest of the line.
+  ``&``, ``;``, ``#``, a blank (but not in a router's quoted path, which Router 2.0 decodes), ``"`` or the end. An
+  empty value is no secret and stays. Backslashes right before a ``"`` stay too: without them an escaped quote would
+  turn into a closing one and let the client write the rest of the line.
 * `author` and `authority` are no secrets, though they contain `auth`; `authorization` is one.
 * Passwords in URLs: up to the last ``@`` before a blank, ``/``, ``?``, ``#`` or ``"``; the user may be
   empty.
@@ -30,6 +30,8 @@ def _secret_name(allowed: str) -> str:
 
 
 PARAMETER = re.compile(rf"""(?<=[?&;])({_secret_name('[^=?&;# "]')})=(?:[^&;# "\\]|\\+(?![\\"]))+""", re.IGNORECASE)
+DECODED = re.compile(PARAMETER.pattern.replace("[^&;# ", "[^&;#"), re.IGNORECASE)
+ROUTER_PATH = re.compile(r'(?<= path=")[^"]*"(?= host=)')
 URL_PASSWORD = re.compile(r'([A-Za-z0-9+.-]://[^ /?#"@:]*):[^ /?#"]+@')
 COMMAND = "Starting process with command"
 VALUE = r"""(?:"[^"]*$|'[^']*$|(?:"[^"]*"|'[^']*'|[^ "'`]|`(?=[^ ]))+)"""
@@ -47,6 +49,7 @@ def redact(message: str, rounds: int = 4) -> str:
 
     Taking one out can make what is left look like another, so it is done again while that changes anything.
     """
+    message = ROUTER_PATH.sub(lambda path: DECODED.sub(rf"\1={MARK}", path[0]), message)
     once = PARAMETER.sub(rf"\1={MARK}", URL_PASSWORD.sub(rf"\1:{MARK}@", message))
     return once if once == message or rounds == 1 else redact(once, rounds - 1)
 
