@@ -65,7 +65,7 @@ _OPTION_NAME: Final = _name("[A-Za-z0-9_.-]")
 _WORD_START: Final = "(?<![^ `'\"])"
 _ASSIGNMENT: Final = re.compile(rf"{_WORD_START}({_OPTION_NAME}=){_VALUE}", re.IGNORECASE)
 _OPTION: Final = re.compile(rf"{_WORD_START}(--{_OPTION_NAME}(?:=| +(?!--))){_VALUE}", re.IGNORECASE)
-_HEADER: Final = re.compile(rf"{_WORD_START}({_OPTION_NAME}: *+)(?!(?:Bearer|Basic) )[^\"'`]+", re.IGNORECASE)
+_HEADER: Final = re.compile(rf"{_WORD_START}({_OPTION_NAME}: ++)(?!(?:Bearer|Basic) )[^\"'`]+", re.IGNORECASE)
 _USER: Final = re.compile(rf"{_WORD_START}((?:-u *|--user(?:=| +))[\"']?[^ \"'`:]+:(?!//))[^ \"'`]+")
 _CREDENTIAL: Final = re.compile(r"\b((?:Bearer|Basic) +)[^ \"'`]+", re.IGNORECASE)
 # A sieve may let too much through: RE2 and the scanner know no look-ahead. A name that contains one of the first, or is

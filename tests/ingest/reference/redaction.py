@@ -39,7 +39,7 @@ NAME = _secret_name("[A-Za-z0-9_.-]")
 WORD_START = "(?<![^ `'\"])"
 ASSIGNMENT = re.compile(rf"{WORD_START}({NAME})={VALUE}", re.IGNORECASE)
 OPTION = re.compile(rf"{WORD_START}(--{NAME}(?:=| +(?!--))){VALUE}", re.IGNORECASE)
-HEADER = re.compile(rf"{WORD_START}({NAME}: *+)(?!(?:Bearer|Basic) )[^\"'`]+", re.IGNORECASE)
+HEADER = re.compile(rf"{WORD_START}({NAME}: ++)(?!(?:Bearer|Basic) )[^\"'`]+", re.IGNORECASE)
 USER = re.compile(rf"{WORD_START}((?:-u *|--user(?:=| +))[\"']?[^ \"'`:]+:(?!//))[^ \"'`]+")
 CREDENTIAL = re.compile(r"\b((?:Bearer|Basic) +)[^ \"'`]+", re.IGNORECASE)
 
