@@ -5,11 +5,13 @@ passwords of URLs, and ``Starting process with command`` lines, which Heroku pri
 expanded. The names of query parameters are searched for the words below by column; only messages that have one
 are rewritten, one by one.
 
-* A parameter's value ends before ``&``, ``;``, ``#``, a blank, ``"`` or the end. Backslashes right before a ``"``
-  stay: without them an escaped quote would turn into a closing one and let the client write the rest of the line.
+* A parameter's value ends before ``&``, ``;``, ``#``, a blank, ``"`` or the end. In a router's quoted path a blank ends
+  nothing: Router 2.0 logs paths decoded, so ``?authorization=Bearer%20x`` can hold one. Backslashes right before a
+  ``"`` stay: without them an escaped quote would turn into a closing one and let the client write the rest of the line.
 * A URL's password runs to the last ``@`` before a blank, ``/``, ``?``, ``#`` or ``"``.
-* In commands assignments, options and Bearer or Basic credentials count too. Values may be quoted; the closing
-  backtick of the command is no part of a value; an option's value never begins with ``--``.
+* In commands assignments, options, headers, Bearer or Basic credentials and the password of ``-u NAME:PASSWORD`` count
+  too. Values may be quoted; the closing backtick of the command is no part of a value; an option's value never begins
+  with ``--``.
 """
 
 from __future__ import annotations
@@ -33,10 +35,10 @@ COMMAND: Final = "Starting process with command"
 # A name that contains one of the first holds a secret; the others count only as the whole name. `author` and
 # `authority` are no secrets, `authorization` is.
 _PARTS: Final = (
-    "token", "secret", "passw", "pwd", "apikey", "api_key", "api-key", "access_key", "session", "signature",
-    "credential", "jwt", "auth(?!or(?!iz))",
+    "token", "secret", "passw", "passphrase", "pwd", "apikey", "api_key", "api-key", "access_key", "private_key",
+    "session", "sessid", "signature", "credential", "jwt", "auth(?!or(?!iz))",
 )  # fmt: skip
-_NAMES: Final = ("sid", "sig", "code", "otp", "key")
+_NAMES: Final = ("sid", "sig", "code", "otp", "key", "pass")
 _ROUNDS_MAX: Final = 4
 _NAME_MAX_BYTES: Final = 64  # a longer name is suspect unread
 
@@ -50,13 +52,21 @@ def _name(allowed: str) -> str:
     return rf"(?:(?={allowed}*?(?:{'|'.join(_PARTS)})){allowed}*+|(?:{'|'.join(_NAMES)}))"
 
 
-_PARAMETER: Final = re.compile(rf"""(?<=[?&;])({_name('[^=?&;# "]')})=(?:[^&;# "\\]|\\+(?![\\"]))+""", re.IGNORECASE)
+def _parameter(blank: str) -> re.Pattern[str]:
+    return re.compile(rf"""(?<=[?&;])({_name('[^=?&;# "]')})=(?:[^&;#{blank}"\\]|\\+(?![\\"]))+""", re.IGNORECASE)
+
+
+_PARAMETER: Final = _parameter(" ")
+_DECODED_PARAMETER: Final = _parameter("")
+_ROUTER_PATH: Final = re.compile(r'(?<= path=")[^"]*"(?= host=)')
 _URL_PASSWORD: Final = re.compile(r'([A-Za-z0-9+.-]://[^ /?#"@:]*):[^ /?#"]+@')
 _VALUE: Final = r"""(?:"[^"]*$|'[^']*$|(?:"[^"]*"|'[^']*'|[^ "'`]|`(?=[^ ]))+)"""
 _OPTION_NAME: Final = _name("[A-Za-z0-9_.-]")
 _WORD_START: Final = "(?<![^ `'\"])"
 _ASSIGNMENT: Final = re.compile(rf"{_WORD_START}({_OPTION_NAME}=){_VALUE}", re.IGNORECASE)
 _OPTION: Final = re.compile(rf"{_WORD_START}(--{_OPTION_NAME}(?:=| +(?!--))){_VALUE}", re.IGNORECASE)
+_HEADER: Final = re.compile(rf"{_WORD_START}({_OPTION_NAME}: ++)(?!(?:Bearer|Basic) )[^\"'`]+", re.IGNORECASE)
+_USER: Final = re.compile(rf"{_WORD_START}((?:-u *|--user(?:=| +))[\"']?[^ \"'`:]+:(?!//))[^ \"'`]+")
 _CREDENTIAL: Final = re.compile(r"\b((?:Bearer|Basic) +)[^ \"'`]+", re.IGNORECASE)
 # A sieve may let too much through: RE2 and the scanner know no look-ahead. A name that contains one of the first, or is
 # one of the second, is looked at.
@@ -99,6 +109,7 @@ def redact(message: str) -> str:
     What is taken out can hold the ``/`` that ended a URL's host, and what stands behind it then looks like a password.
     So it is done again until nothing changes, within a bound: the text is an attacker's.
     """
+    message = _ROUTER_PATH.sub(lambda path: _DECODED_PARAMETER.sub(rf"\1={REDACTED}", path[0]), message)
     for _ in range(_ROUNDS_MAX):
         clean = _PARAMETER.sub(rf"\1={REDACTED}", _URL_PASSWORD.sub(rf"\1:{REDACTED}@", message))
         if clean == message or "://" not in clean:
@@ -112,6 +123,6 @@ def redact_command(message: str) -> str:
     message = redact(message)
     if not message.startswith(COMMAND):
         return message
-    for expression in (_ASSIGNMENT, _OPTION, _CREDENTIAL):
+    for expression in (_ASSIGNMENT, _OPTION, _HEADER, _USER, _CREDENTIAL):
         message = expression.sub(rf"\1{REDACTED}", message)
     return message

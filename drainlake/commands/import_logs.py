@@ -71,7 +71,8 @@ def access(settings: Settings, files: tuple[Path, ...], app: str) -> None:
 def heroku(settings: Settings, files: tuple[Path, ...], app: str) -> None:
     """Take in saved `heroku logs` output, and land it.
 
-    FILES are files, also .gz, or folders, which are read with all below them.
+    FILES are files, also .gz, or folders, which are read with all below them. What stands between two lines of Heroku,
+    such as a notice of its command line, is one row of the table lines and counts as one line, however many it has.
 
     A file is known by its content: taken in again in the same home, it adds nothing. Two files that overlap count
     twice.

@@ -33,7 +33,8 @@ _COMBINED: Final = re.compile(
     re.DOTALL,
 )
 _REQUEST: Final = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+) (.+) (HTTP/[0-9.]+)", re.DOTALL)
-_ESCAPE: Final = re.compile(rb'\\(?:x([0-9A-Fa-f]{2})|(["\\]))')
+_ESCAPE: Final = re.compile(rb'\\(?:x([0-9A-Fa-f]{2})|(["\\bnrtv]))')
+_APACHE_LETTERS: Final = {b"b": b"\b", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
 _PAIR: Final = re.compile(r'(?:^|(?<= ))([a-z_]+)=(?:"((?:[^"\\]|\\.)*)(?:"|\\?\Z)|([^ ]*))', re.DOTALL)
 _JSON_ESCAPE: Final = re.compile(r'\\(?:u([0-9A-Fa-f]{4})|(["\\/bfnrt]))')
 _JSON_LETTERS: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
@@ -81,8 +82,12 @@ def _text(value: str) -> str | None:
 def _unescape(value: str) -> str:
     if "\\" not in value:
         return value
-    octets = _ESCAPE.sub(lambda match: bytes.fromhex(match[1].decode()) if match[1] else match[2], value.encode())
-    return redact(printable(octets))
+    return redact(printable(_ESCAPE.sub(_escaped_byte, value.encode())))
+
+
+def _escaped_byte(match: re.Match[bytes]) -> bytes:
+    r"""nginx writes every byte as ``\xXX``, Apache white space by letter."""
+    return bytes.fromhex(match[1].decode()) if match[1] else _APACHE_LETTERS.get(match[2], match[2])
 
 
 def _clf_us(stamp: str) -> int | None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # The first wording that matches names the event; its group, if it has one, is the release number.
 _WORDINGS: Final = (
-    ("deploy", re.compile(r"Deploy ")),
+    ("deploy", re.compile(r"Deploy(?:ed)? ")),
     ("release", re.compile(r"Release v([0-9]+) created by\b")),
     ("rollback", re.compile(r"Rollback to v([0-9]+)")),
     ("scale", re.compile(r"(?:Scaled|Scale) to ")),

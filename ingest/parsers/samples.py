@@ -33,7 +33,9 @@ _MEANINGS_MAX: Final = 4096  # names are the platform's and few; an endless vari
 # By suffix: the unit and the factor that converts into it.
 _UNITS: Final = {
     "bytes": ("bytes", 1.0), "kB": ("bytes", 1024.0), "KB": ("bytes", 1024.0), "MB": ("bytes", 1024.0**2),
-    "GB": ("bytes", 1024.0**3), "ms": ("ms", 1.0), "s": ("ms", 1000.0), "us": ("ms", 0.001),
+    "GB": ("bytes", 1024.0**3), "TB": ("bytes", 1024.0**4), "B": ("bytes", 1.0), "KiB": ("bytes", 1024.0),
+    "MiB": ("bytes", 1024.0**2), "GiB": ("bytes", 1024.0**3), "TiB": ("bytes", 1024.0**4),
+    "ms": ("ms", 1.0), "s": ("ms", 1000.0), "us": ("ms", 0.001),
     "pages": ("pages", 1.0), "%": ("percent", 1.0),
 }  # fmt: skip
 # Measures without a suffix whose unit is known from the documentation: pattern of the name, unit, factor.

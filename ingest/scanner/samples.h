@@ -26,9 +26,22 @@ static const struct {
     const char *suffix;
     Meaning meaning;
 } SUFFIXES[] = {
-    {"bytes", {OF_BYTES, 1}},       {"kB", {OF_BYTES, 1024}}, {"KB", {OF_BYTES, 1024}}, {"MB", {OF_BYTES, 1048576}},
-    {"GB", {OF_BYTES, 1073741824}}, {"ms", {OF_MS, 1}},       {"s", {OF_MS, 1000}},     {"us", {OF_MS, 0.001}},
-    {"pages", {OF_PAGES, 1}},       {"%", {OF_PERCENT, 1}},
+    {"bytes", {OF_BYTES, 1}},
+    {"kB", {OF_BYTES, 1024}},
+    {"KB", {OF_BYTES, 1024}},
+    {"MB", {OF_BYTES, 1048576}},
+    {"GB", {OF_BYTES, 1073741824}},
+    {"ms", {OF_MS, 1}},
+    {"s", {OF_MS, 1000}},
+    {"us", {OF_MS, 0.001}},
+    {"pages", {OF_PAGES, 1}},
+    {"%", {OF_PERCENT, 1}},
+    {"B", {OF_BYTES, 1}},
+    {"TB", {OF_BYTES, 1099511627776}},
+    {"KiB", {OF_BYTES, 1024}},
+    {"MiB", {OF_BYTES, 1048576}},
+    {"GiB", {OF_BYTES, 1073741824}},
+    {"TiB", {OF_BYTES, 1099511627776}},
 };
 
 /* Measures without a suffix: what a metric begins with, ends with, or is. */

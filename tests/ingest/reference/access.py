@@ -1,8 +1,9 @@
 r"""nginx and Apache access lines: combined, and the extended format (heroku-logs.md 7.1, 7.5, 7.7, 7.10).
 
 * The last quote is optional, ``-`` and empty are NULL. A time of the right shape that does not exist is NULL.
-* ``\xXX``, ``\"`` and ``\\`` are decoded after redaction and the decoded value is redacted again: an escaped
-  ``token\x3dabc`` must not leak. Decoded bytes that are not UTF-8 are written as ``\xFF`` again.
+* ``\xXX``, ``\"``, ``\\`` and Apache's letters for white space (``\t``) are decoded after redaction and the decoded
+  value is redacted again: an escaped ``token\x3dabc`` must not leak. Decoded bytes that are not UTF-8 are written as
+  ``\xFF`` again.
 * Of a list in xff the last entry counts, without the blanks and tabs around it (RFC 9110, 5.6.1).
 * A request that is not ``METHOD path HTTP/x`` (method: a token of RFC 9110) stands whole in path.
 """
@@ -27,7 +28,7 @@ COMBINED = re.compile(
 EXTENDED = "nginx_access v=1 "
 PAIR = re.compile(r'(?:^|(?<= ))([a-z_]+)=(?:"((?:[^"\\]|\\.)*)(?:"|\\?\Z)|([^ ]*))', re.DOTALL)
 REQUEST = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+) (.+) (HTTP/[0-9.]+)", re.DOTALL)
-ESCAPE = re.compile(rb'\\(?:x([0-9A-Fa-f]{2})|(["\\]))')
+ESCAPE = re.compile(rb'\\(?:x([0-9A-Fa-f]{2})|(["\\bnrtv]))')
 JSON_ESCAPE = re.compile(r'\\(?:u([0-9A-Fa-f]{4})|(["\\/bfnrt]))')
 JSON_LETTERS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -80,8 +81,13 @@ def split_request(request: str) -> tuple[str | None, str | None, str | None]:
 
 def unescape(value: str) -> str:
     """A field of the combined format as the client sent it, secrets that were escaped taken out."""
-    decoded = ESCAPE.sub(lambda m: bytes.fromhex(m[1].decode()) if m[1] else m[2], value.encode())
-    return redact(text(decoded))
+    return redact(text(ESCAPE.sub(_escaped, value.encode())))
+
+
+def _escaped(match: re.Match[bytes]) -> bytes:
+    if match[1]:
+        return bytes.fromhex(match[1].decode())
+    return match[2].translate(bytes.maketrans(b"bnrtv", b"\b\n\r\t\v"))
 
 
 def _text(value: str) -> str | None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 # The first wording that matches names the event.
 WORDINGS = (
-    ("deploy", re.compile(r"Deploy ")),
+    ("deploy", re.compile(r"Deploy(?:ed)? ")),
     ("release", re.compile(r"Release v([0-9]+) created by\b")),
     ("rollback", re.compile(r"Rollback to v([0-9]+)")),
     ("scale", re.compile(r"(?:Scaled|Scale) to ")),
