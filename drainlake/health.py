@@ -175,8 +175,8 @@ def examine(settings: Settings) -> list[Part]:
     except LakeError as error:
         parts = [problem or Part("log", "not looked at"), Part("lake", str(error).rstrip("."), well=False)]
         return [*parts, *judge_host(_host(settings), datetime.now(UTC))]
-    seen, heard = _seen(settings) if lake is not None else (None, [])
-    parts = judge(log, lake, seen, now=time.time(), land_seconds=settings.land_seconds)
+    seen, heard, damaged = _seen(settings) if lake is not None else (None, [], [])
+    parts = judge(log, lake, seen, now=time.time(), land_seconds=settings.land_seconds) + damaged
     parts = [problem, *parts[1:]] if problem is not None else parts
     if all(part.well for part in parts):  # else the lake does not say what came in of late
         parts += judge_silence(heard)
@@ -214,13 +214,19 @@ def _log_state(settings: Settings) -> LogState:
         return LogState(file, log.backlog(), log.last_landed_at(), ", ".join(settings.kafka.servers))
 
 
-def _seen(settings: Settings) -> tuple[Trust, list[Heard]]:
+def _seen(settings: Settings) -> tuple[Trust | None, list[Heard], list[Part]]:
+    """What came in of late; where the lake cannot be read a part says why, and nothing is known."""
     from drainlake.lake import interruptible, open_lake  # noqa: PLC0415 - duckdb is slow to import
     from queries.trust import trust  # noqa: PLC0415
 
     now = datetime.now(UTC)
-    with open_lake(settings) as connection:
-        return interruptible(connection, lambda: (trust(connection, since=now - RECENT), _heard(connection, now)))
+    try:
+        with open_lake(settings) as connection:
+            return interruptible(
+                connection, lambda: (trust(connection, since=now - RECENT), _heard(connection, now), [])
+            )
+    except Failure as failure:
+        return None, [], [Part("lake", failure.sentence.rstrip("."), well=False)]
 
 
 def _heard(connection: duckdb.DuckDBPyConnection, now: datetime) -> list[Heard]:

@@ -25,6 +25,7 @@ from transforms.lake import Totals
 
 if TYPE_CHECKING:
     from tests.drainlake.conftest import Cli
+    from tests.drainlake.inside import Inside
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 SECONDS = NOW.timestamp()
@@ -138,6 +139,26 @@ def test_status_tells_of_silence_and_of_a_killed_lander(cli: Cli) -> None:
             if process is not None:
                 process.kill()
                 process.communicate()
+
+
+def test_a_file_that_is_not_whole_is_one_line_among_the_others(inside: Inside) -> None:
+    """What the log and the host say is told all the same, and a question says which file it is and what to do."""
+    log = inside.folder / "drainlake-data/log.db"
+    with closing(EmbeddedLog(log)) as opened:
+        store(opened, [Delivery("blog", frame("hello"), 0)])
+    inside.good("land", "--once")
+    for name in ("deliveries", "lines"):
+        (torn,) = log.parent.glob(f"lake/{name}/date=2*/e0-000001.parquet")
+        torn.write_bytes(torn.read_bytes()[:-9])
+    done = inside.run("status", "--format", "json")
+    rows = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert {row["part"] for row in rows} >= {"log", "behind", "landed", "disk"}
+    assert [row["well"] for row in rows if row["part"] == "lake"] == [True, False]
+    assert "e0-000001.parquet" in next(row["state"] for row in rows if not row["well"])
+    asked = inside.run("sql", "SELECT message FROM lines")
+    assert "e0-000001.parquet" in asked.stderr
+    assert "Try: restore that file from a backup" in asked.stderr
 
 
 def _frame_at(moment: datetime) -> bytes:
