@@ -55,6 +55,30 @@ def test_landing_is_unwell_when_it_stands_still_and_not_when_nothing_comes(
     assert [part.part for part in parts if not part.well] == unwell
 
 
+def test_what_waits_on_this_host_is_told_while_kafka_is_away() -> None:
+    """It is what matters then; what Kafka would have to say is left out."""
+    waits = [Lag("router", "e0", 3, 9, 900, SECONDS - 400)]
+    log = LogState(FileState(1, 1000, waits), kafka="k:9092", trouble="Kafka at k:9092 does not answer")
+    parts = judge(log, Totals(1, 1, 1), None, now=SECONDS, land_seconds=30.0)
+    assert [(part.part, part.well) for part in parts] == [("log", False), ("spool", False), ("lake", True)]
+    assert parts[0].state == "Kafka at k:9092 does not answer"
+    assert parts[1].state.startswith("3 entries")
+
+
+def test_what_waits_is_told_while_the_lake_is_away(inside: Inside) -> None:
+    """A store that does not answer hides nothing of the log."""
+    with closing(EmbeddedLog(inside.folder / "drainlake-data/log.db")) as opened:
+        store(opened, [Delivery("blog", frame("hello"), 0)])
+    away = {"DRAINLAKE_LAKE": "s3://bucket/lake", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"}
+    done = inside.run(
+        "status", "--format", "json", **away, AWS_ACCESS_KEY_ID="a", AWS_SECRET_ACCESS_KEY="b", AWS_REGION="x"
+    )
+    parts = {row["part"]: row for row in json.loads(done.stdout)}
+    assert (done.returncode, parts["lake"]["well"]) == (1, False)
+    assert parts["behind"]["state"].startswith("2 rows wait")
+    assert "disk" in parts
+
+
 @pytest.mark.parametrize(
     ("host", "part", "state", "well"),
     [
