@@ -64,25 +64,28 @@ class FileState:
 class LogState:
     """What the log says. ``file`` is None where there is none yet, ``kafka`` names Kafka's servers if it is the log.
 
-    ``landed_at`` in seconds since 1970, None for never.
+    ``landed_at`` in seconds since 1970, None for never. ``trouble`` says why Kafka does not tell; its ``file`` does.
     """
 
     file: FileState | None
     lags: Sequence[Lag] = ()
     landed_at: float | None = None
     kafka: str | None = None
+    trouble: str | None = None
 
 
 def judge(log: LogState, lake: Totals | None, seen: Trust | None, *, now: float, land_seconds: float) -> list[Part]:
     """The parts in the order of the way of a line. None stands for what is not there."""
     patience_seconds = LATE_LANDINGS * land_seconds
     if log.kafka is not None:
-        parts = [Part("log", f"Kafka at {log.kafka}"), *_spool(log.file, now, patience_seconds)]
+        said = log.trouble or f"Kafka at {log.kafka}"
+        parts = [Part("log", said, well=log.trouble is None), *_spool(log.file, now, patience_seconds)]
     elif log.file is not None:
         parts = [_file(log.file)]
     else:
         return [Part("log", "nothing yet"), _lake(lake, was_landed=False)]
-    parts += [*_behind(log.lags, now, patience_seconds), _landed(log, now, patience_seconds)]
+    if log.trouble is None:
+        parts += [*_behind(log.lags, now, patience_seconds), _landed(log, now, patience_seconds)]
     parts.append(_lake(lake, was_landed=log.landed_at is not None))
     return parts + (_seen_parts(seen) if seen is not None else [])
 
@@ -165,7 +168,7 @@ def examine(settings: Settings) -> list[Part]:
     from transforms.lake import LakeError  # noqa: PLC0415
 
     problem: Part | None = None
-    log = LogState(None)
+    log, lake, unreached = LogState(None), None, None
     try:
         log = _log_state(settings)
     except Failure as failure:
@@ -173,11 +176,12 @@ def examine(settings: Settings) -> list[Part]:
     try:
         lake = lake_at(settings.lake).totals()
     except LakeError as error:
-        parts = [problem or Part("log", "not looked at"), Part("lake", str(error).rstrip("."), well=False)]
-        return [*parts, *judge_host(_host(settings), datetime.now(UTC))]
-    seen, heard = _seen(settings) if lake is not None else (None, [])
-    parts = judge(log, lake, seen, now=time.time(), land_seconds=settings.land_seconds)
+        unreached = Part("lake", str(error).rstrip("."), well=False)
+    seen, heard, damaged = _seen(settings) if lake is not None else (None, [], [])
+    parts = judge(log, lake, seen, now=time.time(), land_seconds=settings.land_seconds) + damaged
     parts = [problem, *parts[1:]] if problem is not None else parts
+    if unreached is not None:  # the last part, where nothing is known of the lake
+        return [*parts[:-1], unreached, *judge_host(_host(settings), datetime.now(UTC))]
     if all(part.well for part in parts):  # else the lake does not say what came in of late
         parts += judge_silence(heard)
     return [*parts, *_schedule(settings), *judge_host(_host(settings), datetime.now(UTC))]
@@ -210,17 +214,27 @@ def _log_state(settings: Settings) -> LogState:
             landed_at = local.last_landed_at()
     if settings.kafka is None:
         return LogState(file, file.lags if file else (), landed_at)
-    with open_log(settings) as log:
-        return LogState(file, log.backlog(), log.last_landed_at(), ", ".join(settings.kafka.servers))
+    servers = ", ".join(settings.kafka.servers)
+    try:
+        with open_log(settings) as log:
+            return LogState(file, log.backlog(), log.last_landed_at(), servers)
+    except Failure as failure:
+        return LogState(file, kafka=servers, trouble=failure.sentence.rstrip("."))
 
 
-def _seen(settings: Settings) -> tuple[Trust, list[Heard]]:
+def _seen(settings: Settings) -> tuple[Trust | None, list[Heard], list[Part]]:
+    """What came in of late; where the lake cannot be read a part says why, and nothing is known."""
     from drainlake.lake import interruptible, open_lake  # noqa: PLC0415 - duckdb is slow to import
     from queries.trust import trust  # noqa: PLC0415
 
     now = datetime.now(UTC)
-    with open_lake(settings) as connection:
-        return interruptible(connection, lambda: (trust(connection, since=now - RECENT), _heard(connection, now)))
+    try:
+        with open_lake(settings) as connection:
+            return interruptible(
+                connection, lambda: (trust(connection, since=now - RECENT), _heard(connection, now), [])
+            )
+    except Failure as failure:
+        return None, [], [Part("lake", failure.sentence.rstrip("."), well=False)]
 
 
 def _heard(connection: duckdb.DuckDBPyConnection, now: datetime) -> list[Heard]:

@@ -40,11 +40,12 @@ def parse(text: str) -> KafkaUrl:
     hosts, _, query = rest.partition("?")
     parts = [urlsplit(f"//{host.rpartition('://')[2]}") for host in hosts.split(",")]
     try:
-        servers = tuple(f"{_bracketed(part.hostname or '')}:{part.port or DEFAULT_PORT}" for part in parts)
+        ports = [DEFAULT_PORT if part.port is None else part.port for part in parts]
     except ValueError:
         raise ValueError(_SHAPE) from None
-    if not all(part.hostname for part in parts) or any(part.path.strip("/") for part in parts):
+    if not all(ports) or not all(part.hostname for part in parts) or any(part.path.strip("/") for part in parts):
         raise ValueError(_SHAPE)
+    servers = tuple(f"{_bracketed(part.hostname or '')}:{port}" for part, port in zip(parts, ports, strict=True))
     named = next((part for part in parts if part.username), parts[0])
     if named.username and named.password is None:
         raise ValueError("has a user but no password; write user:password@host")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import re
 import signal
 import threading
 import time
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 BATCH_ROWS: Final = 10_000
 _REFUSED: Final = "Invalid Input Error: "
+_TORN: Final = re.compile("No magic bytes found|too small to be a Parquet file")
 INTERRUPT_SECONDS: Final = 0.05
 # How long a query may go on after it was told to end: some functions of DuckDB look up only when they are done.
 PATIENCE_SECONDS: Final = 2.0
@@ -159,6 +161,8 @@ def failure_of(error: duckdb.Error | pa.ArrowException) -> Failure:
     sentence, _, remedy = clean_line(text).removeprefix(_REFUSED).partition("; try ")
     if remedy and text.startswith(_REFUSED):  # what a question says itself of a wrong parameter
         return Failure(f"{sentence}.", remedy.rstrip("."))
+    if _TORN.search(text):
+        return Failure(clean_line(text), "restore that file from a backup, or move it out of the lake")
     return Failure(clean_line(text), 'drainlake sql ".tables", or `drainlake query` for the questions')
 
 

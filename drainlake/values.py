@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import urlsplit
@@ -68,7 +69,7 @@ def pem(text: str) -> str:
 def size_bytes(text: str) -> int:
     """Bytes from ``1048576``, ``16MiB`` (1,024 each) or ``10 GB`` (1,000 each)."""
     match = _SIZE.fullmatch(text.strip().upper())
-    if match is None or (match[3] and not match[2]):
+    if match is None or ((match[3] or "." in match[1]) and not match[2]):
         raise ValueError("must be a size such as 16MiB, 10GiB or a number of bytes")
     step = 1024 if match[3] or not match[4] else 1000
     value = int(float(match[1]) * step ** " KMGT".index(match[2] or " "))
@@ -153,9 +154,16 @@ def receiver_url(text: str) -> str:
 
 def host(text: str) -> str:
     """An address or a host name, without a port."""
-    if not re.fullmatch(r"[A-Za-z0-9.:_-]+", text):
+    if not re.fullmatch(r"[A-Za-z0-9.:_-]+", text) or (":" in text and not _is_ipv6(text)):
         raise ValueError("must be an address or a host name, without a port")
     return text
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        return bool(IPv6Address(text))
+    except ValueError:
+        return False
 
 
 def app_name(text: str) -> str:

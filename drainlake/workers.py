@@ -1,8 +1,10 @@
 """Several processes that receive at one address: the parent binds it and starts them, they do all the work.
 
-* **The port.** The parent binds it once and listens; each worker is a process of its own (``exec``, no ``fork``) that
-  inherits the socket. One that dies leaves what it had not accepted to the others, and a new one takes its place after
-  a second. What it had accepted was not answered, so Heroku sends it again, and any worker knows what is in the log.
+* **The port.** The parent binds it once; each worker is a process of its own (``exec``, no ``fork``) that inherits the
+  socket, and listens when it is ready. Until then nobody can connect, which uses up none of Heroku's tries; in a queue
+  for workers that start slowly it would wait longer than Heroku does. A worker that dies leaves what it had not
+  accepted to the others, and a new one takes its place after a second. What it had accepted was not answered, so Heroku
+  sends it again, and any worker knows what is in the log.
 * **Again and again.** When every worker has died ``FAILURES_MAX`` times in a row the parent ends with exit code 1,
   and whoever started it sees that. ``drainlake_worker_starts_total`` counts.
 * **Stuck.** A worker that shows no life on the board for ``PATIENCE_SECONDS`` is killed and so started anew. It would
@@ -24,7 +26,7 @@ from typing import TYPE_CHECKING, Final
 
 from drainlake.supervisor import POLL_SECONDS, Supervisor
 from ingest.figures.board import Board, make_memory
-from ingest.http.listener import BACKLOG, bind
+from ingest.http.listener import bind
 from ingest.oplog import tell
 from ingest.workers import PATIENCE_SECONDS, Worker
 
@@ -37,7 +39,6 @@ FAILURES_MAX: Final = 5
 def run(settings: Settings, count: int) -> int:
     """Start the workers and look after them until a signal; the exit code. Raises ``OSError`` for a taken address."""
     listener = bind(settings.host, settings.port)
-    listener.listen(BACKLOG)
     board = make_memory(count)
     supervisor = Supervisor(
         partial(tell, "serve"),

@@ -48,6 +48,10 @@ class LakeError(Exception):
     """The lake is not as it must be, or cannot be reached; the message says what and what to try."""
 
 
+class DamagedFileError(LakeError):
+    """A file cannot be read; the message names it. Only its own partition has to wait for somebody to mend that."""
+
+
 class LakeLockedError(LakeError):
     """Another process is the owner just now."""
 

@@ -43,7 +43,7 @@ from ingest.schema import CONTINUES, TABLES
 from transforms.bites import BITE_MEMORY_BYTES, OFFSET, EntryError, bites, least_memory_bytes, memory_bytes
 from transforms.distinct import has_one_app, rank
 from transforms.durable import no_fault
-from transforms.lake import SENTINEL_DATE, LakeFile, LakeLockedError, StaleOwnerError
+from transforms.lake import SENTINEL_DATE, DamagedFileError, LakeFile, LakeLockedError, StaleOwnerError
 from transforms.lean_memory import use_lean_memory
 from transforms.parquet import SCHEMAS, Footer, Origin
 from transforms.php_events import join_continuations
@@ -114,9 +114,10 @@ def land_once(  # noqa: PLR0913 - all but two are given by name
     at the points "read", "tail read", "temporary written", "renamed", "before commit" and "committed".
     ``repeats`` is what landings of the same log before have remembered, ``book`` what they have learned of
     routes, with the user's pins. ``privacy`` is what is taken out of rows on their way. A partition that another
-    process lands is left to it. Raises LakeError for a damaged file or a lake that cannot be reached, LogUnavailable,
-    OSError for a full disk; after any of them the next call carries on. Raises EntryError, once the other partitions
-    are landed, for an entry that cannot be decoded: nothing behind it in its partition is landed.
+    process lands is left to it. Raises LakeError for a lake that cannot be reached, LogUnavailable,
+    OSError for a full disk; after any of them the next call carries on. Once the other partitions are landed, raises
+    EntryError for an entry that cannot be decoded, DamagedFileError for a file that cannot be read: nothing behind the
+    one, nor beside the other, is landed.
     """
     if file_rows < 1:
         raise ValueError(f"file_rows is {file_rows}; it must be at least 1")
@@ -151,7 +152,7 @@ class _Landing:
     files: int = 0
     notices: list[str] = field(default_factory=list)
     busy: list[str] = field(default_factory=list)
-    broken: list[EntryError] = field(default_factory=list)
+    broken: list[EntryError | DamagedFileError] = field(default_factory=list)
 
     def result(self, *, complete: bool) -> Landed:
         counts = {table: self.rows[table] for table in TABLES}
@@ -169,7 +170,7 @@ class _Landing:
                 self.lake.settle(table, partition, time.time())
         except (LakeLockedError, StaleOwnerError, OwnershipLost):
             self.busy.append(f"{table} {partition}")
-        except EntryError as error:
+        except (EntryError, DamagedFileError) as error:
             self.broken.append(error)  # stays where it is and is not passed over; the other partitions go on
 
     def land(self, table: str, partition: str) -> Iterator[int]:

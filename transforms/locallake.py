@@ -25,6 +25,7 @@ from transforms.lake import (
     RECENT_DATES,
     SENTINEL_DATE,
     SENTINEL_NAME,
+    DamagedFileError,
     LakeError,
     LakeFile,
     LakeLockedError,
@@ -83,14 +84,9 @@ class LocalLake:
         return [LakeFile(table, date, partition, sequence) for sequence in sequences]
 
     def footer(self, file: LakeFile) -> Footer:
-        """Read a file's footer."""
-        try:
+        """Read a file's footer. Raises DamagedFileError."""
+        with self._whole(file):
             return parquet.read_footer(self._path(file))
-        except parquet.TornFileError as error:
-            raise LakeError(
-                f"{error}; move it out of the lake together with {self._sentinel(file.table)} "
-                "and land again: what the log still holds is landed anew."
-            ) from error
 
     def foresee(self, files: Collection[LakeFile]) -> None:
         """Nothing to do: a footer is read at once."""
@@ -107,12 +103,14 @@ class LocalLake:
         return found
 
     def read(self, file: LakeFile, columns: Sequence[str] | None = None) -> pl.DataFrame:
-        """All rows of a file, or these columns of them."""
-        return parquet.read(self._path(file), columns)
+        """All rows of a file, or these columns of them. Raises DamagedFileError."""
+        with self._whole(file):
+            return parquet.read(self._path(file), columns)
 
     def pieces(self, file: LakeFile, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
-        """The rows of a file, row group by row group."""
-        return parquet.read_pieces(self._path(file), columns)
+        """The rows of a file, row group by row group. Raises DamagedFileError."""
+        with self._whole(file):
+            yield from parquet.read_pieces(self._path(file), columns)
 
     def publish(
         self, file: LakeFile, rows: pl.DataFrame | Pieces, origin: Provenance, fault: durable.Fault = durable.no_fault
@@ -195,6 +193,18 @@ class LocalLake:
         landed = [path for path in files if path.parent.name != f"date={SENTINEL_DATE}"]
         days = {path.parent.name for path in landed}
         return Totals(len(landed), sum(path.stat().st_size for path in landed), len(days)) if files else None
+
+    @contextmanager
+    def _whole(self, file: LakeFile) -> Iterator[None]:
+        """Name the file in the error when it turns out not to be whole: a good footer says nothing of the pages."""
+        try:
+            yield
+        except (parquet.TornFileError, pl.exceptions.PolarsError) as error:
+            said = str(error) if isinstance(error, parquet.TornFileError) else f"{self._path(file)} is damaged"
+            raise DamagedFileError(
+                f"{said}; move it out of the lake together with {self._sentinel(file.table)} "
+                "and land again: what the log still holds is landed anew."
+            ) from error
 
     def _find_unsettled(self, table: str, partition: str) -> set[LakeFile]:
         """Files written by this process, and those that an owner before it may have left unsettled."""

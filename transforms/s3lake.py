@@ -32,6 +32,7 @@ from transforms.lake import (
     RECENT_DATES,
     SENTINEL_DATE,
     SENTINEL_NAME,
+    DamagedFileError,
     LakeError,
     LakeFile,
     StaleOwnerError,
@@ -338,7 +339,7 @@ class S3Lake:
         try:
             yield
         except (parquet.TornFileError, pl.exceptions.PolarsError) as error:
-            raise LakeError(
+            raise DamagedFileError(
                 f"{self.place}/{_key(file)} is no whole Parquet file; move it out of the lake together with "
                 f"{self.place}/{_sentinel_key(file.table)} and land again: what the log still holds is landed anew."
             ) from error

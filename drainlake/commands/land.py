@@ -125,7 +125,7 @@ def _make_catalog(settings: Settings, lake: Lake) -> None:
 
     try:
         lake.prepare()
-    except LakeError as error:
+    except (LakeError, OSError) as error:
         # Landing tries again and again, and so does every question.
         tell("land", "lake_unavailable", f"land: {error}", level=logging.WARNING)
         return

@@ -199,6 +199,23 @@ def test_the_lander_goes_on_when_the_making_of_the_catalog_is_killed(cli: Cli) -
     assert lander.returncode == 0
 
 
+def test_the_lander_waits_for_a_lake_that_cannot_be_written_at_its_start(cli: Cli) -> None:
+    """A full or read-only disk, a mount that is not there yet: it tries again and again, as it does later on."""
+    place = cli.folder / "disk"
+    place.touch()
+    lander = cli.start("land", DRAINLAKE_LAKE=str(place / "lake"), DRAINLAKE_LAND_SECONDS="0.1")
+    try:
+        assert lander.stderr is not None
+        _until(lambda: "landing failed" in lander.stderr.readline(), "a round that failed")
+        place.unlink()
+        _until(lambda: list(place.glob("lake/router/*/*.parquet")), "a lake")
+        lander.send_signal(signal.SIGTERM)
+        assert lander.wait(30) == 0
+    finally:
+        lander.kill()
+        lander.communicate()
+
+
 def test_credentials_can_be_rotated(cli: Cli) -> None:
     """Two secrets are valid together; after --retire-older only the newest is, and no new one is made."""
     (cli.folder / "saved.log").write_text(SAVED)

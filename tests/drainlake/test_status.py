@@ -25,6 +25,7 @@ from transforms.lake import Totals
 
 if TYPE_CHECKING:
     from tests.drainlake.conftest import Cli
+    from tests.drainlake.inside import Inside
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 SECONDS = NOW.timestamp()
@@ -52,6 +53,30 @@ def test_landing_is_unwell_when_it_stands_still_and_not_when_nothing_comes(
     log = LogState(FileState(1, 1000, lags), lags, landed_at)
     parts = judge(log, Totals(1, 1, 1), None, now=SECONDS, land_seconds=30.0)
     assert [part.part for part in parts if not part.well] == unwell
+
+
+def test_what_waits_on_this_host_is_told_while_kafka_is_away() -> None:
+    """It is what matters then; what Kafka would have to say is left out."""
+    waits = [Lag("router", "e0", 3, 9, 900, SECONDS - 400)]
+    log = LogState(FileState(1, 1000, waits), kafka="k:9092", trouble="Kafka at k:9092 does not answer")
+    parts = judge(log, Totals(1, 1, 1), None, now=SECONDS, land_seconds=30.0)
+    assert [(part.part, part.well) for part in parts] == [("log", False), ("spool", False), ("lake", True)]
+    assert parts[0].state == "Kafka at k:9092 does not answer"
+    assert parts[1].state.startswith("3 entries")
+
+
+def test_what_waits_is_told_while_the_lake_is_away(inside: Inside) -> None:
+    """A store that does not answer hides nothing of the log."""
+    with closing(EmbeddedLog(inside.folder / "drainlake-data/log.db")) as opened:
+        store(opened, [Delivery("blog", frame("hello"), 0)])
+    away = {"DRAINLAKE_LAKE": "s3://bucket/lake", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"}
+    done = inside.run(
+        "status", "--format", "json", **away, AWS_ACCESS_KEY_ID="a", AWS_SECRET_ACCESS_KEY="b", AWS_REGION="x"
+    )
+    parts = {row["part"]: row for row in json.loads(done.stdout)}
+    assert (done.returncode, parts["lake"]["well"]) == (1, False)
+    assert parts["behind"]["state"].startswith("2 rows wait")
+    assert "disk" in parts
 
 
 @pytest.mark.parametrize(
@@ -138,6 +163,26 @@ def test_status_tells_of_silence_and_of_a_killed_lander(cli: Cli) -> None:
             if process is not None:
                 process.kill()
                 process.communicate()
+
+
+def test_a_file_that_is_not_whole_is_one_line_among_the_others(inside: Inside) -> None:
+    """What the log and the host say is told all the same, and a question says which file it is and what to do."""
+    log = inside.folder / "drainlake-data/log.db"
+    with closing(EmbeddedLog(log)) as opened:
+        store(opened, [Delivery("blog", frame("hello"), 0)])
+    inside.good("land", "--once")
+    for name in ("deliveries", "lines"):
+        (torn,) = log.parent.glob(f"lake/{name}/date=2*/e0-000001.parquet")
+        torn.write_bytes(torn.read_bytes()[:-9])
+    done = inside.run("status", "--format", "json")
+    rows = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert {row["part"] for row in rows} >= {"log", "behind", "landed", "disk"}
+    assert [row["well"] for row in rows if row["part"] == "lake"] == [True, False]
+    assert "e0-000001.parquet" in next(row["state"] for row in rows if not row["well"])
+    asked = inside.run("sql", "SELECT message FROM lines")
+    assert "e0-000001.parquet" in asked.stderr
+    assert "Try: restore that file from a backup" in asked.stderr
 
 
 def _frame_at(moment: datetime) -> bytes:

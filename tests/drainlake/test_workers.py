@@ -16,6 +16,7 @@ import polars as pl
 import psutil
 import pytest
 
+from drainlake import workers
 from drainlake.errors import WrongUse
 from drainlake.settings import parse, with_workers
 from drainlake.supervisor import Supervisor
@@ -23,6 +24,7 @@ from drainlake.workers import Watch, place_of, worker_at
 from ingest.eventlog.embedded import EmbeddedLog
 from ingest.figures.board import Board, make_memory
 from ingest.workers import Worker
+from tests.drainlake.receivers import free_port
 from tests.ingest.running import Running, crew, frame, post, stored
 from tests.ingest.test_receiver_kills import Sender
 from transforms.landing import land_once
@@ -139,6 +141,31 @@ def test_one_address_several_processes(tmp_path: Path) -> None:
             socket.create_connection(("127.0.0.1", running.port)).close()
             raise AssertionError("somebody listens still")
     assert Counter(stored(tmp_path / "log.db")["lines"]["message"]) == {"hello": 22, "twice": 1}
+
+
+def test_nobody_can_connect_before_a_worker_is_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waited in the kernel's queue would use up Heroku's tries; here no worker ever gets ready."""
+    settings = parse({"DRAINLAKE_HOME": str(tmp_path), "PORT": str(free_port())})
+    settings.log.write_bytes(b"not SQLite " * 1000)
+    monkeypatch.setattr("drainlake.workers.FAILURES_MAX", 1)
+    monkeypatch.setenv("DRAINLAKE_HOME", str(tmp_path))
+    ended = threading.Event()
+
+    def connected() -> int:
+        found = 0
+        while not ended.wait(0.02):
+            with contextlib.suppress(ConnectionRefusedError):
+                socket.create_connection((settings.host, settings.port)).close()
+                found += 1
+        return found
+
+    with ThreadPoolExecutor(1) as pool:
+        connecting = pool.submit(connected)
+        try:
+            assert workers.run(settings, 2) == 1
+        finally:
+            ended.set()
+        assert connecting.result() == 0
 
 
 def test_children_that_die_at_once_again_and_again_end_the_parent(tmp_path: Path) -> None:

@@ -296,6 +296,25 @@ def test_torn_file_is_named(log: MemoryLog, lake: LocalLake) -> None:
     assert landed_ids(lake.path) == [1, 2]
 
 
+def test_a_file_with_damaged_pages_is_named_and_holds_up_no_other_table(log: MemoryLog, lake: LocalLake) -> None:
+    """A footer can be whole though the rows before it are not; what lies in other partitions lands all the same."""
+    append_requests(log, [1])
+    land_once(log, lake, file_rows=10)
+    tail = lake.path / "router/date=2026-11-20/e0-000001.parquet"
+    data = tail.read_bytes()
+    pages = len(data) - int.from_bytes(data[-8:-4], "little") - 8
+    tail.write_bytes(b"\xff" * pages + data[pages:])
+    append_requests(log, [2])
+    log.append([entry("lines", [{"message": "7"}])])
+    with pytest.raises(LakeError, match=r"e0-000001\.parquet is damaged; move it out of the lake"):
+        land_once(log, lake, file_rows=10)
+    assert landed_ids(lake.path, "lines", "message") == [7]
+    tail.unlink()
+    (lake.path / "router/date=1970-01-01/empty-0.parquet").unlink()
+    land_once(log, lake, file_rows=10)
+    assert landed_ids(lake.path) == [1, 2]
+
+
 def test_undecodable_entry_is_named(log: MemoryLog, lake: LocalLake) -> None:
     """An entry that cannot be decoded stops landing with its offset instead of being dropped."""
     log.append([NewEntry("router", "shop", 1, b"not Arrow")])
