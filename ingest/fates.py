@@ -37,7 +37,7 @@ class Fates:
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
-        self._is_full = False
+        self.is_full = False  # the log refused a delivery, and has taken none since
 
     @property
     def counts(self) -> dict[str, int]:
@@ -47,8 +47,8 @@ class Fates:
     def stored(self) -> None:
         """A delivery was stored."""
         self._counts["stored"] += 1
-        if self._is_full:
-            self._is_full = False
+        if self.is_full:
+            self.is_full = False
             tell("serve", "log_well", "The event log can be written again: deliveries are stored.")
 
     def refused(self, reason: str, cause: str = "") -> None:
@@ -57,7 +57,7 @@ class Fates:
         ``cause`` is what the log says of it: a full disk, a lock and a budget are mended in different ways.
         """
         self._counts[f"refused_{reason}"] += 1
-        self._is_full = self._is_full or reason == "LogFull"
+        self.is_full = self.is_full or reason == "LogFull"
         if reason in _SENTENCES:
             event, sentence, level = _SENTENCES[reason]
             told = f"{sentence}: {cause}." if cause else sentence

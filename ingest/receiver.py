@@ -6,7 +6,8 @@ A refusal of credentials is answered late and closes the connection, and the bod
 What Heroku does on each answer decides the answers. 204 only when the delivery is durable. A 4xx drops the
 delivery for good, so content never gets one; 401, 413, 415 and, for the receiver's own drain, 403 remain. A 5xx is
 tried twice more at once and then dropped, so 503 is for a stopping process, a full disk and a delivery that could not
-be stored in time only.
+be stored in time only. While the disk is full ``/readyz`` is false: a load balancer then sends deliveries to others, or
+refuses connections, for which Heroku uses up no try. The socket stays open, or nobody could read the metrics.
 Heroku gives up after 5 s; no answer is later than ``REPLY_MAX_SECONDS``.
 """
 
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from ingest.credentials import Doorkeeper
-    from ingest.eventlog.contract import Appender
+    from ingest.eventlog.contract import LocalAppender
     from ingest.metrics import Metrics
     from ingest.workers import Limits
 
@@ -56,6 +57,7 @@ _REPLY_MARGIN_SECONDS: Final = 0.3  # for the answer itself to be written in tim
 _HEADER_MAX_CHARACTERS: Final = 200
 _CHALLENGE: Final = {"WWW-Authenticate": 'Basic realm="drainlake"'}
 _METRICS_CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="drainlake"'}
+ROOM_SECONDS: Final = 1.0  # looking for room writes to the disk, and anyone may ask
 EXPOSED_TIMES: Final = 10  # a second: writing the metrics takes milliseconds, and without a token anyone may ask
 WATCHED_TIMES: Final = 3  # that often within that time: more than a start that waits for the receiver does
 WATCHED_SECONDS: Final = 120.0
@@ -72,7 +74,7 @@ class Receiver:
 
     def __init__(
         self,
-        log: Appender,
+        log: LocalAppender,
         doorkeeper: Doorkeeper,
         *,
         body_max_bytes: int,
@@ -94,6 +96,8 @@ class Receiver:
         self._own_drains = OwnDrains()
         self.fates = Fates()
         self._refusing = False
+        self._room_asked_at = -ROOM_SECONDS
+        self._has_room = True
         self._ready_asked_at: deque[float] = deque(maxlen=WATCHED_TIMES)
         self._exposed_at: deque[float] = deque(maxlen=EXPOSED_TIMES)
         self._exposition = (b"", "")
@@ -212,7 +216,17 @@ class Receiver:
         if self._stopping:
             return PlainTextResponse("stopping\n", status_code=503)
         self._ready_asked_at.append(time.monotonic())
+        if self.fates.is_full and not await self._finds_room():
+            return PlainTextResponse("full\n", status_code=503)
         return PlainTextResponse("ready\n")
+
+    async def _finds_room(self) -> bool:
+        """Whether the log that was full has room again; nobody may send deliveries that would show it."""
+        now = time.monotonic()
+        if now - self._room_asked_at >= ROOM_SECONDS:
+            self._room_asked_at = now
+            self._has_room = await run_in_threadpool(self._log.has_room)
+        return self._has_room
 
     async def _expose(self, request: Request) -> Response:
         if self._metrics_digest is not None:

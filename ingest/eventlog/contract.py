@@ -114,6 +114,13 @@ class Appender(Protocol):
         """Make all of it durable. Raises :class:`AlreadyHeld`, :class:`LogFull` or :class:`LogUnavailable`."""
 
 
+class LocalAppender(Appender, Protocol):
+    """One that keeps what it is given on this host's disk, or what Kafka does not take at once."""
+
+    def has_room(self) -> bool:
+        """Whether an append that was refused as :class:`LogFull` would be taken now, as far as one can tell."""
+
+
 class EventLog(Appender, Protocol):
     """See the module's docstring for what implementations promise.
 

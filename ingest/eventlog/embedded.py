@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 PARTITION: Final = "e0"
 KEEP_LANDED_SECONDS: Final = 3600
 KEEP_MARKS_SECONDS: Final = 7 * 86_400  # Heroku tries again within seconds
+ROOM_SHARE: Final = 0.01  # of the budget: with less, deliveries would soon be refused again
 KEEP_LANDED_SHARE: Final = 0.5  # of the budget: beyond it landed entries go at once, however young
 BUSY_SECONDS: Final = 3.0  # below the receiver's 4 s: a blocked log answers 503 in time
 TURN_SECONDS: Final = 0.001  # between two looks whether another process has finished writing
@@ -121,6 +122,18 @@ class EmbeddedLog:
                 [(mark.digest, None if mark.lasting else now + KEEP_MARKS_SECONDS) for mark in marks],
             )
         self._floor += len(entries)
+
+    def has_room(self) -> bool:
+        """Whether the budget has room for some batches, and the disk takes a page."""
+        try:
+            with self._transaction() as connection:
+                self._make_room(connection, time.time(), int(self._size_max_bytes * ROOM_SHARE))
+                # Something has to change, or SQLite writes nothing.
+                connection.execute("INSERT INTO marks VALUES (x'', 0)")
+                connection.execute("DELETE FROM marks WHERE digest = x''")
+        except LogFull:
+            return False
+        return _file_at(self._path) == self._file
 
     def partitions(self, table: str) -> Sequence[str]:
         """The embedded log has one partition per table."""

@@ -84,6 +84,10 @@ class SpooledLog:
             if not (self._is_direct and self._appended_directly(entries, marks)):
                 self._spool.append(entries, marks)
 
+    def has_room(self) -> bool:
+        """Whether the spool has; what goes to Kafka directly needs none."""
+        return self._is_direct or self._spool.has_room()
+
     def state(self) -> SpoolState:
         """How things are now."""
         lags = self._spool.backlog()

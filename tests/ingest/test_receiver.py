@@ -330,11 +330,29 @@ def test_a_full_budget_refuses_and_recovers(tmp_path: Path) -> None:
         while running.post(body.replace(b"0 0", b"%d 0" % accepted)) == 204:
             accepted += 1
             assert accepted < 1000
+        assert readiness(running) == (503, b"full\n")
         log = EmbeddedLog(tmp_path / "log.db")
         for table in TABLES:
             log.commit(table, "e0", log.end(table, "e0"))
         log.close()
+        becomes_ready(running)  # though nothing is sent that would show it
         assert running.post(body) == 204
+
+
+def readiness(running: Running) -> tuple[int, bytes]:
+    """What ``/readyz`` answers."""
+    with contextlib.closing(running.connect()) as connection:
+        connection.request("GET", "/readyz")
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+
+def becomes_ready(running: Running) -> None:
+    """Wait until ``/readyz`` is true."""
+    deadline = time.monotonic() + 20
+    while readiness(running) != (200, b"ready\n"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_full_disk_refuses_and_recovers(tmp_path: Path) -> None:
@@ -358,8 +376,9 @@ threading.Thread(target=watch, daemon=True).start()
         limit.touch()
         time.sleep(1)
         assert running.post(frame("meanwhile")) == 503
+        assert readiness(running) == (503, b"full\n")
         limit.unlink()
-        time.sleep(1)
+        becomes_ready(running)
         assert running.post(frame("after")) == 204
     assert messages(tmp_path / "log.db") == ["before", "after"]
 
