@@ -152,14 +152,36 @@ def test_query_takes_the_window_and_parameters(cli: Cli) -> None:
     assert "No rows." in done.stderr
 
 
-def test_query_refuses_a_wrong_parameter_in_the_words_of_the_question(cli: Cli) -> None:
-    """The sentence stands alone, without what DuckDB puts before it, and the remedy is the question's own."""
-    done = cli.run("query", "peak_concurrency", "--param", "per=host")
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-2:] == [
-        "drainlake: peak_concurrency counts per 'app', 'dyno' or 'route'.",
-        "Try: per := 'dyno'",
-    ]
+@pytest.mark.parametrize(
+    ("question", "given", "told", "remedy"),
+    [
+        ("peak_concurrency", "per=host", "counts per 'app', 'dyno' or 'route'.", "--param per=dyno"),
+        ("h12_autopsy", "free_below=0", "whole numbers both.", "--param apart_seconds=60 --param free_below=4"),
+        (
+            "costs",
+            "dyno_type=big",
+            "no such dyno type.",
+            "one of FROM dyno_prices(), such as --param dyno_type=Standard-2X",
+        ),
+    ],
+)
+def test_query_refuses_a_wrong_parameter_in_the_words_of_the_question(
+    cli: Cli, question: str, given: str, told: str, remedy: str
+) -> None:
+    """It is wrong use: the question's sentence, without what DuckDB puts before it, and an option to try."""
+    done = cli.run("query", question, "--param", given)
+    assert done.returncode == 2
+    sentence, tried = done.stderr.splitlines()[-2:]
+    assert sentence.startswith(f"drainlake: {question} ")
+    assert sentence.endswith(told)
+    assert tried == f"Try: {remedy}"
+
+
+def test_query_knows_a_question_in_capitals(cli: Cli) -> None:
+    """What it names to try is the same name in small letters."""
+    done = cli.run("query", "R14_MEMORY")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("Try: drainlake query r14_memory,")
 
 
 @pytest.mark.parametrize("given", ["20", "2e1", "20.0"])
