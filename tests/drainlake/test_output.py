@@ -141,6 +141,9 @@ VALUES = [
     ("TIMESTAMP '12017-10-16 19:26:28'", "12017-10-16T19:26:28.000000"),
     ("TIMESTAMP_NS '2020-01-01 00:00:00.123456789'", "2020-01-01T00:00:00.123456789"),
     ("DATE '2020-02-29'", "2020-02-29"),
+    ("'infinity'::TIMESTAMPTZ", None),
+    ("'-infinity'::DATE", None),
+    ("max(t) FROM (VALUES (NULL::DATE)) x(t)", None),
     (
         "{'at': TIMESTAMPTZ '2020-01-01 01:00+01', 'n': NULL}",
         {"at": "2020-01-01T00:00:00.000000Z", "n": None},
