@@ -166,6 +166,13 @@ def test_json_holds_the_value(con: duckdb.DuckDBPyConnection, sql: str, want: An
     assert json.loads(line, parse_constant=pytest.fail) == {"v": want}
 
 
+def test_times_that_cannot_be_printed_are_told(con: duckdb.DuckDBPyConnection) -> None:
+    """In lists and structs alone, and with what to do."""
+    with pytest.raises(Failure, match="outside of the years 1 to 9999") as told:
+        list(json_lines(_rows(con, "SELECT ['infinity'::TIMESTAMPTZ] AS v")))
+    assert told.value.remedy == "cast it to VARCHAR"
+
+
 def test_columns_of_one_name_are_told_apart(con: duckdb.DuckDBPyConnection) -> None:
     """A repeated column name does not swallow a value."""
     [line] = json_lines(_rows(con, "SELECT 1 AS a, 2 AS a, 3 AS a"))
