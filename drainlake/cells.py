@@ -1,8 +1,8 @@
 """Arrow columns as plain values: what JSON holds, and from there what every text format prints.
 
 Times become ISO 8601 in UTC with microseconds (``2017-10-16T19:26:28.605373Z``), whole decimals become
-integers, NaN and infinities NULL, bytes and intervals text. Instants and dates of any year that DuckDB holds
-are printed, except inside lists and structs, where Python's years 1 to 9999 are the limit.
+integers, NaN and infinities (of times too) NULL, bytes and intervals text. Instants and dates of any year that
+DuckDB holds are printed, except inside lists and structs, where Python's years 1 to 9999 are the limit.
 """
 
 from __future__ import annotations
@@ -66,7 +66,11 @@ def _instants(column: pa.Array) -> list[str | None]:
     zone = ""
     if kinds.is_timestamp(column.type):
         unit, zone = ("ns" if column.type.unit == "ns" else "us"), ("Z" if column.type.tz else "")
-    texts = np.datetime_as_string(column.to_numpy(zero_copy_only=False), unit=unit)
+    instants = column.to_numpy(zero_copy_only=False)
+    # DuckDB's infinities: the largest number, and the same below zero.
+    end = np.iinfo(np.int32 if kinds.is_date32(column.type) else np.int64).max
+    instants = np.where(np.abs(instants.view(np.int64)) == end, np.datetime64("NaT"), instants)
+    texts = np.datetime_as_string(instants, unit=unit)
     return [None if text == "NaT" else f"{text}{zone}" for text in texts.tolist()]
 
 

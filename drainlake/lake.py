@@ -35,6 +35,10 @@ PATIENCE_SECONDS: Final = 2.0
 Result = TypeVar("Result")
 
 
+class RefusedParameterError(Failure):
+    """What a question says itself of a wrong parameter; the remedy is written as in SQL."""
+
+
 @contextmanager
 def open_lake(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to the lake, closed at the end; a lake that is not there yet is an empty one."""
@@ -159,8 +163,8 @@ def failure_of(error: duckdb.Error | pa.ArrowException) -> Failure:
     ):  # an error of the file system that reads a lake on S3, with its sentence at the end
         return _failure(text.splitlines()[-1].partition(": ")[2])
     sentence, _, remedy = clean_line(text).removeprefix(_REFUSED).partition("; try ")
-    if remedy and text.startswith(_REFUSED):  # what a question says itself of a wrong parameter
-        return Failure(f"{sentence}.", remedy.rstrip("."))
+    if remedy and text.startswith(_REFUSED):
+        return RefusedParameterError(f"{sentence}.", remedy.rstrip("."))
     if _TORN.search(text):
         return Failure(clean_line(text), "restore that file from a backup, or move it out of the lake")
     return Failure(clean_line(text), 'drainlake sql ".tables", or `drainlake query` for the questions')

@@ -57,9 +57,14 @@ class Rows:
             yield batch
 
     def plain_rows(self) -> Iterator[tuple[Any, ...]]:
-        """Row after row as plain values."""
+        """Row after row as plain values; raises :class:`Failure` for what :mod:`cells` cannot print."""
         for batch in self.batches():
-            yield from zip(*map(cells.plain, batch.columns), strict=True)
+            try:
+                columns = [cells.plain(column) for column in batch.columns]
+            except OverflowError:
+                sentence = "A time within a list or struct lies outside of the years 1 to 9999."
+                raise Failure(sentence, "cast it to VARCHAR") from None
+            yield from zip(*columns, strict=True)
 
 
 @dataclass(frozen=True)

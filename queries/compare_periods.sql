@@ -48,7 +48,7 @@ WITH compared AS (
 ),
 -- error() would not be reached from a row of an empty lake; a row of its own reaches it.
 refused AS (
-  SELECT error('before_until says where the earlier period ends; give before_since too, where it begins.')
+  SELECT error('before_until needs the beginning of the earlier period beside it; try before_since := ''2026-11-23T10:00'' too.')
     AS app
   WHERE before_since IS NULL AND before_until IS NOT NULL
   UNION ALL

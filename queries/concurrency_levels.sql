@@ -8,7 +8,7 @@
 -- columns:
 --   app VARCHAR: The app.
 --   key VARCHAR: The app, dyno or route counted by; a route is NULL when the line had no path.
---   level BIGINT: A number of requests in flight, counted as in peak_concurrency, those of an imported load balancer's log too; the highest is the peak.
+--   level BIGINT: A number of requests in flight, counted as in peak_concurrency, those of an imported load balancer's log too; the highest is the peak. What ended more than 10 minutes after the window is missing.
 --   at_least_seconds DOUBLE: Seconds, to the microsecond, in which that many or more were in flight.
 --   at_least_share DOUBLE: Their part of the time looked at, from 0 to 1: from the start of the app's first request in the window to the end of its last.
 --   at_most_share DOUBLE: Part of the time with that many or fewer in flight, from 0 to 1; for "99.9 % of the time at most N" take the first level with 0.999 or more.

@@ -47,7 +47,7 @@ left_out AS MATERIALIZED (
   SELECT
     app,
     flight_key(per, app, dyno, route) AS key,
-    epoch_us(timestamp) // step_us(step_seconds) AS step,
+    steps_since_1970(epoch_us(timestamp), step_us(step_seconds)) AS step,
     count(*) FILTER (WHERE status = 101) AS websockets,
     count(*) FILTER (WHERE status IS DISTINCT FROM 101) AS unreached
   FROM router_between(since, until, app_name)
@@ -63,10 +63,10 @@ groups AS MATERIALIZED (
 moments AS NOT MATERIALIZED (
   SELECT id, ends.step, ends.moment, ends.timed_out, ends.arrived
   FROM (
-    SELECT app, key, timed_out, arrived, 2 * start_us + 1 AS moment, start_us // width AS step
+    SELECT app, key, timed_out, arrived, 2 * start_us + 1 AS moment, steps_since_1970(start_us, width) AS step
     FROM in_window, bounds
     UNION ALL
-    SELECT app, key, timed_out, false, 2 * end_us, (end_us - 1) // width
+    SELECT app, key, timed_out, false, 2 * end_us, steps_since_1970(end_us - 1, width)
     FROM in_window, bounds
   ) AS ends
   JOIN groups ON groups.app = ends.app AND groups.key IS NOT DISTINCT FROM ends.key

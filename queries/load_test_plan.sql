@@ -14,7 +14,7 @@
 --   requests BIGINT: Requests logged in the window, WebSockets (status 101) left out.
 --   arrivals_per_second DOUBLE: Requests a second that began in the workload's busiest minute of the clock.
 --   busiest_at TIMESTAMPTZ: Start of that minute; of equal ones the first.
---   in_flight BIGINT: Its requests in flight at the instant at which the app had most in flight; the rows of an app add up to its peak.
+--   in_flight BIGINT: Its requests in flight at the instant at which the app had most in flight; the rows of an app add up to its peak, but for what was logged after the window and is of a workload without a row.
 --   peak_at TIMESTAMPTZ: That instant, as peak_concurrency gives it.
 --   is_lower_bound BOOLEAN: True when more may have been in flight then: an H12's worker goes on unseen, or lines were lost.
 --   mean_ms DOUBLE: Mean service time in milliseconds; NULL when no dyno served a request of it.

@@ -8,7 +8,7 @@
 -- columns:
 --   app VARCHAR: The app.
 --   key VARCHAR: The app, dyno or route counted by; a route is NULL when the line had no path.
---   peak BIGINT: Most requests in flight at one instant. A request is in flight from its line's time less service and connect time up to that time, at least 1 microsecond; WebSockets and requests that reached no dyno are left out; requests of an imported load-balancer log count too.
+--   peak BIGINT: Most requests in flight at one instant. A request is in flight from its line's time less service and connect time up to that time, at least 1 microsecond; WebSockets and requests that reached no dyno are left out; requests of an imported load-balancer log count too. What ended more than 10 minutes after the window may be missing.
 --   peak_at TIMESTAMPTZ: An instant at which so many were in flight; of several, the one whose last arrival was the first to be logged.
 --   is_lower_bound BOOLEAN: True when an H12 (at a load balancer a 504) was in flight at that instant, whose worker goes on unseen, or lines of the app were lost in the window.
 -- cost: Counts the router's rows by the hour; the peaks of whole hours are kept in minutes, and only of hours that minutes do not fit (new rows, imports), and of the first and the last where they may have the peak, the starts and ends are sorted.
@@ -68,7 +68,8 @@ in_flight AS NOT MATERIALIZED (
   SELECT served.app, flight_key(per, served.app, dyno, route) AS key, timed_out, start_us, end_us
   FROM served_between(since, until, app_name) AS served
   JOIN read_hours
-    ON read_hours.app = served.app AND read_hours.date = served.date AND hour = epoch_us(timestamp) // 3600000000
+    ON read_hours.app = served.app AND read_hours.date = served.date
+    AND hour = steps_since_1970(epoch_us(timestamp), 3600000000)
     AND timestamp >= begins_at AND timestamp < ends_at AND start_us < last_us
 ),
 -- Numbers in the place of names: sorting by them takes a third of the time.

@@ -30,7 +30,7 @@ CREATE OR REPLACE MACRO php_capacity(
   since := NULL, until := NULL, app_name := NULL, limit_mb := NULL, headroom_percent := 125
 ) AS TABLE
 WITH served AS NOT MATERIALIZED (
-  SELECT app, dyno, path, start_us, end_us, code, timestamp, epoch_us(timestamp) // 3600000000 AS hour, date
+  SELECT app, dyno, path, start_us, end_us, code, timestamp, steps_since_1970(epoch_us(timestamp), 3600000000) AS hour, date
   FROM served_between(since, until, app_name)
   WHERE source = 'heroku'
 ),
@@ -64,7 +64,7 @@ at_least AS MATERIALIZED (
     FROM (
       SELECT app, hour, date, greatest(begins_at, make_timestamptz(at_us)) AS from_at, ends_at, of_each, at_us, at_dyno
       FROM hours JOIN probes USING (app)
-      WHERE at_us // 3600000000 BETWEEN first_hour AND hour
+      WHERE steps_since_1970(at_us, 3600000000) BETWEEN first_hour AND hour
     ) AS probe
   ) USING (app, hour, date)
   WHERE timestamp >= from_at AND timestamp < ends_at
@@ -93,7 +93,7 @@ read_hours AS MATERIALIZED (
       ends_at,
       60000000 * (max(minute) + 1) AS last_us
     FROM hours JOIN busiest_minutes USING (app)
-    WHERE minute // 60 BETWEEN first_hour AND hour
+    WHERE steps_since_1970(minute, 60) BETWEEN first_hour AND hour
     GROUP BY app, hour, date, begins_at, ends_at
   ) AS read_hour
 ),
@@ -106,8 +106,8 @@ near AS MATERIALIZED (
   WHERE timestamp >= from_at AND timestamp < ends_at AND start_us < last_us
     AND (
       end_us - start_us > 60000000
-      OR (app, start_us // 60000000) IN (FROM busiest_minutes)
-      OR (app, (end_us - 1) // 60000000) IN (FROM busiest_minutes)
+      OR (app, steps_since_1970(start_us, 60000000)) IN (FROM busiest_minutes)
+      OR (app, steps_since_1970(end_us - 1, 60000000)) IN (FROM busiest_minutes)
     )
 ),
 in_flight AS NOT MATERIALIZED (
@@ -159,11 +159,11 @@ serving AS (
     SELECT unnest(list(five_minutes), recursive := true)
     FROM (
       SELECT app, hour, date, greatest(begins_at, make_timestamptz(300000000 * (about - 1))) AS from_at, ends_at, about
-      FROM hours JOIN (SELECT app, epoch_us(peak_at) // 300000000 AS about FROM demand) USING (app)
-      WHERE first_hour <= (about + 1) // 12 AND (about - 1) // 12 <= hour
+      FROM hours JOIN (SELECT app, steps_since_1970(epoch_us(peak_at), 300000000) AS about FROM demand) USING (app)
+      WHERE first_hour <= steps_since_1970(about + 1, 12) AND steps_since_1970(about - 1, 12) <= hour
     ) AS five_minutes
   ) USING (app, hour, date)
-  WHERE timestamp >= from_at AND timestamp < ends_at AND start_us // 300000000 BETWEEN about - 1 AND about + 1
+  WHERE timestamp >= from_at AND timestamp < ends_at AND steps_since_1970(start_us, 300000000) BETWEEN about - 1 AND about + 1
   GROUP BY app
 ),
 boots AS (

@@ -19,7 +19,7 @@ WITH counted AS (
   SELECT
     app,
     source,
-    epoch_us(timestamp) // step_us(step_seconds) AS step,
+    steps_since_1970(epoch_us(timestamp), step_us(step_seconds)) AS step,
     count(*) AS requests,
     count(*) FILTER (WHERE status >= 500 OR (status IS NULL AND code IS NOT NULL)) AS errors,
     to_bigint(coalesce(sum(bytes), 0)) AS bytes_sent

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -12,7 +14,7 @@ from drainlake.errors import WrongUse
 from drainlake.options import APP, MOMENT, Parsed, load_settings, rows_out
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from duckdb import DuckDBPyConnection
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from queries.trust import Trust
 
 WINDOW = ("since", "until", "app_name")
+_PARAMETER: Final = re.compile(r"(\w+) := (?:'([^']*)'|(\d+))")
+_PARAMETERS: Final = re.compile(r", (?=\w+ := )")
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -73,7 +77,7 @@ def _question(name: str) -> Question:
     except KeyError:
         import difflib  # noqa: PLC0415
 
-        near = difflib.get_close_matches(name, [item.name for item in questions()], n=1, cutoff=0.0)
+        near = difflib.get_close_matches(name.lower(), [item.name for item in questions()], n=1, cutoff=0.0)
         raise WrongUse(
             f"There is no question {name!r}.", f"drainlake query {near[0]}, or `drainlake query` for the list"
         ) from None
@@ -107,7 +111,7 @@ def _answer(ctx: click.Context, question: Question, given: dict[str, Any], outpu
     settings = load_settings(ctx)
     if question.reads_minutes:
         _keep_minutes(settings)
-    with open_lake(settings) as connection:
+    with open_lake(settings) as connection, _refusing_as_wrong_use():
 
         def sought(more: dict[str, str]) -> list[tuple[str, str, str | None]]:
             asked = bound | more
@@ -128,6 +132,23 @@ def _answer(ctx: click.Context, question: Question, given: dict[str, Any], outpu
         click.echo(("" if count else "No rows. ") + trust_line(seen), err=True)
     if count and question.fix:
         click.echo(f"\n{question.fix}", err=True, nl=False)
+
+
+@contextmanager
+def _refusing_as_wrong_use() -> Iterator[None]:
+    """Tell what a question refuses in the words of the command line."""
+    from drainlake.lake import RefusedParameterError  # noqa: PLC0415 - duckdb is slow
+
+    try:
+        yield
+    except RefusedParameterError as refused:
+        raise WrongUse(refused.sentence, _as_options(refused.remedy)) from None
+
+
+def _as_options(remedy: str) -> str:
+    """Parameters as SQL names them, ``per := 'dyno', top := 20``, as options: ``--param per=dyno --param top=20``."""
+    between = _PARAMETERS.sub(" ", remedy)
+    return _PARAMETER.sub(r"--param \1=\2\3", between).replace("--param since=", "--since ")
 
 
 def _keep_minutes(settings: Settings) -> None:

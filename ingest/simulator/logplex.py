@@ -142,7 +142,7 @@ class Drain:
             pause = 0.01 * ((2 ** self._random.randint(1, min(attempt, 10)) - 1) // 2)
             waited += max(pause, 0.001)
             if waited > self._patience_seconds:
-                raise UnreachableError(f"no connection to the target ({reply.detail}); is the receiver running?")
+                raise UnreachableError(f"no connection to the target ({reply.detail})")
             self._sleep(pause)
         self.ledger.replied(reply.outcome, len(delivery.body), reply.ms)
         return reply

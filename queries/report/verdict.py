@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from queries.report.formatting import duration, share
@@ -54,10 +55,12 @@ def verdict(findings: Sequence[Finding], seen: Trust, traffic: Record) -> str:
     wrong = [finding for finding in findings if finding.severity >= Severity.WARNING]
     if wrong:
         several = len({finding.app for finding in wrong}) > 1
-        titles = list(dict.fromkeys(_title(finding, several=several) for finding in wrong))
-        more = f"; and {len(titles) - TOLD_MAX:,} more" if len(titles) > TOLD_MAX else ""
+        titles = Counter(_title(finding, several=several) for finding in wrong)
+        told = list(titles.items())[:TOLD_MAX]
+        untold = len(wrong) - sum(count for _, count in told)
         verb = "thing is" if len(wrong) == 1 else "things are"
-        return f"{number_word(len(wrong))} {verb} wrong: {'; '.join(titles[:TOLD_MAX])}{more}."
+        listed = "; ".join(title if count == 1 else f"{title}, {count:,} times" for title, count in told)
+        return f"{number_word(len(wrong))} {verb} wrong: {listed}{f'; and {untold:,} more' if untold else ''}."
     if not seen["received"] and not traffic.get("requests"):
         balanced = traffic.get("balanced") or 0
         if balanced:

@@ -15,6 +15,10 @@ CREATE OR REPLACE MACRO has_part_of(day, since, until) AS
   (since IS NULL OR day >= utc_day(instant(since)))
   AND (until IS NULL OR day <= utc_day(instant(until) - INTERVAL 1 MICROSECOND));
 
+-- In which step of `width_us` since 1970 a moment lies; before 1970 DuckDB's division would give the step after it.
+CREATE OR REPLACE MACRO steps_since_1970(moment_us, width_us) AS
+  (moment_us + 72000000000000000 // width_us * width_us) // width_us - 72000000000000000 // width_us;
+
 -- date_trunc alone would cut at the session's hour, which begins at :30 in India.
 CREATE OR REPLACE MACRO utc_hour(moment) AS
   date_trunc('hour', moment AT TIME ZONE 'UTC') AT TIME ZONE 'UTC';

@@ -6,17 +6,19 @@ CREATE OR REPLACE MACRO hours_between(since, until, app_name) AS TABLE
 WITH logged AS (
   SELECT
     app,
-    epoch_us(timestamp) // 3600000000 AS hour,
+    steps_since_1970(epoch_us(timestamp), 3600000000) AS hour,
     count(*) AS requests,
     -- The times of a load balancer are rounded here.
-    min(epoch_us(timestamp) - 1000 * (service_ms::BIGINT + coalesce(connect_ms, 0) + 3)) // 3600000000 AS begun_hour
+    steps_since_1970(
+      min(epoch_us(timestamp) - 1000 * (service_ms::BIGINT + coalesce(connect_ms, 0) + 3)), 3600000000
+    ) AS begun_hour
   FROM router_between(first_minute(since), last_minute_end(until) + INTERVAL 10 MINUTE, app_name)
   GROUP BY ALL
 ),
 kept AS (
   SELECT
     app,
-    epoch_us(timestamp) // 3600000000 AS hour,
+    steps_since_1970(epoch_us(timestamp), 3600000000) AS hour,
     sum(requests) AS requests,
     count(is_peak_timed_out) > 0 AS has_peaks -- not in minutes made by an older version
   FROM minutes_of('app', first_minute(since), last_minute_end(until) + INTERVAL 10 MINUTE, app_name)
@@ -43,16 +45,16 @@ raw_hours AS (
     FROM hours
     WHERE NOT fits AND requests > 0
     UNION ALL
-    SELECT app, edge_us // 3600000000, true
+    SELECT app, steps_since_1970(edge_us, 3600000000), true
     FROM hours, (VALUES (epoch_us(instant(since)), true), (epoch_us(instant(until)), false)) AS edges (edge_us, begins)
-    WHERE edge_us % 3600000000 > 0 OR (begins AND edge_us IS NOT NULL)
+    WHERE edge_us % 3600000000 <> 0 OR (begins AND edge_us IS NOT NULL)
   )
   GROUP BY app, hour
 )
 SELECT
   app,
   hour,
-  DATE '1970-01-01' + (hour // 24)::INTEGER AS date,
+  DATE '1970-01-01' + steps_since_1970(hour, 24)::INTEGER AS date,
   make_timestamptz(hour * 3600000000) AS begins_at,
   make_timestamptz((hour + 1) * 3600000000) AS ends_at,
   coalesce(requests, 0) AS requests,

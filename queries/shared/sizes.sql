@@ -39,4 +39,4 @@ FROM (
 );
 
 CREATE OR REPLACE MACRO router_by_hour(since, until, app_name) AS TABLE
-  SELECT *, epoch_us(timestamp) // 3600000000 AS hour FROM router_between(since, until, app_name);
+  SELECT *, steps_since_1970(epoch_us(timestamp), 3600000000) AS hour FROM router_between(since, until, app_name);

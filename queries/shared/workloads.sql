@@ -46,7 +46,7 @@ WITH hourly AS (
     app,
     coalesce(method IN ('GET', 'HEAD'), false) AS is_read,
     route,
-    epoch_us(timestamp) // 3600000000 AS hour,
+    steps_since_1970(epoch_us(timestamp), 3600000000) AS hour,
     count(*) AS requests,
     count(service_ms) FILTER (WHERE dyno IS NOT NULL OR code IS NULL) AS timed,
     count(*) FILTER (WHERE (dyno IS NOT NULL OR code IS NULL) AND service_ms < heavy_from_ms) AS quick,

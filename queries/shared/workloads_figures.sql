@@ -20,7 +20,7 @@ figures AS (
       workload,
       CASE WHEN dyno IS NOT NULL OR code IS NULL THEN service_ms END AS worked_ms,
       -- The minute in which it began.
-      began_us(timestamp, service_ms, connect_ms) // 60000000 AS minute,
+      steps_since_1970(began_us(timestamp, service_ms, connect_ms), 60000000) AS minute,
       has_failed(status, level) AS failed
     FROM router_between(since, until, app_name) AS lines
     JOIN grouped USING (app)

@@ -152,14 +152,38 @@ def test_query_takes_the_window_and_parameters(cli: Cli) -> None:
     assert "No rows." in done.stderr
 
 
-def test_query_refuses_a_wrong_parameter_in_the_words_of_the_question(cli: Cli) -> None:
-    """The sentence stands alone, without what DuckDB puts before it, and the remedy is the question's own."""
-    done = cli.run("query", "peak_concurrency", "--param", "per=host")
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-2:] == [
-        "drainlake: peak_concurrency counts per 'app', 'dyno' or 'route'.",
-        "Try: per := 'dyno'",
-    ]
+@pytest.mark.parametrize(
+    ("question", "given", "told", "remedy"),
+    [
+        ("peak_concurrency", "per=host", "counts per 'app', 'dyno' or 'route'.", "--param per=dyno"),
+        ("h12_autopsy", "free_below=0", "whole numbers both.", "--param apart_seconds=60 --param free_below=4"),
+        ("compare_periods", "before_until=2d", "period beside it.", "--param before_since=2026-11-23T10:00 too"),
+        (
+            "costs",
+            "dyno_type=big",
+            "no such dyno type.",
+            "one of FROM dyno_prices(), such as --param dyno_type=Standard-2X",
+        ),
+    ],
+)
+def test_query_refuses_a_wrong_parameter_in_the_words_of_the_question(
+    cli: Cli, question: str, given: str, told: str, remedy: str
+) -> None:
+    """It is wrong use: the question's sentence, without what DuckDB puts before it, and an option to try."""
+    done = cli.run("query", question, "--param", given)
+    assert done.returncode == 2
+    sentence, tried = done.stderr.splitlines()[-2:]
+    assert sentence.startswith("drainlake: ")
+    assert "Invalid Input" not in sentence
+    assert sentence.endswith(told)
+    assert tried == f"Try: {remedy}"
+
+
+def test_query_knows_a_question_in_capitals(cli: Cli) -> None:
+    """What it names to try is the same name in small letters."""
+    done = cli.run("query", "R14_MEMORY")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("Try: drainlake query r14_memory,")
 
 
 @pytest.mark.parametrize("given", ["20", "2e1", "20.0"])
@@ -279,3 +303,14 @@ def test_the_home_option_wins_over_environment_and_file(cli: Cli) -> None:
     cli.good("--home", "from-option", "sql", "SELECT 1", DRAINLAKE_HOME="from-environment")
     made = {path.parent.name for path in cli.folder.glob("*/lake.duckdb")}
     assert made == {"from-file", "from-environment", "from-option"}
+
+
+def test_simulate_without_a_receiver_says_so_in_one_sentence(cli: Cli) -> None:
+    """What to do stands below it."""
+    (cli.folder / "saved.log").write_text("2026-11-20T10:00:00+00:00 app[web.1]: hello\n")
+    done = cli.run("simulate", "--to", "http://shop:secret@127.0.0.1:1/logs", "--from", "saved.log")
+    assert done.returncode == 1
+    sentence, tried = done.stderr.splitlines()[-2:]
+    assert sentence.startswith("drainlake: The target cannot be reached: no connection to the target (")
+    assert sentence.endswith(").")
+    assert tried == "Try: drainlake up, then the same again"

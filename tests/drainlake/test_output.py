@@ -141,6 +141,9 @@ VALUES = [
     ("TIMESTAMP '12017-10-16 19:26:28'", "12017-10-16T19:26:28.000000"),
     ("TIMESTAMP_NS '2020-01-01 00:00:00.123456789'", "2020-01-01T00:00:00.123456789"),
     ("DATE '2020-02-29'", "2020-02-29"),
+    ("'infinity'::TIMESTAMPTZ", None),
+    ("'-infinity'::DATE", None),
+    ("max(t) FROM (VALUES (NULL::DATE)) x(t)", None),
     (
         "{'at': TIMESTAMPTZ '2020-01-01 01:00+01', 'n': NULL}",
         {"at": "2020-01-01T00:00:00.000000Z", "n": None},
@@ -161,6 +164,13 @@ def test_json_holds_the_value(con: duckdb.DuckDBPyConnection, sql: str, want: An
     """Whatever DuckDB's type, JSON holds the value itself; NaN and infinities are null."""
     [line] = json_lines(_rows(con, f"SELECT {sql.replace(' FROM', ' AS v FROM')} {'' if ' FROM' in sql else 'AS v'}"))
     assert json.loads(line, parse_constant=pytest.fail) == {"v": want}
+
+
+def test_times_that_cannot_be_printed_are_told(con: duckdb.DuckDBPyConnection) -> None:
+    """In lists and structs alone, and with what to do."""
+    with pytest.raises(Failure, match="outside of the years 1 to 9999") as told:
+        list(json_lines(_rows(con, "SELECT ['infinity'::TIMESTAMPTZ] AS v")))
+    assert told.value.remedy == "cast it to VARCHAR"
 
 
 def test_columns_of_one_name_are_told_apart(con: duckdb.DuckDBPyConnection) -> None:

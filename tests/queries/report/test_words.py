@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from queries.report.formatting import heading, share
-from queries.report.model import Window
+from queries.report.model import Finding, Severity, Window
+from queries.report.verdict import verdict
 from queries.report.words import at, during, times
 from queries.trust import Trust, trust_line
 
@@ -55,3 +56,23 @@ def test_headings_of_a_question_can_be_told_apart() -> None:
 def test_once_is_a_word() -> None:
     """And the rest are figures."""
     assert (times(1), times(1200)) == ("once", "1,200 times")
+
+
+FATAL = ["php-fatal"] * 4
+
+
+@pytest.mark.parametrize(
+    ("kinds", "said"),
+    [
+        ([*FATAL, "crashes"], "Five things are wrong: PHP breaks off with a fatal error, 4 times; dynos crash."),
+        (
+            ["crashes", "lines-lost", "failures", *FATAL],
+            "Seven things are wrong: dynos crash; log lines were lost; requests fail; and 4 more.",
+        ),
+    ],
+)
+def test_what_the_verdict_names_and_leaves_out_adds_up(kinds: list[str], said: str) -> None:
+    """Several findings of one title count each."""
+    findings = [Finding(kind, "shop", "", Severity.WARNING, "It.", NOON, NOON, "SELECT 1", "true") for kind in kinds]
+    seen = Trust(received=1, parsed=1, defective=0, repeated=0, dropped=0, share_seen=1.0)
+    assert verdict(findings, seen, {}) == said
