@@ -162,7 +162,7 @@ TABLE: Final = (
         "spool_max_bytes",
         "10GiB",
         "size",
-        "Disk budget of the event log; past it deliveries are refused with 503.",
+        "Disk budget of the event log; past it deliveries are refused with 503, then connections.",
         values.size_bytes,
     ),
     Setting(

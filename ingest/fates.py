@@ -6,6 +6,7 @@ One event for each reason, however many deliveries it meets; the counts are in t
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from typing import Final
 
@@ -37,7 +38,8 @@ class Fates:
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
-        self.is_full = False  # the log refused a delivery, and has taken none since
+        self.full_since: float | None = None
+        """Since when (on the monotonic clock) the log refuses deliveries; None while it takes them."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -47,8 +49,12 @@ class Fates:
     def stored(self) -> None:
         """A delivery was stored."""
         self._counts["stored"] += 1
-        if self.is_full:
-            self.is_full = False
+        self.has_room()
+
+    def has_room(self) -> None:
+        """The log can be written, as a delivery or a look at it has shown."""
+        if self.full_since is not None:
+            self.full_since = None
             tell("serve", "log_well", "The event log can be written again: deliveries are stored.")
 
     def refused(self, reason: str, cause: str = "") -> None:
@@ -57,7 +63,8 @@ class Fates:
         ``cause`` is what the log says of it: a full disk, a lock and a budget are mended in different ways.
         """
         self._counts[f"refused_{reason}"] += 1
-        self.is_full = self.is_full or reason == "LogFull"
+        if reason == "LogFull" and self.full_since is None:
+            self.full_since = time.monotonic()
         if reason in _SENTENCES:
             event, sentence, level = _SENTENCES[reason]
             told = f"{sentence}: {cause}." if cause else sentence

@@ -69,6 +69,8 @@ class Metrics:
             "deliveries", "Deliveries, by the status they were answered with.", "status", STATUSES
         )
         self._refusals = self._counter("refusals", "Deliveries that were not stored, by reason.", "reason", REASONS)
+        full = "Times that nobody could connect any more, since the event log had been full for a while."
+        self._doors_shut = self._counter("door_shut", full)
         self._acknowledged = self._counter("acknowledged", "Deliveries that were answered 204: they are durable.")
         self._stored_bytes = self._counter("stored_bytes", "Bytes of stored deliveries, decompressed.")
         wrong = "Requests with wrong or no credentials, by reason."
@@ -143,6 +145,10 @@ class Metrics:
     def refused(self, reason: str) -> None:
         """A delivery was not stored, for another reason than its credentials."""
         self._refusals.labels(reason).inc()
+
+    def door_shut(self) -> None:
+        """Connections are refused from now on, for want of room in the log."""
+        self._doors_shut.inc()
 
     def exposition(self) -> tuple[bytes, str]:
         """The metrics as text, and its content type. Reads files: not to be called on an event loop."""

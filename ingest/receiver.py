@@ -6,8 +6,8 @@ A refusal of credentials is answered late and closes the connection, and the bod
 What Heroku does on each answer decides the answers. 204 only when the delivery is durable. A 4xx drops the
 delivery for good, so content never gets one; 401, 413, 415 and, for the receiver's own drain, 403 remain. A 5xx is
 tried twice more at once and then dropped, so 503 is for a stopping process, a full disk and a delivery that could not
-be stored in time only. While the disk is full ``/readyz`` is false: a load balancer then sends deliveries to others, or
-refuses connections, for which Heroku uses up no try. The socket stays open, or nobody could read the metrics.
+be stored in time only. While the log is full ``/readyz`` is false, and where nothing asks for that nobody can connect
+after a while (``ingest.door``): Heroku uses up no try then.
 Heroku gives up after 5 s; no answer is later than ``REPLY_MAX_SECONDS``.
 """
 
@@ -41,6 +41,7 @@ from ingest.http.slowdown import Slowdown
 from ingest.http.unauthorized import Unauthorized
 from ingest.loops import OwnDrains, request_id_of
 from ingest.oplog import tell
+from ingest.room import Room
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -57,7 +58,6 @@ _REPLY_MARGIN_SECONDS: Final = 0.3  # for the answer itself to be written in tim
 _HEADER_MAX_CHARACTERS: Final = 200
 _CHALLENGE: Final = {"WWW-Authenticate": 'Basic realm="drainlake"'}
 _METRICS_CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="drainlake"'}
-ROOM_SECONDS: Final = 1.0  # looking for room writes to the disk, and anyone may ask
 EXPOSED_TIMES: Final = 10  # a second: writing the metrics takes milliseconds, and without a token anyone may ask
 WATCHED_TIMES: Final = 3  # that often within that time: more than a start that waits for the receiver does
 WATCHED_SECONDS: Final = 120.0
@@ -95,9 +95,8 @@ class Receiver:
         self._stopping = False
         self._own_drains = OwnDrains()
         self.fates = Fates()
+        self.room = Room(log, self.fates)
         self._refusing = False
-        self._room_asked_at = -ROOM_SECONDS
-        self._has_room = True
         self._ready_asked_at: deque[float] = deque(maxlen=WATCHED_TIMES)
         self._exposed_at: deque[float] = deque(maxlen=EXPOSED_TIMES)
         self._exposition = (b"", "")
@@ -216,17 +215,9 @@ class Receiver:
         if self._stopping:
             return PlainTextResponse("stopping\n", status_code=503)
         self._ready_asked_at.append(time.monotonic())
-        if self.fates.is_full and not await self._finds_room():
+        if self.room.full_seconds and not await self.room.is_there():
             return PlainTextResponse("full\n", status_code=503)
         return PlainTextResponse("ready\n")
-
-    async def _finds_room(self) -> bool:
-        """Whether the log that was full has room again; nobody may send deliveries that would show it."""
-        now = time.monotonic()
-        if now - self._room_asked_at >= ROOM_SECONDS:
-            self._room_asked_at = now
-            self._has_room = await run_in_threadpool(self._log.has_room)
-        return self._has_room
 
     async def _expose(self, request: Request) -> Response:
         if self._metrics_digest is not None:

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, Final
 import uvicorn
 import uvloop
 
+from ingest import door
 from ingest.credentials import CredentialStore, Doorkeeper
 from ingest.eventlog.embedded import EmbeddedLog
 from ingest.figures.board import Board
@@ -193,7 +194,11 @@ async def _run(
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_stop, number, server, stopping, options.worker)
-    tasks = [_stop(server, receiver, edge, stopping), _sweep(edge, receiver)]
+    tasks = [
+        _stop(server, receiver, edge, stopping),
+        _sweep(edge, receiver),
+        door.mind(server.acceptor, receiver),
+    ]
     if colleagues is not None:
         tasks.append(_show_up(colleagues, edge, receiver.metrics))
     loop.add_signal_handler(signal.SIGHUP, _reload, certificate)
@@ -303,7 +308,7 @@ async def _stop(server: _Server, receiver: Receiver, edge: Edge, stopping: async
     """The order of a stop, once it is asked for."""
     await stopping.wait()
     receiver.stop()
-    edge.is_stopping = True
+    edge.is_parting = True
     if receiver.is_watched:
         await asyncio.sleep(LEAVE_SECONDS)
     receiver.refuse()

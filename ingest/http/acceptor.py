@@ -4,6 +4,8 @@ uvicorn would leave this to the event loop, which accepts all that wait at once,
 no limit. A TLS handshake takes about a millisecond of the event loop: so few begin per turn of it, and the deliveries
 that arrive on open connections have their turn in between, however many strangers knock.
 
+The door can be shut for a while: then nobody can connect, which is better for Heroku than an answer that refuses.
+
 Several workers accept from one socket. Drains keep their connections for hours, so a worker leaves a connection to one
 that holds fewer. It waits for a moment only: one that is stuck must not keep a drain waiting.
 """
@@ -15,6 +17,7 @@ import contextlib
 import errno
 import logging
 import resource
+import socket
 from typing import TYPE_CHECKING, Final
 
 from ingest.http import connections
@@ -23,7 +26,6 @@ from ingest.http.listener import BACKLOG
 from ingest.oplog import tell
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
 
     from ingest.http.certificate import Certificate
@@ -59,6 +61,7 @@ class Acceptor:
     ) -> None:
         """``is_our_turn`` says if a process with so many connections should take one more, or another worker should."""
         self._listener = listener
+        self._address = listener.getsockname()
         self._edge = edge
         self._certificate = certificate
         self._make = make
@@ -66,24 +69,50 @@ class Acceptor:
         self._has_yielded = False
         self._loop = asyncio.get_running_loop()
         self._connecting: set[asyncio.Task[None]] = set()
-        self._is_open = False
+        self.is_open = False
+        self.is_shut = False
         self._is_out_of_room = False
 
     def start(self) -> None:
         """Listen."""
         self._listener.setblocking(False)
         self._listener.listen(BACKLOG)
-        self._is_open = True
+        self.is_open = True
         self._loop.add_reader(self._listener, self._accept)
 
     def stop(self) -> None:
         """Close the listening socket; more than once does no harm."""
-        if self._is_open:
-            self._is_open = False
+        if self.is_open:
+            self.is_open = False
             self._loop.remove_reader(self._listener)
             self._listener.close()
             for task in self._connecting:
                 task.cancel()
+
+    def shut(self) -> bool:
+        """Let nobody connect to this process or another worker until :meth:`reopen`.
+
+        Connections that are there close with their next answer. False where it is shut or closed already, and where the
+        system cannot do so: it is Linux that refuses connections then.
+        """
+        if self.is_shut or not self.is_open:
+            return False
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RD)
+            self._leave_shut()
+        return self.is_shut
+
+    def reopen(self) -> None:
+        """Listen again; where another worker does so already, only accept again."""
+        with contextlib.suppress(OSError):  # it is bound still, but for a port that the system chose
+            self._listener.bind(self._address)
+        self._listener.listen(BACKLOG)
+        self.is_shut = self._edge.is_parting = False
+        self._resume()
+
+    def _leave_shut(self) -> None:
+        self.is_shut = self._edge.is_parting = True
+        self._loop.remove_reader(self._listener)
 
     def _accept(self) -> None:
         for _ in range(ACCEPTS_AT_ONCE):
@@ -142,6 +171,9 @@ class Acceptor:
 
     def _wait_for_room(self, error: OSError) -> None:
         """No descriptors or no memory: let a stranger go, and try again a moment later instead of spinning."""
+        if error.errno == errno.EINVAL:  # nobody listens: another worker has shut the door
+            self._leave_shut()
+            return
         if error.errno not in _NO_ROOM:
             raise error
         if not self._is_out_of_room:
@@ -160,10 +192,10 @@ class Acceptor:
         self._loop.call_later(YIELD_SECONDS, self._resume_with_one)
 
     def _resume_with_one(self) -> None:
-        if self._is_open:
+        if self.is_open and not self.is_shut:
             self._loop.add_reader(self._listener, self._accept)
             self._accept()
 
     def _resume(self) -> None:
-        if self._is_open:
+        if self.is_open and not self.is_shut:
             self._loop.add_reader(self._listener, self._accept)

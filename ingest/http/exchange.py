@@ -158,7 +158,7 @@ class Exchange(RequestResponseCycle):
             await super().send(message)
             return
         self.is_early = not self.is_whole or self.connection.is_deaf
-        if self.is_early or self.connection.edge.is_stopping:
+        if self.is_early or self.connection.edge.is_parting:
             self.keep_alive = False  # which is said in the answer's header
         await super().send(message)
         if self.is_early:

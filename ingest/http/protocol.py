@@ -45,7 +45,7 @@ class Edge:
     body_max_bytes: int
     count_closed: Callable[[str], None]  # by reason
     bodies: BodyMemory = field(default_factory=BodyMemory)
-    is_stopping: bool = False  # answers say that the connection closes
+    is_parting: bool = False  # answers say that the connection closes
 
 
 class _Refused(Exception):  # noqa: N818
