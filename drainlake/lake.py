@@ -10,7 +10,7 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, NoReturn, TypeVar
 
 import click
 import duckdb
@@ -85,41 +85,75 @@ def interruptible(
     become :class:`Failure`, and so does one that takes longer than ``seconds``; where it cannot be stopped then, the
     process ends.
     """
-    results: list[Result] = []
-    errors: list[Exception] = []
-    # Neither Thread.join nor an Event: interrupted at a bad moment, these take a running thread for an ended one or
-    # raise a RuntimeError. A SimpleQueue waits in C.
-    ended: queue.SimpleQueue[None] = queue.SimpleQueue()
-
-    def target() -> None:
-        try:
-            results.append(work())
-        except (duckdb.Error, pa.ArrowException) as error:
-            errors.append(failure_of(error))
-        except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
-            errors.append(error)
-        finally:
-            ended.put(None)
-
-    try:
-        _start(threading.Thread(target=target, name="query"))
-        if not _wait(ended, seconds):
-            _stop_for_good(connection, ended, seconds)
-    except KeyboardInterrupt:
-        _stop(connection, ended)
-        raise
-    if errors:
-        raise errors[0]
-    return results[0]
-
-
-def _start(thread: threading.Thread) -> None:
-    """Start it with Ctrl-C held back: amid the start it would leave a query that nobody waits for."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    task = _Task(work)
+    thread, is_begun = threading.Thread(target=task.run, name="query"), False
+    ctrl_c = _HeldBack()
     try:
         thread.start()
+        is_begun = True
+        ctrl_c.let_go()
+        if not _wait(task.ended, seconds):
+            _stop_for_good(connection, task.ended, seconds)
+    except KeyboardInterrupt:
+        if is_begun:
+            _stop(connection, task.ended)
+        raise
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        ctrl_c.let_go()
+    return task.result()
+
+
+class _Task(Generic[Result]):
+    """Work for a thread, and what became of it."""
+
+    def __init__(self, work: Callable[[], Result]) -> None:
+        self._work = work
+        self._results: list[Result] = []
+        self._error: Exception | None = None
+        # Neither Thread.join nor an Event: interrupted at a bad moment, these take a running thread for an ended one or
+        # raise a RuntimeError. A SimpleQueue waits in C.
+        self.ended: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def run(self) -> None:
+        """Do it; raises nothing."""
+        try:
+            self._results.append(self._work())
+        except (duckdb.Error, pa.ArrowException) as error:
+            self._error = failure_of(error)
+        except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
+            self._error = error
+        finally:
+            self.ended.put(None)
+
+    def result(self) -> Result:
+        """What the work gave, once it has ended, or raises what it raised."""
+        if self._error is not None:
+            raise self._error
+        return self._results[0]
+
+
+class _HeldBack:
+    """Ctrl-C is held back from now on, until it is let go.
+
+    Amid the start of a thread it would leave a query that nobody waits for, or one waited for that never begins. It is
+    the handler that holds back, not a mask of this thread: the system may give the signal to any other.
+    """
+
+    def __init__(self) -> None:
+        self._came = False
+        is_main = threading.current_thread() is threading.main_thread()  # the only one that Ctrl-C can interrupt
+        self._before = signal.signal(signal.SIGINT, self._note) if is_main else None
+
+    def _note(self, *_: object) -> None:
+        self._came = True
+
+    def let_go(self) -> None:
+        """Handle Ctrl-C as before, and one that came meanwhile; more than once does no harm."""
+        before, self._before = self._before, None
+        if before is not None:
+            signal.signal(signal.SIGINT, before)
+            if self._came and callable(before):
+                before(signal.SIGINT, None)
 
 
 def _wait(ended: queue.SimpleQueue[None], seconds: float | None = None) -> bool:

@@ -408,6 +408,11 @@ SELECT
 WHERE coalesce(TRY_CAST(mbit_per_second AS DOUBLE) NOT BETWEEN 0.001 AND 1000000, true)
 UNION ALL
 SELECT
+  error('look_back_days is a number of days from 0 to 30; try look_back_days := 7.'),
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+WHERE coalesce(TRY_CAST(look_back_days AS DOUBLE) NOT BETWEEN 0 AND 30, true)
+UNION ALL
+SELECT
   error('site_files and probed are lists in JSON; try --assets DIR or --probe URL, which make them.'),
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 WHERE (site_files IS NOT NULL AND TRY_CAST(TRY_CAST(site_files AS JSON) AS STRUCT(path VARCHAR, plain_bytes BIGINT, compressed_bytes BIGINT)[]) IS NULL)

@@ -44,13 +44,18 @@ def at(moment: datetime, window: Window) -> str:
 
 
 def during(since: datetime, until: datetime, window: Window) -> str:
-    """'between 10:51 and 11:20 UTC', or 'at 10:51 UTC' if both are in one minute; a date stands once."""
+    """'between 10:51 and 11:20 UTC', or 'at 10:51 UTC' if both are in one minute; a date stands once.
+
+    Where midnight lies between two times without a date, the later one is 'the next day'.
+    """
     first, last = _minute(since, window), _minute(until, window)
     if first == last:
         return f"at {first} UTC"
-    if " " in first and as_utc(since).date() == as_utc(until).date():
+    is_one_day = as_utc(since).date() == as_utc(until).date()
+    if " " in first and is_one_day:
         last = f"{as_utc(until):%H:%M}"
-    return f"between {first} and {last} UTC"
+    next_day = "" if is_one_day or " " in first or " " in last else " the next day"
+    return f"between {first} and {last} UTC{next_day}"
 
 
 def _minute(moment: datetime, window: Window) -> str:

@@ -303,14 +303,3 @@ def test_the_home_option_wins_over_environment_and_file(cli: Cli) -> None:
     cli.good("--home", "from-option", "sql", "SELECT 1", DRAINLAKE_HOME="from-environment")
     made = {path.parent.name for path in cli.folder.glob("*/lake.duckdb")}
     assert made == {"from-file", "from-environment", "from-option"}
-
-
-def test_simulate_without_a_receiver_says_so_in_one_sentence(cli: Cli) -> None:
-    """What to do stands below it."""
-    (cli.folder / "saved.log").write_text("2026-11-20T10:00:00+00:00 app[web.1]: hello\n")
-    done = cli.run("simulate", "--to", "http://shop:secret@127.0.0.1:1/logs", "--from", "saved.log")
-    assert done.returncode == 1
-    sentence, tried = done.stderr.splitlines()[-2:]
-    assert sentence.startswith("drainlake: The target cannot be reached: no connection to the target (")
-    assert sentence.endswith(").")
-    assert tried == "Try: drainlake up, then the same again"

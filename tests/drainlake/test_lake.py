@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
+from typing import TYPE_CHECKING
 
 import duckdb
 import polars as pl
@@ -12,6 +14,9 @@ import pytest
 
 from drainlake.errors import Failure
 from drainlake.lake import interruptible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ENDLESS = "SELECT count(*) FROM range(1000000000000) t(x) WHERE x % 7 = 3"
 
@@ -40,13 +45,31 @@ def test_an_interrupt_at_any_moment_ends_the_query(delay_seconds: float) -> None
         assert connection.execute("SELECT 1").fetchall() == [(1,)]
 
 
-def test_an_interrupt_amid_the_start_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A signal while the thread starts is held back until the query can be stopped."""
+@pytest.fixture(name="bystander")
+def _bystander() -> Iterator[threading.Thread]:
+    """Another thread, which the system may give a signal to."""
+    end = threading.Event()
+    thread = threading.Thread(target=end.wait)
+    thread.start()
+    yield thread
+    end.set()
+    thread.join()
+
+
+@pytest.mark.parametrize("is_before", [True, False])
+def test_an_interrupt_amid_the_start_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch, bystander: threading.Thread, *, is_before: bool
+) -> None:
+    """Whichever thread meets the signal, it is held back until the query can be stopped; none is waited for in vain."""
     start = threading.Thread.start
 
     def start_and_interrupt(thread: threading.Thread) -> None:
-        start(thread)
-        _interrupt_main()
+        for step in (True, False):
+            if step is is_before:
+                signal.pthread_kill(bystander.ident, signal.SIGINT)
+                time.sleep(0.05)  # for the signal to be seen here
+            if step:
+                start(thread)
 
     with duckdb.connect() as connection:
         monkeypatch.setattr(threading.Thread, "start", start_and_interrupt)

@@ -22,6 +22,8 @@ WEEK = Window(NOON - timedelta(days=6), NOON + timedelta(days=1))
     [
         (DAY, 1, 2, "between 13:00 and 14:00 UTC"),
         (DAY, 1, 1, "at 13:00 UTC"),
+        (DAY, 11, 13, "between 23:00 and 01:00 UTC the next day"),
+        (DAY, 11, 25, "between 23:00 and 2026-11-26 13:00 UTC"),
         (DAY, -1, 2, "between 2026-11-25 11:00 and 14:00 UTC"),
         (WEEK, 1, 2, "between 2026-11-25 13:00 and 14:00 UTC"),
         (WEEK, 1, 13, "between 2026-11-25 13:00 and 2026-11-26 01:00 UTC"),
