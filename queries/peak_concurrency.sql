@@ -27,7 +27,7 @@ known_tops AS MATERIALIZED (
       'is_timed_out': is_peak_timed_out
     }) AS highest
   FROM (
-    SELECT *, epoch_us(timestamp) // 3600000000 AS hour
+    SELECT *, steps_since_1970(epoch_us(timestamp), 3600000000) AS hour
     FROM minutes_of(per, since, until, app_name)
     WHERE peak_at IS NOT NULL
   )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +60,14 @@ def test_peak_by_minutes_equals_brute_force(
     answer = memory.execute("FROM peak_concurrency(?, ?, NULL, ?)", [since, until, per]).fetchall()
     expected = {group: highest(spans) for group, spans in flights(there, since, until, per).items()}
     assert {(app, key): [peak, micros(at), mark] for app, key, peak, at, mark in answer} == expected
+
+
+def test_minutes_of_before_1970_are_of_their_hour(memory: Any) -> None:
+    """Division rounds to the greater hour there; a peak that minutes tell would be looked for in the wrong one."""
+    row = {"timestamp": datetime(1969, 12, 31, 22, 30, 30, tzinfo=UTC), "app": "shop", "source": "heroku"}
+    rows: list[Row] = [{**row, "dyno": "web.1", "service_ms": 100, "status": 200}]
+    fill(memory, rows, kept=rows)
+    assert memory.execute("SELECT peak FROM peak_concurrency()").fetchall() == [(1,)]
 
 
 PATHS = st.sampled_from(["/a", "/a", "/a.css", "/a?f=b.css", "/A.CSS?v=1", None])
