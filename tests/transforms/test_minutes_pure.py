@@ -106,7 +106,7 @@ def test_an_hour_counted_in_parts_is_the_hour(rows: list[dict[str, Any]], second
     lines = [{"timestamp": NOON + timedelta(seconds=second), "app": "shop"} for second in seconds]
     told = of_side("lines", pl.DataFrame(lines, schema=parquet.SCHEMAS["lines"]))
     whole = pl.concat(counting.of_hours(requests, told, range(noon, noon + 1)))
-    with mock.patch.object(counting, "SPAN_ROWS_MAX", len(rows) * share // 60):
+    with mock.patch.object(counting, "HOUR_ROWS_MAX", len(rows) * share // 60):
         parts = pl.concat(counting.of_hours(requests, told, range(noon, noon + 1)))
     assert_frame_equal(parts, whole)
 

@@ -32,7 +32,7 @@ SUMS: Final = ("lines", "lines_lost")
 MAXIMA: Final = ("memory_mb", "memory_percent", "connections")
 ROUTER_COLUMNS: Final = (*served.COLUMNS, "app", "route", "code", "bytes")
 # Counting takes some 250 bytes of memory for a row that is counted at once.
-SPAN_ROWS_MAX: Final = 150_000
+HOUR_ROWS_MAX: Final = 150_000
 _PART_MINUTES: Final = (30, 20, 15, 10)  # of an hour with more, multiples of STEP_MINUTES
 ABSURD: Final = 10**12  # a count beyond it must not make a sum overflow
 MINUTE: Final = (pl.col("timestamp").dt.epoch("us") // MINUTE_US).alias("minute")
@@ -81,6 +81,11 @@ class Span(NamedTuple):
     unit_minutes: int
     units: int = 1
 
+    @classmethod
+    def of_hours(cls, hours: range) -> Span:
+        """Hours that follow each other; the units are the hours."""
+        return cls(hours.start * requests.MINUTES, requests.MINUTES, len(hours))
+
     @property
     def minutes(self) -> int:
         """How many minutes it has."""
@@ -91,11 +96,12 @@ class Span(NamedTuple):
         """Whether a row's ``minute`` is in it."""
         return pl.col("minute").is_between(self.first, self.first + self.minutes - 1)
 
-    def touched(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """The router's rows that ended in it or were in flight in it."""
+    @property
+    def touches(self) -> pl.Expr:
+        """Whether a row of the router ended in it or was in flight in it."""
         end = self.first + self.minutes
         is_in_flight = served.IS_SERVED & served.START_US.lt(end * MINUTE_US)
-        return rows.filter(MINUTE.ge(self.first) & (MINUTE.lt(end) | is_in_flight))
+        return MINUTE.ge(self.first) & (MINUTE.lt(end) | is_in_flight)
 
 
 def of_hours(rows: pl.DataFrame, sides: pl.DataFrame, hours: range) -> Iterator[pl.DataFrame]:
@@ -110,7 +116,7 @@ def of_hours(rows: pl.DataFrame, sides: pl.DataFrame, hours: range) -> Iterator[
     if len(spans) == 1:
         made = _of_span(rows, told, spans[0])
     else:
-        made = map(_together, zip(*[[*_of_span(span.touched(rows), told, span)] for span in spans], strict=True))
+        made = map(_together, zip(*[[*_of_span(rows.filter(span.touches), told, span)] for span in spans], strict=True))
     for minutes in made:
         yield _completed(pl.concat([EMPTY, minutes], how="diagonal"))
 
@@ -126,9 +132,9 @@ def _of_span(rows: pl.DataFrame, told: pl.DataFrame, span: Span) -> Iterator[pl.
 
 def _spans(rows: int, hours: range) -> list[Span]:
     """The hours as one span; an hour of too many rows as several, whole steps each."""
-    if len(hours) > 1 or rows <= SPAN_ROWS_MAX:
-        return [Span(hours.start * requests.MINUTES, requests.MINUTES, len(hours))]
-    wanted = (minutes for minutes in _PART_MINUTES if rows * minutes <= SPAN_ROWS_MAX * requests.MINUTES)
+    if len(hours) > 1 or rows <= HOUR_ROWS_MAX:
+        return [Span.of_hours(hours)]
+    wanted = (minutes for minutes in _PART_MINUTES if rows * minutes <= HOUR_ROWS_MAX * requests.MINUTES)
     minutes = next(wanted, STEP_MINUTES)
     return [Span(hours.start * requests.MINUTES + at, minutes) for at in range(0, requests.MINUTES, minutes)]
 
@@ -145,11 +151,6 @@ def _together(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
     is_top = begun == begun.min().over(of_key)
     rows = pl.concat(parts)
     return rows.with_columns(pl.when(is_top).then(pl.col(_TOP)).name.keep()).sort(*of_key, "minute")
-
-
-def in_hours(hours: range) -> pl.Expr:
-    """Whether a row's ``minute`` is in these hours."""
-    return (pl.col("minute") // requests.MINUTES).is_between(hours.start, hours.stop - 1)
 
 
 def narrowed(rows: pl.DataFrame, is_wanted: pl.Expr) -> pl.DataFrame:

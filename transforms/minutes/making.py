@@ -10,7 +10,7 @@ import polars as pl
 from ingest.schema import ROUTER
 from transforms.minutes import counting, served, sides
 from transforms.minutes.contents import SIDE_TABLES
-from transforms.minutes.flights import HOUR_US
+from transforms.minutes.counting import Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -65,7 +65,7 @@ def _sides(lake: Lake, spans: Sequence[range], contents: Contents, spill: Spill)
             is_wanted = served.HOUR.is_in([hour for span in touched for hour in span])
             rows = sides.of_side(file.table, lake.read(file, sides.SIDE_COLUMNS[file.table]).filter(is_wanted))
             for span in touched:
-                told[span].append(spill.add(rows.filter(counting.in_hours(span))))
+                told[span].append(spill.add(rows.filter(Span.of_hours(span).holds)))
     return told
 
 
@@ -81,7 +81,7 @@ class _Router:
     def of(self, span: range) -> pl.DataFrame:
         """The rows that ended in a span or were in flight in it."""
         touched = [file for file, content in self._contents.items() if any(map(content.touches, span))]
-        return pl.concat([_NO_REQUESTS, *(self._file(file).filter(_touches(span)) for file in touched)])
+        return pl.concat([_NO_REQUESTS, *(self._file(file).filter(Span.of_hours(span).touches) for file in touched)])
 
     def _file(self, file: LakeFile) -> pl.DataFrame:
         rows = self._held.pop(file, None)
@@ -92,8 +92,3 @@ class _Router:
         while len(self._held) > 1 and sum(each.height for each in self._held.values()) > HELD_ROWS:
             self._held.popitem(last=False)
         return rows
-
-
-def _touches(span: range) -> pl.Expr:
-    is_later = served.IS_SERVED & served.HOUR.ge(span.stop) & (served.START_US // HOUR_US).lt(span.stop)
-    return served.HOUR.is_between(span.start, span.stop - 1) | is_later
