@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from ingest.schema import TABLES
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 
@@ -117,6 +118,39 @@ def crew(home: Path, workers: int, **settings: str) -> Iterator[Running]:
         yield wait_until_it_listens(process, home / "log.db", workers)
     finally:
         _end(process)
+
+
+def readiness(running: Running) -> tuple[int, bytes]:
+    """What ``/readyz`` answers."""
+    with contextlib.closing(running.connect()) as connection:
+        connection.request("GET", "/readyz")
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+
+def fill(running: Running) -> bytes:
+    """Send until the log has no room; gives the delivery that was refused."""
+    text = b"".join(frame(f"{number} {number * 7919 % 104729:08x}" * 40) for number in range(40))
+    for number in range(1000):
+        body = text.replace(b"0 0", b"%d 0" % number)
+        if running.post(body) != 204:
+            return body
+    raise AssertionError("the budget is not used up")
+
+
+def land(log_path: Path) -> None:
+    """Make room in the log, as landing does."""
+    with contextlib.closing(EmbeddedLog(log_path)) as log:
+        for table in TABLES:
+            log.commit(table, "e0", log.end(table, "e0"))
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for it."""
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def _end(process: subprocess.Popen[str]) -> None:

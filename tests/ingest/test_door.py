@@ -6,35 +6,16 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from ingest.eventlog.embedded import EmbeddedLog
-from ingest.schema import TABLES
-from tests.ingest.running import crew, frame, post, receiver
+from tests.ingest.running import crew, fill, frame, land, post, readiness, receiver, until
 
 if TYPE_CHECKING:
     import http.client
-    from collections.abc import Callable
     from pathlib import Path
 
     from tests.ingest.running import Running
 
 BUDGET_BYTES = 600_000
 SOON = "import ingest.door; ingest.door.FULL_SECONDS = 1.0"
-
-
-def fill(running: Running) -> None:
-    """Send until the log has no room."""
-    for number in range(1000):
-        body = b"".join(frame(f"{number} {line * 7919 % 104729:08x}" * 40) for line in range(40))
-        if running.post(body) != 204:
-            return
-    raise AssertionError("the budget is not used up")
-
-
-def land(log_path: Path) -> None:
-    """Make room, as landing does."""
-    with contextlib.closing(EmbeddedLog(log_path)) as log:
-        for table in TABLES:
-            log.commit(table, "e0", log.end(table, "e0"))
 
 
 def is_refused(running: Running) -> bool:
@@ -44,14 +25,6 @@ def is_refused(running: Running) -> bool:
     except ConnectionError:
         return True
     return False
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Wait for it."""
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def test_nobody_can_connect_while_the_log_is_full(tmp_path: Path) -> None:
@@ -84,18 +57,11 @@ def test_where_a_load_balancer_asks_the_door_stays_open(tmp_path: Path) -> None:
     options = f"spool_max_bytes={BUDGET_BYTES}"
     with receiver(tmp_path / "log.db", options, setup=SOON) as running:
         for _ in range(3):
-            assert readiness(running) == 200
+            assert readiness(running)[0] == 200
         fill(running)
-        until(lambda: readiness(running) == 503)
+        until(lambda: readiness(running)[0] == 503)
         time.sleep(2)
         assert running.post(frame("all the same")) == 503
-
-
-def readiness(running: Running) -> int:
-    """What ``/readyz`` answers."""
-    with contextlib.closing(running.connect()) as connection:
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status
 
 
 def test_workers_shut_and_open_one_door(tmp_path: Path) -> None:

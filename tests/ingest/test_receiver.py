@@ -17,7 +17,7 @@ import pytest
 import trustme
 
 from ingest.credentials import CredentialStore
-from tests.ingest.running import SECRET, frame, numbered, post, receiver, stored
+from tests.ingest.running import SECRET, fill, frame, land, numbered, post, readiness, receiver, stored, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -321,38 +321,13 @@ def test_a_log_that_is_blocked_is_answered_in_time(tmp_path: Path) -> None:
 
 def test_a_full_budget_refuses_and_recovers(tmp_path: Path) -> None:
     """When the disk budget is used up 503 is answered, nothing is half stored, and landing makes room again."""
-    from ingest.eventlog.embedded import EmbeddedLog
-    from ingest.schema import TABLES
-
     with receiver(tmp_path / "log.db", "spool_max_bytes=600_000") as running:
-        body = b"".join(frame(f"{number} {number * 7919 % 104729:08x}" * 40) for number in range(40))
-        accepted = 0
-        while running.post(body.replace(b"0 0", b"%d 0" % accepted)) == 204:
-            accepted += 1
-            assert accepted < 1000
+        refused = fill(running)
+        assert running.post(refused) == 503
         assert readiness(running) == (503, b"full\n")
-        log = EmbeddedLog(tmp_path / "log.db")
-        for table in TABLES:
-            log.commit(table, "e0", log.end(table, "e0"))
-        log.close()
-        becomes_ready(running)  # though nothing is sent that would show it
-        assert running.post(body) == 204
-
-
-def readiness(running: Running) -> tuple[int, bytes]:
-    """What ``/readyz`` answers."""
-    with contextlib.closing(running.connect()) as connection:
-        connection.request("GET", "/readyz")
-        answer = connection.getresponse()
-        return answer.status, answer.read()
-
-
-def becomes_ready(running: Running) -> None:
-    """Wait until ``/readyz`` is true."""
-    deadline = time.monotonic() + 20
-    while readiness(running) != (200, b"ready\n"):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+        land(tmp_path / "log.db")
+        until(lambda: readiness(running) == (200, b"ready\n"))  # though nothing is sent that would show it
+        assert running.post(refused) == 204
 
 
 def test_a_full_disk_refuses_and_recovers(tmp_path: Path) -> None:
@@ -378,7 +353,7 @@ threading.Thread(target=watch, daemon=True).start()
         assert running.post(frame("meanwhile")) == 503
         assert readiness(running) == (503, b"full\n")
         limit.unlink()
-        becomes_ready(running)
+        until(lambda: readiness(running) == (200, b"ready\n"))
         assert running.post(frame("after")) == 204
     assert messages(tmp_path / "log.db") == ["before", "after"]
 
