@@ -14,8 +14,9 @@ DEFECTS: Final = (
     "no line of a load balancer's access log",
     "no line of a web server's access log",
     "a part of a line of more than 1 MiB",
+    "no line of saved `heroku logs` output",
 )
 (
     NO_COUNT, COUNT_TOO_LARGE, COUNT_TOO_SMALL, COUNT_WRONG, HEADER_INCOMPLETE, TIMESTAMP_UNREADABLE, NO_ELB_LINE,
-    NO_ACCESS_LINE, LINE_CUT,
+    NO_ACCESS_LINE, LINE_CUT, NO_SAVED_LINE,
 ) = range(len(DEFECTS))  # fmt: skip

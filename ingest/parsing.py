@@ -24,7 +24,7 @@ from ingest.schema import LINES
 from ingest.text import Spans, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ingest.headers import Headers
     from ingest.text import Mask, Positions
@@ -114,13 +114,16 @@ class Parsed(NamedTuple):
     tally: Tally
 
 
-def parse(bodies: Sequence[Body], received_at_us: int) -> Parsed:
-    """Parse a batch. ``received_at_us`` stamps bytes that carry no time of their own (UTC microseconds)."""
+def parse(bodies: Sequence[Body], received_at_us: int, cut_junk: Callable[[Text, Junk], Junk] | None = None) -> Parsed:
+    """Parse a batch. ``received_at_us`` stamps bytes that carry no time of their own (UTC microseconds).
+
+    ``cut_junk`` may cut runs of bytes between frames, each of which becomes one row.
+    """
     text = Text(b"".join([body.octets for body in bodies]))
     body_end = np.cumsum([len(body.octets) for body in bodies], dtype=np.int64)
     scan = scanner.scan(text, body_end, [body.app for body in bodies])
     if scan is None:
-        return _general(text, body_end, bodies, received_at_us)
+        return _general(text, body_end, bodies, received_at_us, cut_junk)
     return _scanned(text, scan, bodies, received_at_us)
 
 
@@ -142,10 +145,18 @@ def _scanned(text: Text, scan: scanner.Scan, bodies: Sequence[Body], received_at
     return gathered(batches, Parts(body, number), part_of_frame, tally)
 
 
-def _general(text: Text, body_end: Positions, bodies: Sequence[Body], received_at_us: int) -> Parsed:
+def _general(
+    text: Text,
+    body_end: Positions,
+    bodies: Sequence[Body],
+    received_at_us: int,
+    cut_junk: Callable[[Text, Junk], Junk] | None,
+) -> Parsed:
     """The rows of any bytes, read by column."""
     spans = Spans(np.append(0, body_end[:-1])[: len(body_end)], body_end)
     found, junk = frames.split(text, spans)
+    if cut_junk is not None and len(junk.start):
+        junk = cut_junk(text, junk)
     parts, found, junk = _in_parts(spans, found, junk)
     apps = [bodies[body].app for body in parts.body.tolist()]
     tally = Tally.of(len(apps), received_at_us)
