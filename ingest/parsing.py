@@ -1,8 +1,8 @@
 """From the bodies of deliveries to tables: the pure core of the receiver.
 
 ``parse`` takes a batch of deliveries and gives the rows of every table. Lines in = rows out: each frame and each
-run of junk becomes one row of one table, but for measures, where a line becomes a row per value. No input makes
-it raise.
+run of junk becomes one row of one table, but for measures, where a line becomes a row per value, and one more that
+keeps the line where not all of it could be read. No input makes it raise.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 
 from ingest import classify, frames, headers, rewriting, scanner
-from ingest.columns import indices, integers
-from ingest.defects import DEFECTS
+from ingest.columns import constant, indices, integers
+from ingest.defects import DEFECTS, VALUE_UNREADABLE
 from ingest.frames import Frames, Junk
 from ingest.parsers import access, php, platform, releases, router, samples
 from ingest.records import FRAME, Records, rows
@@ -273,7 +273,7 @@ def _processes(text: Text, process: Spans) -> tuple[Text, Spans]:
 
 def _route(records: Records, sender: classify.Senders) -> tuple[dict[str, list[pa.RecordBatch]], Mask]:
     """The rows of every table, and which records no parser recognised."""
-    measured, measures = _measures(records, sender)
+    measured, in_part, measures = _measures(records, sender)
     tables = {"samples": measures}
     event = sender.log_system | (sender.dyno_manager & ~measured)
     recognised = sender.router | event | measured | sender.api
@@ -281,6 +281,8 @@ def _route(records: Records, sender: classify.Senders) -> tuple[dict[str, list[p
         tables[name] = [_parse(name, records.take(mask), sender.log_system[mask])] if mask.any() else []
     tables |= _dyno_output(records, sender.dyno, recognised)
     tables["lines"] = [_plain(records.take(~recognised))] if not recognised.all() else []
+    if in_part.any():
+        tables["lines"].append(_plain(records.take(in_part), VALUE_UNREADABLE))
     return tables, ~recognised
 
 
@@ -290,22 +292,24 @@ def _parse(name: str, records: Records, of_log_system: Mask) -> pa.RecordBatch:
     return releases.parse(records) if name == "releases" else platform.parse(records, of_log_system)
 
 
-def _measures(records: Records, sender: classify.Senders) -> tuple[Mask, list[pa.RecordBatch]]:
-    """Values of runtime metrics and add-ons, and which records had any."""
+def _measures(records: Records, sender: classify.Senders) -> tuple[Mask, Mask, list[pa.RecordBatch]]:
+    """Which records had values of runtime metrics and add-ons, which of them were read in part, and the values."""
     measured = np.zeros(len(records), dtype=np.bool_)
     candidates = sender.addon | (sender.dyno_manager & (records.text.count(b"#", records.message) > 0))
     at = np.flatnonzero(candidates)
     if not len(at):
-        return measured, []
+        return measured, measured, []
     kinds = [
         "dyno" if of_dyno else samples.kind_of(process)
         for of_dyno, process in zip(sender.dyno_manager[at], records.take(at).process_texts(), strict=True)
     ]
     known = np.array([kind is not None for kind in kinds], dtype=np.bool_)
     at = at[known]
-    table, answered = samples.parse(records.take(at), [kind for kind in kinds if kind is not None])
+    table, answered, partly = samples.parse(records.take(at), [kind for kind in kinds if kind is not None])
+    in_part = np.zeros_like(measured)
     measured[at[answered]] = True
-    return measured, [table]
+    in_part[at[partly]] = True
+    return measured, in_part, [table]
 
 
 def _dyno_output(records: Records, dyno: Mask, recognised: Mask) -> dict[str, list[pa.RecordBatch]]:
@@ -325,8 +329,11 @@ def _dyno_output(records: Records, dyno: Mask, recognised: Mask) -> dict[str, li
     }
 
 
-def _plain(records: Records) -> pa.RecordBatch:
-    return rows(LINES, records, {"process": records.processes(), "message": records.messages()})
+def _plain(records: Records, defect: int | None = None) -> pa.RecordBatch:
+    columns = {"process": records.processes(), "message": records.messages()}
+    return rows(
+        LINES, records, columns if defect is None else columns | {"defect": constant(DEFECTS[defect], len(records))}
+    )
 
 
 def defects(text: Text, apps: Sequence[str], junk: Junk, first_frame: int, received_at_us: int) -> pa.RecordBatch:
