@@ -6,6 +6,7 @@ import multiprocessing
 import sqlite3
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -238,6 +239,29 @@ def test_appends_from_several_processes_all_arrive(tmp_path: Path) -> None:
     log = EmbeddedLog(tmp_path / "log.db")
     assert sorted(numbers(log)) == list(range(75))
     log.close()
+
+
+def test_a_log_that_several_make_at_once_is_one(tmp_path: Path) -> None:
+    """Two receivers can start in the same second; none may see the tables without the log's identity."""
+    for number in range(10):
+        path, start = tmp_path / f"{number}.db", threading.Barrier(8)
+
+        def identity(path: Path = path, start: threading.Barrier = start) -> str:
+            start.wait()
+            with closing(EmbeddedLog(path)) as log:
+                return log.identity("router")
+
+        with ThreadPoolExecutor(8) as threads:
+            assert len({each.result() for each in [threads.submit(identity) for _ in range(8)]}) == 1
+
+
+def test_a_log_without_identity_gets_one(tmp_path: Path) -> None:
+    """An older drainlake that was killed while it made the file left such a one."""
+    EmbeddedLog(tmp_path / "log.db").close()
+    with closing(sqlite3.connect(tmp_path / "log.db", isolation_level=None)) as connection:
+        connection.execute("DELETE FROM log")
+    with closing(EmbeddedLog(tmp_path / "log.db")) as log, closing(EmbeddedLog(tmp_path / "log.db")) as again:
+        assert log.identity("router") == again.identity("router") != ""
 
 
 def test_every_commit_waits_for_the_disk(tmp_path: Path) -> None:
