@@ -16,6 +16,7 @@ from kafka import KafkaProducer
 from ingest.eventlog import embedded
 from ingest.eventlog.contract import AlreadyHeld, EventLog, LogFull, Mark, NewEntry
 from ingest.eventlog.embedded import EmbeddedLog
+from ingest.eventlog.kafka import log as kafka_log
 from ingest.eventlog.kafka.connection import KafkaConnection
 from ingest.eventlog.kafka.log import KafkaLog
 
@@ -203,6 +204,19 @@ def test_a_marked_piece_is_held_once(open_log: Callable[[], EventLog]) -> None:
     assert numbers(log) == [0]
     log.append([entry(2)], [Mark(b"c")])
     assert numbers(log) == [0, 2]
+
+
+def test_marks_that_kafka_s_appender_forgets_too_early_are_counted(
+    kafka: Access, kafka_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest go first; one that no try of Heroku's can meet any more is no loss."""
+    monkeypatch.setattr(kafka_log, "MARKS_MAX", 2)
+    with closing(KafkaLog(KafkaConnection((kafka.bootstrap,), kafka_prefix))) as log:
+        log.append([], [Mark(b"a"), Mark(b"b"), Mark(b"c")])
+        assert (log.held([Mark(b"a"), Mark(b"b"), Mark(b"c")]), log.forgotten_marks) == ([b"b", b"c"], 1)
+        monkeypatch.setattr(kafka_log, "MARKS_SECONDS", 0.0)
+        log.append([], [Mark(b"d")])
+        assert (log.held([Mark(b"b"), Mark(b"d")]), log.forgotten_marks) == ([b"d"], 1)
 
 
 def test_an_append_of_nothing_is_allowed(open_log: Callable[[], EventLog]) -> None:
