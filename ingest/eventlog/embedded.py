@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 PARTITION: Final = "e0"
 KEEP_LANDED_SECONDS: Final = 3600
 KEEP_MARKS_SECONDS: Final = 7 * 86_400  # Heroku tries again within seconds
+KEEP_MARKS_MIN: Final = 10_000  # the newest, however old: between two tries a clock can jump
 ROOM_SHARE: Final = 0.01  # of the budget: with less, deliveries would soon be refused again
 KEEP_LANDED_SHARE: Final = 0.5  # of the budget: beyond it landed entries go at once, however young
 BUSY_SECONDS: Final = 3.0  # below the receiver's 4 s: a blocked log answers 503 in time
@@ -341,9 +342,11 @@ def used_bytes(connection: sqlite3.Connection) -> int:
 def _trim(connection: sqlite3.Connection, *, landed_before: float, now: float) -> None:
     """Delete some landed entries and expired marks."""
     delete_landed(connection, landed_before)
+    # The + keeps SQLite from counting the newest marks before it knows that one has expired.
     connection.execute(
-        "DELETE FROM marks WHERE digest IN (SELECT digest FROM marks WHERE expires_at < ? LIMIT ?)",
-        (now, TRIM_ENTRIES_MAX),
+        "DELETE FROM marks WHERE digest IN (SELECT digest FROM marks WHERE expires_at < ? AND +expires_at < (SELECT"
+        " expires_at FROM marks WHERE expires_at IS NOT NULL ORDER BY expires_at DESC LIMIT 1 OFFSET ?) LIMIT ?)",
+        (now, KEEP_MARKS_MIN - 1, TRIM_ENTRIES_MAX),
     )
 
 

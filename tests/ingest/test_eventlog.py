@@ -339,6 +339,23 @@ def test_landed_entries_make_room_before_an_append_is_refused(tmp_path: Path) ->
     log.close()
 
 
+def test_the_newest_marks_outlive_a_clock_that_jumps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two tries of a delivery a host's clock can be set right by years; older marks go, those never do."""
+    monkeypatch.setattr(embedded, "KEEP_MARKS_MIN", 3)
+    monkeypatch.setattr(embedded, "TRIM_EVERY_SECONDS", 0.0)
+    with closing(EmbeddedLog(tmp_path / "log.db")) as log:
+        for number in range(5):
+            log.append([], [Mark(b"%d" % number)])
+        log.append([], [Mark(b"import", lasting=True)])
+        monkeypatch.setattr(embedded.time, "time", lambda: 4_000_000_000.0)
+        log.append([])
+        marks = [*(Mark(b"%d" % number) for number in range(5)), Mark(b"import")]
+        assert log.held(marks) == [b"2", b"3", b"4", b"import"]
+        log.append([], [Mark(b"5")])
+        log.append([])
+        assert log.held(marks) == [b"3", b"4", b"import"]
+
+
 def test_a_refused_append_leaves_nothing_behind(tmp_path: Path) -> None:
     """An error in the middle of an append rolls all of it back."""
     log = EmbeddedLog(tmp_path / "log.db")
