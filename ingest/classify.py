@@ -44,7 +44,7 @@ def senders(records: Records, source: Spans) -> Senders:
     log_shuttle = app & shuttle
     api = (heroku | app) & text.equals(process, b"api")
     is_dyno = app & _is_dyno(text, process)
-    attach_error = is_dyno & text.starts_with(process.start, b"run.") & text.equals(records.message, _ATTACH_ERROR)
+    attach_error = _is_attach_error(records, is_dyno)
     dyno = is_dyno & ~attach_error
     manager = (heroku & ~router & ~log_system & ~api) | attach_error
     addon = app & ~is_dyno & ~api & ~log_shuttle & (text.count(b"#", records.message) > 0)
@@ -56,6 +56,11 @@ def senders(records: Records, source: Spans) -> Senders:
         dyno,
         addon,
     )
+
+
+def _is_attach_error(records: Records, dyno: Mask) -> Mask:
+    one_off = dyno & records.text.starts_with(records.process.start, b"run.")
+    return one_off & records.text.equals(records.message, _ATTACH_ERROR) if one_off.any() else one_off
 
 
 def _is_dyno(text: Text, process: Spans) -> Mask:

@@ -93,26 +93,46 @@ _CREDENTIAL: Final = re.compile(r"\b((?:Bearer|Basic) +)[^ \"'`]+", re.IGNORECAS
 SIEVE_PARTS: Final = tuple(re.sub(r"\(.*", "", part) for part in _PARTS)
 SIEVE_NAMES: Final = _NAMES
 _TWO_BYTES: Final = np.uint64(0xFFFF)
-_LOWER_SECOND: Final = np.uint64(0x2000)  # in the second of two bytes, the bit that makes a letter a small one
+_LOWER: Final = 0x20  # the bit that makes a letter a small one
+_LOWER_SECOND: Final = np.uint64(_LOWER << 8)
 _ENCODED_DELIMITERS: Final = np.frombuffer(b"3d3f3b2623", dtype="<u2").astype(np.uint64)
+_ENDS_NAME: Final = bytes(octet in b'=?&;# "' for octet in range(256))
 _SIEVE: Final = "(?i)" + "|".join((*SIEVE_PARTS, *SIEVE_NAMES))
 
 
 def suspects(text: Text, spans: Spans, commands: Mask) -> Mask:
     """Which spans need a closer look: all that hold a secret, and some that hold none."""
     suspect = commands | (text.count(b"@", spans) > 0)
-    for places in (_secret_parameters(text), _encoded_delimiters(text)):
+    for places in (_secret_parameters(text), _nested_secrets(text)):
         suspect |= np.searchsorted(places, spans.end) > np.searchsorted(places, spans.start)
     return suspect
 
 
-def _encoded_delimiters(text: Text) -> Positions:
-    """Where a ``%`` begins an encoded delimiter of a query string. What stands between them is read line by line."""
-    places = text.positions(b"%")
-    at = places + 1
+def _nested_secrets(text: Text) -> Positions:
+    """Where a query parameter with an encoded delimiter before or behind its name may be a secret."""
+    begin, end = _encoded_delimiters(text)
+    if not len(begin):  # as almost always
+        return begin
+    ends_one = np.frombuffer(text.padded.translate(_ENDS_NAME), dtype=np.bool_)[: text.size]  # quicker than a look-up
+    plain = np.concatenate([[-1], np.flatnonzero(ends_one), [text.size]])
+    before = np.maximum(plain[np.searchsorted(plain, begin) - 1] + 1, np.append(0, end[:-1]))
+    behind = plain[np.searchsorted(plain, end)]
+    is_equals = text.octets[end - 1] | _LOWER == ord("d")
+    ends_name = (behind < np.append(begin[1:], text.size)) & (text.octets[behind] == ord("="))
+    names = Spans(
+        np.concatenate([before[is_equals], end[ends_name]]), np.concatenate([begin[is_equals], behind[ends_name]])
+    )
+    return np.sort(names.end[_are_suspect(text.strings(names))])
+
+
+def _encoded_delimiters(text: Text) -> Spans:
+    """Where delimiters of a query string are percent-encoded, once or several times."""
+    begin = text.positions(b"%")
+    end = begin + 1
     for _ in range(_ENCODINGS_MAX - 1):
-        at = np.where(text.starts_with(at, b"25"), at + 2, at)
-    return places[np.isin(text.words[at] & _TWO_BYTES | _LOWER_SECOND, _ENCODED_DELIMITERS)]
+        end = np.where(text.starts_with(end, b"25"), end + 2, end)
+    found = np.isin(text.words[end] & _TWO_BYTES | _LOWER_SECOND, _ENCODED_DELIMITERS)
+    return Spans(begin[found], end[found] + 2)
 
 
 def _secret_parameters(text: Text) -> Positions:

@@ -92,8 +92,11 @@ def parse(records: Records, kinds: Sequence[str]) -> tuple[pa.RecordBatch, Mask,
         for place, name in enumerate(("source", "kind", "metric", "value", "unit"), start=1)
     }
     valid = np.bincount(at, minlength=len(records))
-    measures = np.array([len(_MEASURE.findall(message)) for message in messages], dtype=np.int64)
-    return rows(SAMPLES, records.take(at), arrays), valid > 0, (valid > 0) & (measures > valid)
+    partly = [
+        0 < count < message.count("#") and count < len(_MEASURE.findall(message))
+        for message, count in zip(messages, valid.tolist(), strict=True)
+    ]
+    return rows(SAMPLES, records.take(at), arrays), valid > 0, np.array(partly, dtype=np.bool_)
 
 
 @lru_cache(maxsize=_MEANINGS_MAX)
