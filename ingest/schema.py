@@ -203,7 +203,11 @@ LINES: Final = _table(
     "any other line",
     ("process", "VARCHAR", "The process that wrote it: 'web.1', 'worker.2' …"),
     ("message", "VARCHAR", "The line without its final newline; for a defect the exact bytes."),
-    ("defect", "VARCHAR", "Why this is no frame, or no line of an imported log; NULL for ordinary lines."),
+    (
+        "defect",
+        "VARCHAR",
+        "Why this is no frame, no line of an imported log, or not read in full; NULL for ordinary lines.",
+    ),
 )
 
 DELIVERIES: Final = _table(
