@@ -16,7 +16,14 @@
 -- cost: Counts the router's rows by the hour; times of whole hours are kept in minutes, and only of hours that minutes do not fit (new rows, imports), and of the first and the last where they are not whole, the starts and ends are sorted.
 -- example: SELECT app, key, min(level) FROM concurrency_levels(since := now() - INTERVAL 1 DAY, per := 'dyno') WHERE at_most_share >= 0.999 GROUP BY ALL
 CREATE OR REPLACE MACRO concurrency_levels(since := NULL, until := NULL, app_name := NULL, per := 'app') AS TABLE
-WITH hours AS MATERIALIZED (FROM hours_between(since, until, app_name)),
+WITH hours AS MATERIALIZED (
+  -- An hour that begins with the window is whole for these times; only where the hour's peak was may be another thing.
+  SELECT * REPLACE (
+    is_known OR coalesce(is_bounded AND begins_at = instant(since) AND (until IS NULL OR ends_at <= instant(until)), false)
+      AS is_known
+  )
+  FROM hours_between(since, until, app_name)
+),
 -- What minutes tell of whole hours.
 known AS MATERIALIZED (
   SELECT
