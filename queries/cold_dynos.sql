@@ -34,7 +34,10 @@ WITH lives AS MATERIALIZED (
   WHERE started_at IS NOT NULL
 ),
 life_hours AS MATERIALIZED (
-  SELECT *, unnest(range(born_us // 3600000000, dead_us // 3600000000 + 1)) AS hour FROM lives
+  SELECT
+    *,
+    unnest(range(steps_since_1970(born_us, 3600000000), steps_since_1970(dead_us, 3600000000) + 1)) AS hour
+  FROM lives
 ),
 hits AS NOT MATERIALIZED (
   SELECT
@@ -48,7 +51,7 @@ hits AS NOT MATERIALIZED (
     service_ms,
     logged_start_us - up_us < 30000000 AS is_early
   FROM (
-    SELECT *, logged_start_us // 3600000000 AS hour
+    SELECT *, steps_since_1970(logged_start_us, 3600000000) AS hour
     FROM served_between(since, until, app_name)
     WHERE source = 'heroku' AND method = 'GET' AND code IS NULL AND status BETWEEN 200 AND 399 AND route IS NOT NULL
       AND NOT coalesce(static_name(path), false)

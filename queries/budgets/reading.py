@@ -103,7 +103,8 @@ _MONTHS: Final = """
 SELECT app, count(*) AS covered, sum(requests)::BIGINT AS requests, sum(failed)::BIGINT AS failed,
   coalesce(sum(list_sum(latency_counts)), 0)::BIGINT AS timed, {slow}
 FROM minutes_of('app', instant($until) - INTERVAL 720 HOUR, $until, $app)
-WHERE (is_covered OR lines > 0) AND end_minute($until) - epoch_us(timestamp) // 60000000 BETWEEN 1 AND 43200
+WHERE (is_covered OR lines > 0)
+  AND end_minute($until) - steps_since_1970(epoch_us(timestamp), 60000000) BETWEEN 1 AND 43200
 GROUP BY app ORDER BY app
 """
 
