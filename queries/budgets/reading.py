@@ -153,7 +153,8 @@ def _sum(steps: Sequence[Step], after: datetime) -> Count:
 def apps(connection: duckdb.DuckDBPyConnection, until: datetime, app_name: str | None) -> list[str]:
     """The apps with minutes in the 30 days, covered or not."""
     rows = connection.execute(
-        "SELECT DISTINCT app FROM minutes_between(first_minute(?) - INTERVAL 720 HOUR, ?, ?) WHERE per = 'app' ORDER BY app",
+        "SELECT DISTINCT app FROM minutes_between(first_minute(?) - INTERVAL 720 HOUR, ?, ?) WHERE per = 'app'"
+        " ORDER BY app",
         [until, until, app_name],
     ).fetchall()
     return [app for (app,) in rows]
