@@ -29,20 +29,21 @@ WITH ledger AS (
   GROUP BY ALL
 ),
 -- Logplex tells a loss anew with each try of a delivery, and the count may have grown: "15 messages dropped since" an
--- instant has the 12 in it that were told before. By the hour, so that no window changes an hour's figure.
+-- instant has the 12 in it that were told before. By the hour, so that no window changes an hour's figure. What no app
+-- can lose counts as a million million: more would make sums overflow, and one line would stop every answer.
 notices AS (
   SELECT
     app,
     utc_hour(timestamp) AS hour,
     code || ' ' || nullif(regexp_extract(message, ' since (\S+)', 1), '') AS loss,
-    lines_dropped
+    least(lines_dropped, 1000000000000) AS told
   FROM platform_between(since, until, app_name)
   WHERE lines_dropped > 0
 ),
 losses AS (
   SELECT app, hour, to_bigint(sum(dropped)) AS dropped
   FROM (
-    SELECT app, hour, CASE WHEN loss IS NULL THEN sum(lines_dropped) ELSE max(lines_dropped) END AS dropped
+    SELECT app, hour, CASE WHEN loss IS NULL THEN sum(told) ELSE max(told) END AS dropped
     FROM notices
     GROUP BY app, hour, loss
   )
