@@ -75,7 +75,7 @@ stretches AS (
   SELECT id, 0, looked_at_us FROM groups
 ),
 losses AS (
-  SELECT DISTINCT app FROM platform_between(since, until, app_name) WHERE lines_dropped > 0
+  SELECT DISTINCT app FROM losses_between(since, until, app_name)
 )
 SELECT
   app,

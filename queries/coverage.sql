@@ -35,7 +35,7 @@ notices AS (
   SELECT
     app,
     utc_hour(timestamp) AS hour,
-    code || ' ' || nullif(regexp_extract(message, ' since (\S+)', 1), '') AS loss,
+    code || ' ' || lost_since(message) AS loss,
     least(lines_dropped, 1000000000000) AS told
   FROM platform_between(since, until, app_name)
   WHERE lines_dropped > 0

@@ -208,7 +208,7 @@ quotas AS (
 troubles AS (
   SELECT app FROM served WHERE code = 'H12' AND NOT coalesce(static_name(path), false)
   UNION
-  SELECT app FROM platform_between(since, until, app_name) WHERE lines_dropped > 0
+  SELECT app FROM losses_between(since, until, app_name)
 ),
 candidates AS MATERIALIZED (
   SELECT

@@ -30,7 +30,7 @@ SIDE_COLUMNS: Final = {
 }
 _MB: Final = 1 << 20
 # As in the question `coverage`.
-_LOSS: Final = pl.concat_str("code", pl.col("message").str.extract(r" since (\S+)"), separator=" ")
+_LOSS: Final = pl.concat_str("code", pl.col("message").str.extract(r" since (\S+?)\.?$"), separator=" ")
 _NOTICE: Final = "notice"
 
 
