@@ -15,7 +15,7 @@
 --   first_ms INTEGER: Service time of a first hit, the median.
 --   later_hits BIGINT: Hits that began after the first had ended, in the same lives.
 --   later_ms INTEGER: Their service time, the median.
---   others_lose_ms INTEGER: What a first hit of the app's other routes loses as soon after the start, the median.
+--   others_lose_ms INTEGER: What a first hit loses as soon after the start, the median of the app's routes, this one among them: of an app with one route nothing else than 'warm-up' or 'none' can be told.
 --   wasted_per_life_ms BIGINT: What the first hits lose in each life, beyond what other routes lose; a cache that all dynos share saves it in every life but the first. NULL without evidence.
 --   wasted_per_day_ms BIGINT: The same in a day, over all lives: at most what a shared cache saves.
 -- cost: Two passes over the router files of the days asked about; only GET requests answered with 2xx or 3xx count, in lives that began in the window, 48 hours of each at most, and no files that nginx serves itself (.css, .png ...).
