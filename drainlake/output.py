@@ -1,18 +1,21 @@
 """Rows out: Arrow batches as table, JSON, JSON lines, CSV, Markdown or Parquet, to stdout or a file.
 
-A file given with ``--out`` appears whole or not at all. The first batch is taken before a byte is written,
-so that a query which fails leaves nothing on stdout.
+A file given with ``--out`` appears whole or not at all. So does what goes to stdout, up to :data:`HELD_BYTES`:
+a query can fail at its last row, and a cell may be one that cannot be printed. Of more a part is out by then, and that
+is told.
 """
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import os
 import re
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 import pyarrow as pa
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TABLE_ROWS: Final = 10_000
+HELD_BYTES: Final = 16 << 20
 _CSV_SPECIAL: Final = re.compile(r'[",\r\n]|^\s|\s$')
 _SUFFIXES: Final = {
     ".json": "json",
@@ -46,9 +50,10 @@ class Rows:
     @classmethod
     def of(cls, reader: pa.RecordBatchReader) -> Rows:
         """The reader's rows, its first batch taken already: an error of the query shows here."""
-        first = list(itertools.islice(reader, 1))
+        batches = _batches(reader)
+        first = list(itertools.islice(batches, 1))
         names = cells.unique_names(reader.schema.names)
-        return cls(names, list(reader.schema.types), itertools.chain(first, reader))
+        return cls(names, list(reader.schema.types), itertools.chain(first, batches))
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The batches, counted."""
@@ -65,6 +70,62 @@ class Rows:
                 sentence = "A time within a list or struct lies outside of the years 1 to 9999."
                 raise Failure(sentence, "cast it to VARCHAR") from None
             yield from zip(*columns, strict=True)
+
+
+def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """The reader's batches. Arrow tells DuckDB's errors as OSError, which would be taken for a full disk."""
+    while True:
+        try:
+            batch = reader.read_next_batch()
+        except StopIteration:
+            return
+        except OSError as error:
+            raise pa.ArrowInvalid(str(error)) from None
+        yield batch
+
+
+class Held(io.RawIOBase):
+    """A sink that holds back the first :data:`HELD_BYTES` until more come, or the block ends well.
+
+    What comes after an error goes nowhere: the end of a format would make a part look whole.
+    """
+
+    def __init__(self, sink: IO[bytes]) -> None:
+        super().__init__()
+        self._sink = sink
+        self._held = bytearray()
+        self._room = HELD_BYTES
+        self._is_broken = False
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Take some bytes."""
+        if not self._is_broken:
+            self._held += data
+            if len(self._held) > self._room:
+                self._let_go()
+        return len(data)
+
+    def give_up(self) -> None:
+        """Let nothing more out."""
+        self._is_broken = True
+
+    def _let_go(self) -> None:
+        self._room = 0
+        self._sink.write(self._held)
+        self._held.clear()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """Let out what is held back, or tell that a part is out already."""
+        if kind is None:
+            self._let_go()
+        elif not self._room and not issubclass(kind, BrokenPipeError):
+            self._sink.flush()
+            sys.stderr.write("Note: what stands on stdout broke off; the answer was not whole.\n")
+        self.give_up()
 
 
 @dataclass(frozen=True)
@@ -96,7 +157,9 @@ class Output:
         """
         rows = Rows.of(reader)
         if self.path is None:
-            self._write_to(sys.stdout.buffer, rows, trust)
+            # A table is one piece, and what it says of rows left out is to stand below it.
+            with nullcontext(sys.stdout.buffer) if self.kind == "table" else Held(sys.stdout.buffer) as sink:
+                self._write_to(cast("IO[bytes]", sink), rows, trust)
             sys.stdout.flush()
         else:
             self._write_file(self.path, rows, trust)
@@ -201,8 +264,13 @@ def _write_parquet(rows: Rows, sink: IO[bytes]) -> None:
     schema = pa.schema(list(zip(rows.names, rows.kinds, strict=True)))
     try:
         with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
-            for batch in rows.batches():
-                writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
+            try:
+                for batch in rows.batches():
+                    writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
+            except BaseException:
+                if isinstance(sink, Held):
+                    sink.give_up()  # before the writer ends the file
+                raise
     except pa.ArrowNotImplementedError as error:
         raise Failure(f"Parquet cannot hold a column of this answer: {error}.", "cast it to VARCHAR") from None
 

@@ -30,7 +30,7 @@ SELECT
   sum(timed)::BIGINT AS timed,
   sum(slow)::BIGINT AS slow
 FROM objective_minutes(
-  greatest(instant(since), instant(until) - INTERVAL 720 HOUR), until, app_name, route_name, latency_ms
+  greatest(instant(since), first_minute(until) - INTERVAL 720 HOUR), until, app_name, route_name, latency_ms
 )
 WHERE end_minute(until) - minute BETWEEN 1 AND 43200
 GROUP BY ALL

@@ -28,7 +28,7 @@ WITH counted AS MATERIALIZED (
   SELECT *, end_minute(until) - minute AS age
   -- In hours: a day of a session's time zone can have 23.
   FROM objective_minutes(
-    greatest(instant(since), instant(until) - INTERVAL 720 HOUR), until, app_name, route_name, latency_ms
+    greatest(instant(since), first_minute(until) - INTERVAL 720 HOUR), until, app_name, route_name, latency_ms
   )
   WHERE age BETWEEN 1 AND 43200
 ),

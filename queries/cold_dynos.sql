@@ -15,7 +15,7 @@
 --   first_ms INTEGER: Service time of a first hit, the median.
 --   later_hits BIGINT: Hits that began after the first had ended, in the same lives.
 --   later_ms INTEGER: Their service time, the median.
---   others_lose_ms INTEGER: What a first hit of the app's other routes loses as soon after the start, the median.
+--   others_lose_ms INTEGER: What a first hit loses as soon after the start, the median of the app's routes, this one among them: of an app with one route nothing else than 'warm-up' or 'none' can be told.
 --   wasted_per_life_ms BIGINT: What the first hits lose in each life, beyond what other routes lose; a cache that all dynos share saves it in every life but the first. NULL without evidence.
 --   wasted_per_day_ms BIGINT: The same in a day, over all lives: at most what a shared cache saves.
 -- cost: Two passes over the router files of the days asked about; only GET requests answered with 2xx or 3xx count, in lives that began in the window, 48 hours of each at most, and no files that nginx serves itself (.css, .png ...).
@@ -34,7 +34,10 @@ WITH lives AS MATERIALIZED (
   WHERE started_at IS NOT NULL
 ),
 life_hours AS MATERIALIZED (
-  SELECT *, unnest(range(born_us // 3600000000, dead_us // 3600000000 + 1)) AS hour FROM lives
+  SELECT
+    *,
+    unnest(range(steps_since_1970(born_us, 3600000000), steps_since_1970(dead_us, 3600000000) + 1)) AS hour
+  FROM lives
 ),
 hits AS NOT MATERIALIZED (
   SELECT
@@ -48,7 +51,7 @@ hits AS NOT MATERIALIZED (
     service_ms,
     logged_start_us - up_us < 30000000 AS is_early
   FROM (
-    SELECT *, logged_start_us // 3600000000 AS hour
+    SELECT *, steps_since_1970(logged_start_us, 3600000000) AS hour
     FROM served_between(since, until, app_name)
     WHERE source = 'heroku' AND method = 'GET' AND code IS NULL AND status BETWEEN 200 AND 399 AND route IS NOT NULL
       AND NOT coalesce(static_name(path), false)

@@ -136,7 +136,7 @@ levels AS (
   GROUP BY app, key, level
 ),
 losses AS (
-  SELECT DISTINCT app FROM platform_between(since, until, app_name) WHERE lines_dropped > 0
+  SELECT DISTINCT app FROM losses_between(since, until, app_name)
 )
 SELECT
   levels.app,

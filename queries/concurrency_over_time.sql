@@ -158,17 +158,8 @@ answers AS (
     CASE WHEN is_own THEN timeouts_in + timeouts_begun ELSE timeouts_in + timeouts_net END > 0 AS has_timeout
   FROM filled, bounds
 ),
--- A notice of lost lines says since when; where it does not, its own time is all that is known.
 losses AS (
-  SELECT DISTINCT
-    app,
-    coalesce(
-      least(epoch_us(TRY(instant(regexp_extract(message, 'dropped since (\S+?)\.?$', 1)))), epoch_us(timestamp)),
-      epoch_us(timestamp)
-    ) AS from_us,
-    epoch_us(timestamp) AS to_us
-  FROM platform_between(since, until, app_name)
-  WHERE lines_dropped > 0
+  FROM losses_between(since, until, app_name)
 )
 SELECT
   app,

@@ -12,7 +12,7 @@
 --   plain BIGINT: Of these, ordinary lines without a parser, kept in `lines`.
 --   defective BIGINT: Of these, what is no frame, kept in `lines` with its defect.
 --   repeated BIGINT: Of these, lines an earlier try had brought already, not stored again.
---   dropped BIGINT: Lines that Heroku reports as lost on the way (L10 and kin); they are not in `received`.
+--   dropped BIGINT: Lines that Heroku reports as lost on the way (L10 and kin); they are not in `received`. Where several tries of a delivery tell of one loss, the largest count of the hour.
 --   share_seen DOUBLE: New lines received by new lines received and dropped, from 0 to 1; NULL when there were none.
 -- cost: One pass over the ledger and the platform files of the days asked about; both are small.
 -- example: SELECT * FROM coverage(since := now() - INTERVAL 1 DAY) WHERE share_seen < 0.995
@@ -28,10 +28,25 @@ WITH ledger AS (
   FROM deliveries_between(since, until, app_name)
   GROUP BY ALL
 ),
-losses AS (
-  SELECT app, utc_hour(timestamp) AS hour, to_bigint(sum(lines_dropped)) AS dropped
+-- Logplex tells a loss anew with each try of a delivery, and the count may have grown: "15 messages dropped since" an
+-- instant has the 12 in it that were told before. By the hour, so that no window changes an hour's figure. What no app
+-- can lose counts as a million million: more would make sums overflow, and one line would stop every answer.
+notices AS (
+  SELECT
+    app,
+    utc_hour(timestamp) AS hour,
+    code || ' ' || lost_since(message) AS loss,
+    least(lines_dropped, 1000000000000) AS told
   FROM platform_between(since, until, app_name)
   WHERE lines_dropped > 0
+),
+losses AS (
+  SELECT app, hour, to_bigint(sum(dropped)) AS dropped
+  FROM (
+    SELECT app, hour, CASE WHEN loss IS NULL THEN sum(told) ELSE max(told) END AS dropped
+    FROM notices
+    GROUP BY app, hour, loss
+  )
   GROUP BY ALL
 ),
 hours AS (

@@ -66,7 +66,9 @@ touched AS MATERIALIZED (
     side,
     begins_at,
     ends_at,
-    unnest(range(epoch_us(begins_at) // 60000000, epoch_us(ends_at) // 60000000 + 1)) AS minute_number
+    unnest(range(
+      steps_since_1970(epoch_us(begins_at), 60000000), steps_since_1970(epoch_us(ends_at), 60000000) + 1
+    )) AS minute_number
   FROM (
     SELECT
       app,
@@ -93,7 +95,7 @@ requests AS MATERIALIZED (
   FROM router_between(since, until, app_name) AS router
   JOIN touched
     ON touched.app = router.app
-      AND touched.minute_number = epoch_us(router.timestamp) // 60000000
+      AND touched.minute_number = steps_since_1970(epoch_us(router.timestamp), 60000000)
       AND router.timestamp >= begins_at
       AND router.timestamp < ends_at
   WHERE source = 'heroku'
@@ -138,7 +140,7 @@ valued AS (
     FROM samples_between(since, until, app_name) AS samples
     JOIN touched
       ON touched.app = samples.app
-        AND touched.minute_number = epoch_us(samples.timestamp) // 60000000
+        AND touched.minute_number = steps_since_1970(epoch_us(samples.timestamp), 60000000)
         AND samples.timestamp >= begins_at
         AND samples.timestamp < ends_at
     WHERE kind = 'dyno' AND metric = 'memory_total' AND starts_with(source, 'web.')

@@ -50,7 +50,7 @@ metrics AS MATERIALIZED (
   SELECT
     app,
     dyno,
-    epoch_us(timestamp) // (60 * step_us(step_minutes)) AS step,
+    steps_since_1970(epoch_us(timestamp), 60 * step_us(step_minutes)) AS step,
     metric,
     count(*) AS lines,
     quantile_disc(mb, 0.5) AS median_mb,

@@ -72,7 +72,10 @@ waits AS MATERIALIZED (
 ),
 -- Minutes that a burst touches, or its aftermath: workers go on with requests that were given up.
 busy_minutes AS MATERIALIZED (
-  SELECT DISTINCT app, dyno, unnest(range(from_us // 60000000 - 1, to_us // 60000000 + 3)) AS minute
+  SELECT DISTINCT
+    app,
+    dyno,
+    unnest(range(steps_since_1970(from_us, 60000000) - 1, steps_since_1970(to_us, 60000000) + 3)) AS minute
   FROM waits
 ),
 -- A list of apps is one row until it is taken apart. Of the rows of `waits` DuckDB thinks that they may be more than the
@@ -93,7 +96,7 @@ near AS MATERIALIZED (
     CASE WHEN code IN ('H12', 'H27') THEN end_us + 30000000 ELSE end_us END AS gone_us,
     is_near
   FROM (
-    SELECT *, (app, dyno, end_us // 60000000) IN (SELECT app, dyno, minute FROM busy_minutes) AS is_near
+    SELECT *, (app, dyno, steps_since_1970(end_us, 60000000)) IN (SELECT app, dyno, minute FROM busy_minutes) AS is_near
     FROM served_between(since, until, app_name)
     WHERE app IN (SELECT app FROM apps_hit) AND source = 'heroku'
   )

@@ -130,7 +130,7 @@ peaks AS (
   GROUP BY app, key
 ),
 losses AS (
-  SELECT DISTINCT app FROM platform_between(since, until, app_name) WHERE lines_dropped > 0
+  SELECT DISTINCT app FROM losses_between(since, until, app_name)
 )
 SELECT
   app,

@@ -37,7 +37,7 @@ WITH served AS NOT MATERIALIZED (
 hours AS MATERIALIZED (FROM hours_between(since, until, app_name)),
 -- In a minute, at most as many PHP requests were in flight at once as requests of all kinds.
 at_most AS MATERIALIZED (
-  SELECT *, epoch_us(timestamp) // 60000000 AS minute
+  SELECT *, steps_since_1970(epoch_us(timestamp), 60000000) AS minute
   FROM (
     SELECT 'app' AS of_each, app, NULL AS dyno, timestamp, peak_in_flight, peak_at
     FROM minutes_of('app', first_minute(since), until, app_name)
@@ -208,7 +208,7 @@ quotas AS (
 troubles AS (
   SELECT app FROM served WHERE code = 'H12' AND NOT coalesce(static_name(path), false)
   UNION
-  SELECT app FROM platform_between(since, until, app_name) WHERE lines_dropped > 0
+  SELECT app FROM losses_between(since, until, app_name)
 ),
 candidates AS MATERIALIZED (
   SELECT

@@ -18,9 +18,10 @@
 --   dynos BIGINT: Number of dynos it happened on; if all, it is the code or what it waits for.
 --   first_at TIMESTAMPTZ: When it was reported first.
 --   last_at TIMESTAMPTZ: When it was reported last.
--- cost: Two passes over the php files of the days asked about.
+-- cost: Two passes over the php files of the days asked about; one looks 2 s further on both sides.
 -- example: SELECT * FROM php_slow(since := now() - INTERVAL 1 DAY)
 CREATE OR REPLACE MACRO php_slow(since := NULL, until := NULL, app_name := NULL) AS TABLE
+-- The reports of the window and of the 2 s around it, whose blocks may lie within.
 WITH reports AS (
   SELECT
     app,
@@ -31,7 +32,7 @@ WITH reports AS (
     duration_seconds,
     contains(message, ' executing too slow (') AS is_slow,
     regexp_extract(message, '^\[pool ([^\]]+)\] child (\d+),', 2) AS process
-  FROM php_between(since, until, app_name)
+  FROM php_between(instant(since) - INTERVAL 2 SECOND, instant(until) + INTERVAL 2 SECOND, app_name)
   WHERE component = 'php-fpm'
     AND (contains(message, ' executing too slow (') OR contains(message, ' execution timed out ('))
 ),
@@ -66,6 +67,7 @@ traced AS (
 events AS (
   SELECT app, script, route, dyno, timestamp, is_slow, duration_seconds, false AS is_trace, NULL AS top_frame, NULL AS own_frame
   FROM reports
+  WHERE (since IS NULL OR timestamp >= instant(since)) AND (until IS NULL OR timestamp < instant(until))
   UNION ALL
   SELECT app, script, route, dyno, timestamp, NULL, NULL, true, top_frame, own_frame FROM traced
 ),

@@ -36,7 +36,7 @@ WITH counted AS (
   SELECT
     app,
     key,
-    epoch_us(timestamp) // (60 * step_us(step_minutes)) AS step,
+    steps_since_1970(epoch_us(timestamp), 60 * step_us(step_minutes)) AS step,
     to_bigint(sum(requests)) AS requests,
     to_bigint(sum(failed)) AS failed,
     to_bigint(sum(bytes)) AS bytes,
@@ -52,7 +52,7 @@ WITH counted AS (
 covered AS (
   SELECT
     app,
-    epoch_us(timestamp) // (60 * step_us(step_minutes)) AS step,
+    steps_since_1970(epoch_us(timestamp), 60 * step_us(step_minutes)) AS step,
     count(*) FILTER (WHERE is_covered) AS minutes_covered
   FROM minutes_of('app', since, until, app_name)
   GROUP BY ALL

@@ -41,7 +41,7 @@ to_read AS NOT MATERIALIZED (
 kept AS MATERIALIZED (
   SELECT *, coalesce(timestamp < instant(since), false) AS is_before
   FROM (
-    SELECT *, epoch_us(timestamp) // 3600000000 AS hour
+    SELECT *, steps_since_1970(epoch_us(timestamp), 3600000000) AS hour
     FROM asset_sizes_between(looks_back_to(since, look_back_days), until, app_name)
   )
   SEMI JOIN (FROM hours WHERE is_kept) USING (date, hour)

@@ -46,7 +46,7 @@ from transforms.durable import no_fault
 from transforms.lake import SENTINEL_DATE, DamagedFileError, LakeFile, LakeLockedError, StaleOwnerError
 from transforms.lean_memory import use_lean_memory
 from transforms.parquet import SCHEMAS, Footer, Origin
-from transforms.php_events import join_continuations
+from transforms.php_events import days_of_heads, join_continuations
 from transforms.privacy import KEEP_ALL, Privacy, masked
 from transforms.repeats import Repeats
 from transforms.route_book import RouteBook
@@ -279,8 +279,13 @@ def _sort(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def split_by_date(rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Each UTC day as YYYY-MM-DD with its rows, in order of days; the rows keep the order of arrival."""
+    """Each UTC day as YYYY-MM-DD with its rows, in order of days; the rows keep the order of arrival.
+
+    A continuation line goes to the day of its head, in which it becomes part of it.
+    """
     day = rows["timestamp"].dt.date().to_physical()  # as numbers: Python has no date for the year 0000
+    if CONTINUES in rows.columns:
+        day = days_of_heads(rows, day, OFFSET)
     days = day.unique().sort()
     names = days.cast(pl.Date).dt.strftime("%Y-%m-%d")
     for value, name in zip(days, names, strict=True):

@@ -54,19 +54,33 @@ def join_continuations(rows: pl.DataFrame) -> pl.DataFrame:
     return filled.select(rows.drop("continues").columns)
 
 
-def _pair(numbered: pl.DataFrame) -> pl.DataFrame:
+def days_of_heads(rows: pl.DataFrame, day: pl.Series, entry: str) -> pl.Series:
+    """The days that rows go to, from those of their timestamps: where midnight parts lines from their head, the head's.
+
+    Only of heads of the same ``entry`` (a column): what is landed together hangs on chance, an entry stays whole, and
+    a row must go to the same day whenever it is landed. Each such line finds that head or a later one there.
+    """
+    moment = pl.col("timestamp")
+    near = (moment - HEAD_MAX_AGE).dt.date() != (moment + HEAD_MAX_AGE).dt.date()
+    numbered = rows.with_columns(pl.col("continues").fill_null(value=False)).with_row_index("_row").filter(near)
+    if not numbered["continues"].any():
+        return day
+    paired = _pair(numbered, (entry, *_PROCESS)).filter(pl.col("_head").is_not_null())
+    return day.scatter(paired["_row"], day.gather(paired["_head"]))
+
+
+def _pair(numbered: pl.DataFrame, process: tuple[str, ...] = _PROCESS) -> pl.DataFrame:
     """The continuation lines with `_head`, the row number of their head or NULL, in time order."""
     lines = numbered.filter("continues")["timestamp"]
     near = pl.col("timestamp").is_between(pl.lit(lines.min()) - HEAD_MAX_AGE, pl.lit(lines.max()))
-    ordered = numbered.filter(near).sort(*_PROCESS, "timestamp", "_row")
+    ordered = numbered.filter(near).sort(*process, "timestamp", "_row")
     slow_line = pl.col("message").str.contains(_SLOW_LINE)
     head = ~pl.col("continues") & ~_is_orphan()
     slow_head = head & (pl.col("component") == "php-fpm") & pl.col("message").str.contains(_SLOW_HEAD)
     php_head = head & (pl.col("component") == "php")
-    own_kind = pl.when(slow_line).then(_latest(slow_head)).otherwise(_latest(php_head))
-    return (
-        ordered.with_columns(_head=pl.coalesce(own_kind, _latest(head))).filter("continues").sort("timestamp", "_row")
-    )
+    own_kind = pl.when(slow_line).then(_latest(slow_head, process)).otherwise(_latest(php_head, process))
+    found = pl.coalesce(own_kind, _latest(head, process))
+    return ordered.with_columns(_head=found).filter("continues").sort("timestamp", "_row")
 
 
 def _is_orphan() -> pl.Expr:
@@ -76,10 +90,10 @@ def _is_orphan() -> pl.Expr:
     return (pl.col("component") == "php") & pl.col("level").is_null() & shaped
 
 
-def _latest(head: pl.Expr) -> pl.Expr:
+def _latest(head: pl.Expr, process: tuple[str, ...]) -> pl.Expr:
     """The row number of the latest such head before each row of its process, if at most 5 s before."""
-    row = pl.when(head).then("_row").forward_fill().over(_PROCESS)
-    since = pl.when(head).then("timestamp").forward_fill().over(_PROCESS)
+    row = pl.when(head).then("_row").forward_fill().over(process)
+    since = pl.when(head).then("timestamp").forward_fill().over(process)
     return pl.when(pl.col("timestamp") - since <= HEAD_MAX_AGE).then(row)
 
 

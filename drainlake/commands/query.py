@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from queries.trust import Trust
 
 WINDOW = ("since", "until", "app_name")
-_PARAMETER: Final = re.compile(r"(\w+) := (?:'([^']*)'|(\d+))")
-_PARAMETERS: Final = re.compile(r", (?=\w+ := )")
+# As SQL names a parameter and its value; those of a list follow each other with a comma.
+_PARAMETER: Final = re.compile(r"(\w+) := (?:'([^']*)'|([\d.]*\d))(?:, (?=\w+ := ))?")
+_OPTIONS: Final = {"since": "--since", "until": "--until", "app_name": "--app"}
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -142,13 +143,19 @@ def _refusing_as_wrong_use() -> Iterator[None]:
     try:
         yield
     except RefusedParameterError as refused:
-        raise WrongUse(refused.sentence, _as_options(refused.remedy)) from None
+        raise WrongUse(refused.sentence, as_options(refused.remedy)) from None
 
 
-def _as_options(remedy: str) -> str:
-    """Parameters as SQL names them, ``per := 'dyno', top := 20``, as options: ``--param per=dyno --param top=20``."""
-    between = _PARAMETERS.sub(" ", remedy)
-    return _PARAMETER.sub(r"--param \1=\2\3", between).replace("--param since=", "--since ")
+def as_options(remedy: str) -> str:
+    """Parameters as SQL names them, ``since := '24h', top := 20``, as options: ``--since 24h --param top=20``."""
+
+    def option(found: re.Match[str]) -> str:
+        name, text, number = found.groups()
+        value = number if text is None else text
+        words = f"{_OPTIONS[name]} {value}" if name in _OPTIONS else f"--param {name}={value}"
+        return f"{words} " if found[0].endswith(" ") else words
+
+    return _PARAMETER.sub(option, remedy)
 
 
 def _keep_minutes(settings: Settings) -> None:

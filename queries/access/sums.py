@@ -65,9 +65,11 @@ class Sum(NamedTuple):
 
 
 GROUPS: Final = {
-    "by_step": Group((f"epoch_us(timestamp) // {_STEP_US} AS step", "method", "protocol", "status"), _SIZED),
+    "by_step": Group(
+        (f"steps_since_1970(epoch_us(timestamp), {_STEP_US}) AS step", "method", "protocol", "status"), _SIZED
+    ),
     "by_visitor": Group(
-        ("epoch_us(timestamp) // 3600000000 AS hour", "client_ip", "user_agent"),
+        ("steps_since_1970(epoch_us(timestamp), 3600000000) AS hour", "client_ip", "user_agent"),
         {**_SIZED, "refused": "count(*) FILTER (WHERE status >= 400)"},
     ),
     "by_path": Group(("path", "status"), _SIZED),

@@ -116,7 +116,7 @@ class _Apps:
 _APPS: Final = """
 SELECT
   app,
-  (epoch_us(timestamp) // (60000000::BIGINT * $1) - $2)::INTEGER AS step,
+  (steps_since_1970(epoch_us(timestamp), 60000000::BIGINT * $1) - $2)::INTEGER AS step,
   count(*) AS minutes,
   count(*) FILTER (WHERE is_covered) AS covered,
   count(*) FILTER (WHERE NOT is_covered AND lines > 0) AS unsure,
@@ -146,7 +146,7 @@ _MEASURES: Final = {
 _KEYED: Final = """
 SELECT
   id,
-  (epoch_us(timestamp) // (60000000::BIGINT * $1) - $2)::INTEGER AS step,
+  (steps_since_1970(epoch_us(timestamp), 60000000::BIGINT * $1) - $2)::INTEGER AS step,
   {measures}
 FROM minutes_of($3, $4, $5, $6)
 JOIN (SELECT unnest($7::VARCHAR[]) AS app, unnest($8::VARCHAR[]) AS key, unnest(range(len($7))) AS id) USING (app, key)

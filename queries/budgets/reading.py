@@ -102,8 +102,9 @@ _SLOW: Final = "sum(counted_beyond(latency_buckets, latency_counts, latency_edge
 _MONTHS: Final = """
 SELECT app, count(*) AS covered, sum(requests)::BIGINT AS requests, sum(failed)::BIGINT AS failed,
   coalesce(sum(list_sum(latency_counts)), 0)::BIGINT AS timed, {slow}
-FROM minutes_of('app', instant($until) - INTERVAL 720 HOUR, $until, $app)
-WHERE (is_covered OR lines > 0) AND end_minute($until) - epoch_us(timestamp) // 60000000 BETWEEN 1 AND 43200
+FROM minutes_of('app', first_minute($until) - INTERVAL 720 HOUR, $until, $app)
+WHERE (is_covered OR lines > 0)
+  AND end_minute($until) - steps_since_1970(epoch_us(timestamp), 60000000) BETWEEN 1 AND 43200
 GROUP BY app ORDER BY app
 """
 
@@ -152,7 +153,8 @@ def _sum(steps: Sequence[Step], after: datetime) -> Count:
 def apps(connection: duckdb.DuckDBPyConnection, until: datetime, app_name: str | None) -> list[str]:
     """The apps with minutes in the 30 days, covered or not."""
     rows = connection.execute(
-        "SELECT DISTINCT app FROM minutes_between(instant(?) - INTERVAL 720 HOUR, ?, ?) WHERE per = 'app' ORDER BY app",
+        "SELECT DISTINCT app FROM minutes_between(first_minute(?) - INTERVAL 720 HOUR, ?, ?) WHERE per = 'app'"
+        " ORDER BY app",
         [until, until, app_name],
     ).fetchall()
     return [app for (app,) in rows]

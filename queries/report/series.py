@@ -40,7 +40,7 @@ def step_minutes(window: Window) -> int:
 def moments(window: Window) -> list[datetime]:
     """The begins of all steps that the window touches."""
     step = step_minutes(window) * 60
-    first = int(window.since.timestamp()) // step
+    first = int(window.since.timestamp() // step)
     end = -int(-window.until.timestamp() // step)
     return [datetime.fromtimestamp(number * step, UTC) for number in range(first, end)]
 
@@ -169,7 +169,7 @@ def _line(label: str, times: Sequence[datetime], rows: Iterable[Record], column:
 def _step(column: str, window: Window) -> str:
     """The begin of the step, as SQL."""
     width = step_minutes(window) * 60_000_000
-    return f"make_timestamptz(epoch_us({column}) // {width} * {width})"
+    return f"make_timestamptz(steps_since_1970(epoch_us({column}), {width}) * {width})"
 
 
 _CONNECTIONS: Final = """SELECT app, source, {step} AS begins_at,

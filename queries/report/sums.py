@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from queries.report.model import Window
 
 HOURS: Final = """SELECT hour, requests, peak, connections, coalesce(timeouts, 0)::BIGINT AS timeouts FROM (
-  SELECT epoch_us(timestamp) // 3600000000 AS hour, sum(requests)::BIGINT AS requests,
+  SELECT steps_since_1970(epoch_us(timestamp), 3600000000) AS hour, sum(requests)::BIGINT AS requests,
     coalesce(max(peak_in_flight), 0) AS peak, coalesce(max(connections), 0) AS connections
   FROM {app} GROUP BY ALL
 ) LEFT JOIN (
-  SELECT epoch_us(timestamp) // 3600000000 AS hour, sum(requests) AS timeouts
+  SELECT steps_since_1970(epoch_us(timestamp), 3600000000) AS hour, sum(requests) AS timeouts
   FROM {code} WHERE key = 'H12' GROUP BY ALL
 ) USING (hour) ORDER BY hour"""
 

@@ -27,7 +27,7 @@ counts AS (
   FROM (
     SELECT
       id,
-      epoch_us(timestamp) // width_us AS step,
+      steps_since_1970(epoch_us(timestamp), width_us) AS step,
       unnest(latency_buckets) AS bucket,
       unnest(latency_counts) AS requests_there
     FROM minutes_of(counted_by, since, until, app_name) AS kept

@@ -42,7 +42,7 @@ CREATE OR REPLACE MACRO objective_minutes(since, until, app_name, route_name, la
   counted AS (
     SELECT
       app,
-      epoch_us(timestamp) // 60000000 AS minute,
+      steps_since_1970(epoch_us(timestamp), 60000000) AS minute,
       is_coverage,
       is_counted,
       requests,
@@ -66,7 +66,7 @@ CREATE OR REPLACE MACRO objective_minutes(since, until, app_name, route_name, la
 -- that has not ended is not counted. Without `until` it follows the newest minute of all.
 CREATE OR REPLACE MACRO end_minute(until) AS (
   coalesce(
-    epoch_us(instant(until)) // 60000000,
-    (SELECT epoch_us(max(timestamp)) // 60000000 + 1 FROM minutes WHERE until IS NULL AND per = 'app')
+    steps_since_1970(epoch_us(instant(until)), 60000000),
+    (SELECT steps_since_1970(epoch_us(max(timestamp)), 60000000) + 1 FROM minutes WHERE until IS NULL AND per = 'app')
   )
 );

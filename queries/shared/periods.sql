@@ -69,7 +69,7 @@ SELECT
   period = 'later' AS later,
   method,
   route,
-  epoch_us(timestamp) // 60000000 AS minute,
+  steps_since_1970(epoch_us(timestamp), 60000000) AS minute,
   coalesce(status >= 500, code IS NOT NULL) AS failed,
   CASE
     WHEN status = 101 OR (dyno IS NULL AND code IS NOT NULL) OR (moved AND (failed OR bytes >= 1000000)) THEN NULL

@@ -28,8 +28,8 @@ asking AS (
 -- A second of the one meets the seconds around it of the other, so that a plain hash join finds the pairs.
 ties AS (
   SELECT app, dyno, timestamp, arg_min(route, (abs(failed.at_us - asking.at_us), route)) AS tied_route
-  FROM (SELECT *, at_us // 1000000 + unnest([-1, 0, 1]) AS second FROM asking) AS asking
-  JOIN (SELECT *, at_us // 1000000 AS second FROM failed) AS failed USING (app, dyno, second)
+  FROM (SELECT *, steps_since_1970(at_us, 1000000) + unnest([-1, 0, 1]) AS second FROM asking) AS asking
+  JOIN (SELECT *, steps_since_1970(at_us, 1000000) AS second FROM failed) AS failed USING (app, dyno, second)
   WHERE abs(failed.at_us - asking.at_us) <= 1000000 * php_tie_seconds()
   GROUP BY app, dyno, timestamp
 )

@@ -13,6 +13,7 @@ import pytest
 
 from drainlake import __version__
 from drainlake.cli import COMMANDS
+from drainlake.commands.query import as_options
 from queries.catalog import questions
 from tests.drainlake.conftest import COMMAND
 
@@ -177,6 +178,23 @@ def test_query_refuses_a_wrong_parameter_in_the_words_of_the_question(
     assert "Invalid Input" not in sentence
     assert sentence.endswith(told)
     assert tried == f"Try: {remedy}"
+
+
+@pytest.mark.parametrize(
+    ("remedy", "options"),
+    [
+        ("since := '2026-11-23T10:00'", "--since 2026-11-23T10:00"),
+        ("app_name := 'shop', until := '1h', per := 'dyno' too", "--app shop --until 1h --param per=dyno too"),
+        (
+            "before_since := '7d', target := 99.9, top := 20",
+            "--param before_since=7d --param target=99.9 --param top=20",
+        ),
+        ("--assets DIR, which makes them", "--assets DIR, which makes them"),
+    ],
+)
+def test_what_a_question_says_to_try_is_said_in_options(remedy: str, options: str) -> None:
+    """The window and the app have options of their own; what is no parameter stays as it is."""
+    assert as_options(remedy) == options
 
 
 def test_query_knows_a_question_in_capitals(cli: Cli) -> None:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from rich.cells import cell_len
 
-from drainlake import hostile, table
+from drainlake import hostile, output, table
 from drainlake.errors import Failure, WrongUse
 from drainlake.output import Output, Rows, csv_text, json_lines, json_text, markdown_text, table_text
 
@@ -255,10 +255,62 @@ def test_a_failing_query_leaves_the_file_as_it_was(con: duckdb.DuckDBPyConnectio
     path = tmp_path / "a.csv"
     path.write_text("old")
     query = "SELECT CASE WHEN range = 90000 THEN error('late') END AS v FROM range(100000)"
-    with pytest.raises((duckdb.Error, pa.ArrowException, OSError)):
+    with pytest.raises(pa.ArrowException, match="late"):
         Output(path=path).write(con.sql(query).to_arrow_reader(1000))
     assert path.read_text() == "old"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+LATE = "SELECT CASE WHEN range = 9000 THEN error('late') END AS v FROM range(10000)"
+TOO_LATE_TO_PRINT = "SELECT [TIMESTAMP '10000-01-01'] AS v FROM range(2000) WHERE range = 1500 UNION ALL SELECT []"
+FORMATS = ["table", "json", "jsonl", "csv", "markdown", "parquet"]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_what_fails_late_leaves_nothing_on_stdout(
+    kind: str, con: duckdb.DuckDBPyConnection, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """Whether the query fails or one of its last cells: a reader gets the whole answer or none."""
+    con.execute("SET streaming_buffer_size = '10KB'")
+    for query in (LATE, *([TOO_LATE_TO_PRINT] if kind != "parquet" else [])):
+        with pytest.raises((pa.ArrowException, Failure), match=r"late|years 1 to 9999"):
+            Output(kind).write(con.sql(query).to_arrow_reader(1000))
+        assert capsysbinary.readouterr() == (b"", b"")
+
+
+@pytest.mark.parametrize("kind", ["json", "csv", "parquet"])
+def test_what_fails_beyond_what_is_held_back_is_told(
+    kind: str,
+    con: duckdb.DuckDBPyConnection,
+    capsysbinary: pytest.CaptureFixture[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A part of a large answer is out by then: it is told as such, and is no whole JSON or Parquet by chance."""
+    monkeypatch.setattr(output, "HELD_BYTES", 5_000)
+    con.execute("SET streaming_buffer_size = '10KB'")
+    with pytest.raises(pa.ArrowException, match="late"):
+        Output(kind).write(con.sql(f"SELECT uuid(), v FROM ({LATE})").to_arrow_reader(1000))
+    out, told = capsysbinary.readouterr()
+    assert len(out) > 5_000
+    assert told == b"Note: what stands on stdout broke off; the answer was not whole.\n"
+    assert not out.endswith((b"]\n", b"PAR1"))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_stdout_has_the_same_bytes_however_much_is_held_back(
+    kind: str,
+    con: duckdb.DuckDBPyConnection,
+    capsysbinary: pytest.CaptureFixture[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An answer beyond it goes on as before."""
+    found = []
+    for held in (0, 5_000, 1 << 24):
+        monkeypatch.setattr(output, "HELD_BYTES", held)
+        assert Output(kind).write(con.sql("SELECT range AS v FROM range(5000)").to_arrow_reader(1000)) == 5000
+        found.append(capsysbinary.readouterr())
+    assert found[0] == found[1] == found[2]
+    assert len(found[0].out) > 5_000
 
 
 def test_parquet_says_what_it_cannot_hold(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:

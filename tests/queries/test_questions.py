@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
 
 from ingest.schema import TABLES
+from queries import database
 from queries.catalog import questions
-from tests.queries.cases import CASES, FILES, case_id, comparable, load, statement
+from tests.queries.cases import CASES, FILES, case_id, comparable, earlier, load, statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
 
     from queries.catalog import Question
     from tests.queries.lakes import Row
@@ -57,6 +58,18 @@ FILES_BEYOND = {
     "peak_concurrency": 6,  # those are counted, too, that it reads only where minutes do not fit
     "php_capacity": 10,  # likewise
 }
+# Questions that cut time into steps.
+OF_STEPS = {
+    "burn_history",
+    "burn_rates",
+    "cold_dynos",
+    "concurrency_over_time",
+    "deploy_impact",
+    "dyno_memory",
+    "peak_concurrency",
+    "series",
+    "throughput",
+}
 HOURS = [f"2026-11-{day}T{hour:02d}:00:00Z" for day in range(10, 22) for hour in (0, 12, 23)]
 
 
@@ -73,6 +86,23 @@ def test_case(file: Path, holding: Holding) -> None:
             continue
         rows = connection.execute(statement(case)).fetchall()
         assert [[comparable(value) for value in row] for row in rows] == case["rows"], zone
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.parent.name in OF_STEPS], ids=case_id)
+def test_steps_are_those_of_the_clock_before_1970_too(file: Path, holding: Holding) -> None:
+    """There a plain division of microseconds would round to the step after: the same case has the same answer."""
+    case = earlier(load(file))
+    if "error" not in case:
+        rows = holding(case["tables"]).execute(statement(case)).fetchall()
+        assert [[comparable(value) for value in row] for row in rows] == case["rows"]
+
+
+def test_steps_of_time_are_numbered_in_one_way() -> None:
+    """No statement divides an epoch itself: by the macro steps_since_1970."""
+    sources = [path for path in Path(database.__file__).parent.rglob("*") if path.suffix in {".sql", ".py"}]
+    own = re.compile(r"epoch_us\([\w.()]*\) //|\w_us // ")
+    assert len(sources) > 100
+    assert [path.name for path in sources if own.search(path.read_text("utf-8"))] == []
 
 
 @pytest.mark.parametrize("name", NAMES)

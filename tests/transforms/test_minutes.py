@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from queries import database
 from tests.transforms.minute_rows import NOON, add, keep, keep_killed, kept, request
 from transforms import pieces
 from transforms.lake import LakeFile, LakeLockedError, StaleOwnerError
@@ -306,6 +307,23 @@ def test_what_the_tables_say_stands_in_the_minute(lake: LocalLake) -> None:
         assert (row["memory_mb"], row["memory_percent"]) == (300.0, pytest.approx(58.59375))
     assert (app["requests"], app["lines"]) == (2, 2 + 7 + 1)
     assert (dyno["lines"], dyno["lines_lost"]) == (None, None)
+
+
+def test_a_loss_told_by_several_tries_counts_once(lake: LocalLake) -> None:
+    """Of the notices of one app, code, instant and hour the largest counts, also when another file has it."""
+    lost = {"app": "shop", "event": "error", "code": "L10"}
+    told = "Error L10 (output buffer overflow): {} messages dropped since 2026-11-20T12:29:00+00:00."
+    for sequence, (seconds, count) in enumerate([(1800, 12), (1860, 15), (1920, 15), (3600, 16)]):
+        row = {**lost, "timestamp": NOON + timedelta(seconds=seconds), "lines_dropped": count}
+        add(lake, "platform", [{**row, "message": told.format(count)}], sequence=sequence)
+        add(lake, "platform", [{**row, "message": None}], sequence=sequence)
+    keep(lake, NOW)
+    rows = kept(lake.path).filter(pl.col("lines_lost") > 0)
+    assert [(at.minute, lost) for at, lost in rows.select("timestamp", "lines_lost").rows()] == [
+        (30, 12), (31, 30), (32, 15), (0, 32)
+    ]  # fmt: skip
+    with database.connect(str(lake.path), lake.path / "lake.duckdb") as connection:
+        assert connection.execute("SELECT dropped FROM coverage()").fetchall() == [(57,), (32,)]
 
 
 def test_days_to_come_are_made_when_they_come(lake: LocalLake) -> None:

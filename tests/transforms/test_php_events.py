@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from transforms.locallake import LocalLake
 from transforms.php_events import join_continuations
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 Row = dict[str, object]
@@ -158,6 +160,48 @@ def test_join_reaches_the_tail_across_landings(tmp_path: Path) -> None:
     (row,) = lake.read(file).to_dicts()
     assert row["trace"] == "Stack trace:\n#0 {main}\n  thrown in /app/x.php on line 4"
     assert (row["file"], row["line"]) == ("/app/x.php", 4)
+
+
+MIDNIGHT = timedelta(hours=12).total_seconds()
+
+
+def test_a_trace_that_midnight_parts_joins_its_head(tmp_path: Path) -> None:
+    """The lines of an entry that come within 5 s of their head stand with it, whatever landing is cut short between."""
+    events = [
+        line("#0 none", MIDNIGHT - 9),  # has no head, and is none
+        head("boom", MIDNIGHT - 1),
+        head("other dyno", MIDNIGHT - 1, dyno="web.2"),
+        line("Stack trace:", MIDNIGHT - 1),
+        line("#0 {main}", MIDNIGHT),
+        line("  thrown in /app/x.php on line 4", MIDNIGHT + 4),
+        line("#9 too late", MIDNIGHT + 4.1),
+        head("next", MIDNIGHT + 4.2),
+        line("#0 next", MIDNIGHT + 4.3),
+    ]
+    log, lake = MemoryLog(), LocalLake(tmp_path / "lake")
+    log.append([entry("php", events), entry("php", [line("#1 another entry", MIDNIGHT + 1, dyno="web.2")])])
+    with suppress(InterruptedError):
+        land_once(log, lake, file_rows=9, fault=_interrupt_once())
+    land_once(log, lake, file_rows=9)
+    found = {date: lake.read(lake.files("php", date, "e0")[0]).to_dicts() for date in lake.dates("php")}
+    assert {date: [(row["message"], row["trace"]) for row in rows] for date, rows in found.items()} == {
+        "2026-11-20": [
+            ("#0 none", None),
+            ("boom", "Stack trace:\n#0 {main}\n  thrown in /app/x.php on line 4"),
+            ("other dyno", None),
+        ],
+        "2026-11-21": [("#1 another entry", None), ("#9 too late", None), ("next", "#0 next")],
+    }
+
+
+def _interrupt_once() -> Callable[[str], None]:
+    """Ends the landing once the first of two days is in place."""
+
+    def fault(point: str) -> None:
+        if point == "renamed":
+            raise InterruptedError
+
+    return fault
 
 
 kinds = st.sampled_from(

@@ -33,7 +33,8 @@ def make(lake: Lake, hours: Sequence[int], contents: Contents, spill: Spill) -> 
     router = _Router(lake, spans, {file: held for file, held in contents.items() if file.table == "router"})
     told = _sides(lake, spans, {file: held for file, held in contents.items() if file.table in SIDE_TABLES}, spill)
     for span in spans:
-        yield from counting.of_hours(router.of(span), pl.concat([_NOTHING, *map(spill.rows, told.get(span, ()))]), span)
+        of_sides = sides.with_losses(pl.concat([_NOTHING, *map(spill.rows, told.get(span, ()))]))
+        yield from counting.of_hours(router.of(span), of_sides, span)
 
 
 _NO_REQUESTS: Final = counting.narrowed(
