@@ -76,3 +76,8 @@ def command(question: str, window: Window, app: str, *parameters: str) -> str:
     for parameter in parameters:
         words += ["--param", parameter]
     return shlex.join(words)
+
+
+def statement_command(statement: str) -> str:
+    """The shell line that runs the statement on the lake."""
+    return shlex.join(["drainlake", "sql", statement])
