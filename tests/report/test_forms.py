@@ -133,6 +133,11 @@ def test_all_forms_tell_the_same_findings_in_the_same_words() -> None:
         assert "Computed from 99.96 % of the lines" in text
 
 
+def test_the_page_says_how_to_mute_as_the_command_takes_it() -> None:
+    """`drainlake mute` without --until is refused."""
+    assert f"drainlake mute {bad_day().findings[0].id} --until 7d" in as_html(bad_day())
+
+
 def test_json_holds_everything_exactly() -> None:
     """The documented shape; times in UTC, severities as words, nothing shortened."""
     held = json.loads(as_json.render(bad_day()))
