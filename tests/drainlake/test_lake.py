@@ -91,7 +91,7 @@ def test_an_error_of_the_query_becomes_a_sentence() -> None:
 
 
 def test_an_interrupt_while_the_catalog_is_made_ends_the_command(inside: Inside) -> None:
-    """The first command over a home makes ``lake.duckdb``: Ctrl-C amid a statement there is exit code 130, no traceback."""
+    """The first command over a home makes ``lake.duckdb``: Ctrl-C amid a statement is exit code 130, no traceback."""
     home = inside.folder / "drainlake-data"
 
     def long_statement(connection: duckdb.DuckDBPyConnection, _: list[str]) -> None:

@@ -327,7 +327,10 @@ def test_tail_without_a_log_is_a_failure(cli: Cli) -> None:
 
 
 def test_status_is_well_at_first_and_after_landing(cli: Cli) -> None:
-    """Nothing received yet is well, and so is everything landed."""
+    """Nothing received yet is well, and so is everything landed; a home that is not there is not."""
+    lost = cli.run("status", "--format", "json")
+    assert (lost.returncode, json.loads(lost.stdout)[0]["part"]) == (1, "home")
+    (cli.folder / "drainlake-data").mkdir()
     assert cli.run("status").returncode == 0
     (cli.folder / "a.log").write_text(SAVED)
     cli.good("import", "heroku", "a.log", "--app", "shop")
