@@ -157,7 +157,7 @@ def _notify(destination: Destination, content: Content) -> None:
 
 
 def _mail(markdown: str) -> str:
-    """A mail as HTML. Paths break, tables scroll by themselves: else telephones shrink the whole mail until all fits."""
+    """A mail as HTML. Paths break, tables scroll by themselves: else telephones shrink the mail until all fits."""
     from apprise.conversion import markdown_to_html  # noqa: PLC0415 - slow to import
 
     html = markdown_to_html(markdown).replace("<pre>", f"<pre{_SCROLLS}>")
