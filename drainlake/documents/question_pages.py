@@ -41,8 +41,8 @@ def _index(all_of_them: Sequence[Question]) -> str:
     return (
         "# Questions\n\nOne page for each, made from the header of its `queries/*.sql` by "
         f"`python -m drainlake.documents`. The answers shown are those of a simulated day of {LINES:,} lines, {DAY}. "
-        "The day that `drainlake demo` makes is yesterday and of a million lines: the incidents are the same, the figures "
-        f"are others, and so are the dates to ask with.\n\n| question | answers |\n|---|---|\n{rows}"
+        "The day that `drainlake demo` makes is yesterday and of a million lines: the incidents are the same, the "
+        f"figures are others, and so are the dates to ask with.\n\n| question | answers |\n|---|---|\n{rows}"
     )
 
 

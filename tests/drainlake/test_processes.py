@@ -20,6 +20,7 @@ import psutil
 import pytest
 
 from drainlake.commands.attach import split_url
+from drainlake.commands.demo import claimed
 from drainlake.errors import WrongUse
 from drainlake.supervisor import backoff_seconds
 
@@ -376,6 +377,16 @@ def test_a_small_demo_finds_everything(cli: Cli) -> None:
     refused = cli.run("demo", "--dir", "mine", "--lines", "20000")
     assert refused.returncode == 2
     assert (cli.folder / "mine" / "precious").exists()
+
+
+def test_two_demos_do_not_share_a_folder(cli: Cli) -> None:
+    """The second would empty the folder of the first, and both would find the lines of both."""
+    with claimed(cli.folder / "drainlake-demo"):
+        (cli.folder / "drainlake-demo" / "log.db").touch()
+        done = cli.run("demo", "--lines", "20000", "--no-open")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "Another demo runs in drainlake-demo." in done.stderr
+        assert (cli.folder / "drainlake-demo" / "log.db").exists()
 
 
 def test_backoff_doubles_to_a_minute() -> None:
