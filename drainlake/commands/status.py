@@ -34,8 +34,8 @@ def command(settings: Settings, output: Output) -> None:
     output.write(pa.table(rows(parts)).to_reader())
     unwell = [part for part in parts if not part.well]
     if unwell:
-        names = ", ".join(part.part for part in unwell)
+        told = "; ".join(f"{part.part}: {part.state}" for part in unwell)  # whole: a narrow terminal cuts the table
         raise Failure(
-            f"Not all is well: {names}.", "docs/operations.md, which says what each of these means and what to do"
+            f"Not all is well: {told}.", "docs/operations.md, which says what each of these means and what to do"
         )
     click.echo("All is well.", err=True)

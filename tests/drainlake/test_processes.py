@@ -348,13 +348,15 @@ def test_status_exits_1_when_the_lake_is_gone_or_the_log_damaged(cli: Cli) -> No
     (home / "lake").rename(home / "elsewhere")
     done = cli.run("status")
     assert done.returncode == 1
-    assert "Not all is well: lake." in done.stderr
+    assert "Not all is well: lake: missing, although rows were landed into it." in done.stderr
     assert "missing" in done.stdout
     for path in home.glob("log.db*"):
         path.write_bytes(os.urandom(8192))
     done = cli.run("status", "--format", "json")
     assert done.returncode == 1
-    assert "cannot be used" in json.loads(done.stdout)[0]["state"]
+    state = json.loads(done.stdout)[0]["state"]
+    assert "cannot be used" in state
+    assert f"Not all is well: log: {state}" in done.stderr
 
 
 def test_a_small_demo_finds_everything(cli: Cli) -> None:
