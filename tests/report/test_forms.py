@@ -164,6 +164,13 @@ def test_a_quiet_day_is_said_in_every_form() -> None:
         assert "No findings." in text
 
 
+def test_a_day_without_lines_gets_no_tick() -> None:
+    """A drain that is gone would look like a day on which all was well."""
+    report = quiet_day()
+    empty = replace(report, trust={**report.trust, "received": 0})
+    assert [re.findall('class="verdict (.*?)"', as_html(each)) for each in (report, empty)] == [["good"], ["notice"]]
+
+
 def test_a_page_stays_below_three_megabytes() -> None:
     """More of everything than fits, in the characters that escaping makes longest; what is left out is said."""
     text = as_html(vast_report())
