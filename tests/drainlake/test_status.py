@@ -124,6 +124,12 @@ def test_an_app_is_silent_only_where_it_was_not_yesterday_and_a_week_ago(heard: 
     assert all(("shop" in part.state) == is_silent for part in parts)
 
 
+def test_an_app_that_began_today_is_not_said_to_send_as_yesterday() -> None:
+    """It is the first thing that is read of a new drain."""
+    (part,) = judge_silence([Heard("shop", 5, 0, 0, 0)])
+    assert (part.state, part.well) == ("1 app, and none fell silent", True)
+
+
 def test_many_silent_apps_are_one_line() -> None:
     """Names of some, the number of the others."""
     (part,) = judge_silence([Heard(f"app{n}", 0, 1, 0, 0) for n in range(9)])
