@@ -43,10 +43,13 @@ def _check_port(host: str, port: int) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:
-        raise Failure(
-            f"{host}:{port} cannot be listened on: {error.strerror or error}.",
-            "another PORT or DRAINLAKE_HOST",
-        ) from None
+        raise taken(host, port, error) from None
+
+
+def taken(host: str, port: int, error: OSError) -> Failure:
+    """That the address cannot be listened on."""
+    sentence = f"{host}:{port} cannot be listened on: {error.strerror or error}."
+    return Failure(sentence, "another PORT or DRAINLAKE_HOST")
 
 
 def free_port() -> int:

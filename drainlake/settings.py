@@ -162,8 +162,12 @@ def _refuse_contradictions(settings: Settings) -> None:
 
 
 def hints(texts: Mapping[str, str]) -> list[str]:
-    """What is not wrong but probably not meant: unknown names."""
-    said = []
+    """What is not wrong but probably not meant: unknown names, secrets that Heroku cannot send."""
+    said = [
+        f"DRAINLAKE_DRAINS: the secret of entry {number} has a colon, and Heroku delivers nothing with such a one."
+        for number, part in enumerate(texts.get("DRAINLAKE_DRAINS", "").split(","), 1)
+        if part.count(":") > 1
+    ]
     for name in sorted(texts):
         if name.startswith("DRAINLAKE_") and name not in NAMES:
             near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.0)[0]

@@ -1,9 +1,9 @@
 """Keeps several child processes alive and stops them together: what ``up`` and ``serve --workers`` run on.
 
 A child that dies is started again after a pause that doubles from one second to a minute; the count begins
-anew once it has lived a minute. A child that ends with exit code 2 (wrong use) would do so for ever: all
-stop, and the code is passed on. With ``failures_max`` there is an end to other deaths, too: when every child has died
-so many times in a row, none of them after a minute of life, all stop with exit code 1.
+anew once it has lived a minute. A child that ends with exit code 2 (wrong use), or another that is ``final``, would do
+so for ever: all stop, and the code is passed on. With ``failures_max`` there is an end to other deaths, too: when every
+child has died so many times in a row, none of them after a minute of life, all stop with exit code 1.
 
 A child that is stuck, if somebody can tell (``is_stuck``), is killed, and so started again.
 
@@ -28,7 +28,7 @@ from typing import IO, TYPE_CHECKING, Final, cast
 from drainlake.stopping import stop_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from types import FrameType
 
 STOP_SECONDS: Final = 30.0
@@ -115,6 +115,7 @@ class Supervisor:
     on_stop: Callable[[], None] = lambda: None
     passes_hangup: bool = False
     failures_max: int | None = None
+    final: Collection[int] = (2,)
     is_stuck: Callable[[str, int], bool] = lambda _name, _pid: False
     _children: list[_Child] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -125,7 +126,7 @@ class Supervisor:
         self._children.append(_Child(name, list(arguments)))
 
     def run(self) -> int:
-        """Run until a signal or a child's exit code 2; returns the exit code."""
+        """Run until a signal or a child's final exit code; returns the exit code."""
         before = {number: signal.signal(number, self._on_signal) for number in stop_signals()}
         if self.passes_hangup:
             before.setdefault(signal.SIGHUP, signal.signal(signal.SIGHUP, self._on_hangup))
@@ -150,8 +151,8 @@ class Supervisor:
     def _watch(self) -> int:
         while not self._stop.is_set():
             for child in self._children:
-                if self._look_after(child) == 2:
-                    return 2
+                if (code := self._look_after(child)) in self.final:
+                    return cast("int", code)
             if self._is_hopeless(time.monotonic()):
                 said = f"Every child died {self.failures_max} times in a row: it is given up. What they said tells why."
                 self.tell("given_up", said, level=logging.ERROR)
@@ -189,7 +190,7 @@ class Supervisor:
         child.failures = 1 if now - child.started_at > HEALTHY_SECONDS else child.failures + 1
         pause = backoff_seconds(child.failures)
         child.start_at = now + pause
-        if code != 2:
+        if code not in self.final:
             said = f"{child.name} ended with {_ending(code)}; it starts again in {pause:.0f} s."
             self.tell(
                 "child_died", said, level=logging.ERROR, about=child.name,

@@ -174,7 +174,10 @@ def app_name(text: str) -> str:
 
 
 def drains(text: str) -> dict[str, tuple[Secret, ...]]:
-    """Credentials by app from ``app:secret,…``; the messages never quote the text."""
+    """Credentials by app from ``app:secret,…``; the messages never quote the text.
+
+    A secret may hold a colon: HTTP allows it, and other senders than Heroku can show it.
+    """
     found: dict[str, tuple[Secret, ...]] = {}
     for number, part in enumerate(text.split(","), 1):
         app, _, secret = part.strip().partition(":")

@@ -7,6 +7,8 @@
   sends it again, and any worker knows what is in the log.
 * **Again and again.** When every worker has died ``FAILURES_MAX`` times in a row the parent ends with exit code 1,
   and whoever started it sees that. ``drainlake_worker_starts_total`` counts.
+* **The port is another's.** Two parents that start in the same moment can both bind it; the workers of the later one
+  cannot listen, end with ``ADDRESS_TAKEN``, and the parent says so and ends.
 * **Stuck.** A worker that shows no life on the board for ``PATIENCE_SECONDS`` is killed and so started anew. It would
   hold its connections for ever, and if it stood still while it wrote, the event log, so that all others answered 503.
 * **The stop.** SIGTERM of the parent stops all workers at once, each as one process alone stops (``ingest.server``),
@@ -21,9 +23,12 @@ delivery and imports nothing heavy.
 
 from __future__ import annotations
 
+import errno
+import os
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from drainlake import listening
 from drainlake.supervisor import POLL_SECONDS, Supervisor
 from ingest.figures.board import Board, make_memory
 from ingest.http.listener import bind
@@ -34,11 +39,15 @@ if TYPE_CHECKING:
     from drainlake.settings import Settings
 
 FAILURES_MAX: Final = 5
+ADDRESS_TAKEN: Final = 3  # a worker's exit code
 
 
 def run(settings: Settings, count: int) -> int:
-    """Start the workers and look after them until a signal; the exit code. Raises ``OSError`` for a taken address."""
-    listener = bind(settings.host, settings.port)
+    """Start the workers and look after them until a signal; the exit code. Raises :class:`Failure`: a taken address."""
+    try:
+        listener = bind(settings.host, settings.port)
+    except OSError as error:
+        raise listening.taken(settings.host, settings.port, error) from None
     board = make_memory(count)
     supervisor = Supervisor(
         partial(tell, "serve"),
@@ -46,12 +55,15 @@ def run(settings: Settings, count: int) -> int:
         on_stop=listener.close,
         passes_hangup=True,
         failures_max=FAILURES_MAX,
+        final=(2, ADDRESS_TAKEN),
         is_stuck=Watch(Board(board, count)).is_stuck,
     )
     for number in range(1, count + 1):
         place = place_of(Worker(number, count, listener.fileno(), board))
         supervisor.add(_name(number), ["--home", str(settings.home), "serve", "--worker", place])
-    return supervisor.run()
+    if (code := supervisor.run()) == ADDRESS_TAKEN:
+        raise listening.taken(settings.host, settings.port, OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE)))
+    return code
 
 
 class Watch:

@@ -62,7 +62,7 @@ def prepare(deliveries: Sequence[Delivery]) -> Batch:
     entries: list[NewEntry] = []
     stored: list[Stored] = []
     posts: list[Post] = []
-    for portion in portions(octets) if deliveries[0].form is None else [whole(octets)]:
+    for portion in portions(octets) if deliveries[0].form in plain.FRAMED else [whole(octets)]:
         # Encoded before the next is parsed: only one portion is held as columns.
         some, part, lines = _read(deliveries, [(*new[each.body], each) for each in portion], apps)
         entries += some

@@ -1,7 +1,8 @@
 """Which parser a record is for: by who wrote it (APPNAME and PROCID), never by its PRI.
 
 Only Heroku's own frames are believed: a dyno can print anything, so its lines are access lines, PHP errors or
-plain lines, whatever they look like.
+plain lines, whatever they look like. One line of Heroku comes as a dyno's own: that nobody could be attached to a
+``run.N``. It is believed word for word, of these dynos alone: only who may start one could forge it.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from ingest.columns import integers, matches
-from ingest.parsers.platform import LOSS
+from ingest.parsers.platform import ATTACH_ERROR, LOSS
 
 if TYPE_CHECKING:
     from ingest.records import Records
     from ingest.text import Mask, Spans, Text
 
 _ROUTER_WORD: Final = r"(?:^| )(?:at|code|method)="
+_ATTACH_ERROR: Final = ATTACH_ERROR.encode()
 _DYNO: Final = r"^[A-Za-z0-9_-]+\.[0-9]+$"
 
 
@@ -41,9 +43,11 @@ def senders(records: Records, source: Spans) -> Senders:
     log_system = heroku & (text.equals(process, b"logplex") | shuttle)
     log_shuttle = app & shuttle
     api = (heroku | app) & text.equals(process, b"api")
-    dyno = app & _is_dyno(text, process)
-    manager = heroku & ~router & ~log_system & ~api
-    addon = app & ~dyno & ~api & ~log_shuttle & (text.count(b"#", records.message) > 0)
+    is_dyno = app & _is_dyno(text, process)
+    attach_error = _is_attach_error(records, is_dyno)
+    dyno = is_dyno & ~attach_error
+    manager = (heroku & ~router & ~log_system & ~api) | attach_error
+    addon = app & ~is_dyno & ~api & ~log_shuttle & (text.count(b"#", records.message) > 0)
     return Senders(
         router & _has_router_word(records, router),
         log_system | (log_shuttle & _tells_of_loss(records, log_shuttle)),
@@ -52,6 +56,11 @@ def senders(records: Records, source: Spans) -> Senders:
         dyno,
         addon,
     )
+
+
+def _is_attach_error(records: Records, dyno: Mask) -> Mask:
+    one_off = dyno & records.text.starts_with(records.process.start, b"run.")
+    return one_off & records.text.equals(records.message, _ATTACH_ERROR) if one_off.any() else one_off
 
 
 def _is_dyno(text: Text, process: Spans) -> Mask:

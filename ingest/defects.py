@@ -1,4 +1,7 @@
-"""Why bytes are no frame, a frame no record, a line none of its file's form: in the order that columns number them."""
+"""Why bytes are no frame, a frame no record, a line none of its file's form or not read in full.
+
+They stand in the order that columns number them.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,10 @@ DEFECTS: Final = (
     "no line of a load balancer's access log",
     "no line of a web server's access log",
     "a part of a line of more than 1 MiB",
+    "no line of saved `heroku logs` output",
+    "a measured value that cannot be read; the others are in samples",
 )
 (
     NO_COUNT, COUNT_TOO_LARGE, COUNT_TOO_SMALL, COUNT_WRONG, HEADER_INCOMPLETE, TIMESTAMP_UNREADABLE, NO_ELB_LINE,
-    NO_ACCESS_LINE, LINE_CUT,
+    NO_ACCESS_LINE, LINE_CUT, NO_SAVED_LINE, VALUE_UNREADABLE,
 ) = range(len(DEFECTS))  # fmt: skip

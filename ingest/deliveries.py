@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import Final, NamedTuple
 
 from ingest.eventlog.contract import Mark
+from ingest.plain import FRAMED
 from ingest.schema import DIGEST_BYTES
 
 # What follows the notice must begin a frame, or a notice of a wrong length would cut a line in two.
@@ -41,8 +42,8 @@ class Delivery:
     """One POST of a drain: whose it is, what it says of itself, and its bytes (decompressed).
 
     ``held`` are the digests of pieces that the log holds already. ``attempt`` names this try. ``form`` says what the
-    bytes are if they are no frames: one of those in ``ingest.plain``. ``request_id`` is what Heroku's router called the
-    request, where the receiver stands behind it.
+    bytes are if they are not what Heroku sends: one of those in ``ingest.plain``. ``request_id`` is what Heroku's
+    router called the request, where the receiver stands behind it.
     """
 
     app: str
@@ -82,7 +83,7 @@ class Delivery:
     def _pieces(self) -> list[Piece]:
         if self.frame_id is None:
             return [Piece(self.attempt, self.body)] if self.body else []
-        end = _notice_end(self.body) if self.form is None else 0
+        end = _notice_end(self.body) if self.form in FRAMED else 0
         notice, rest = self.body[:end], self.body[end:]
         # The time in the notice's header changes from try to try; what it says is what counts.
         said = notice.partition(b" heroku logplex ")[2]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from ingest.batch import store
 from ingest.deliveries import LASTING_PREFIX, Delivery
 from ingest.parsing import Body
-from ingest.plain import CUT, parse_as
+from ingest.plain import CUT, SAVED, parse_as
 from ingest.saved_logs import SavedLogError, bodies, reframed
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class LogFile:
         return found
 
     def _form(self, body: SavedBody) -> str | None:
-        return CUT if body.cut else self.form
+        return CUT if body.cut else self.form or SAVED
 
     def _appends(self) -> Iterator[list[SavedBody]]:
         """The bodies that are appended together: all of one form."""

@@ -200,3 +200,5 @@ class _SpoolCollector(Collector):
             yield GaugeMetricFamily(name, meaning, value)
         forwarded = "Entries that were forwarded from the spool to Kafka."
         yield CounterMetricFamily("drainlake_spool_forwarded", forwarded, state.forwarded)
+        forgotten = "Marks of deliveries to Kafka that were forgotten within five minutes, to make room for others."
+        yield CounterMetricFamily("drainlake_marks_forgotten", forgotten, state.forgotten_marks)

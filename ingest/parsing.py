@@ -1,8 +1,8 @@
 """From the bodies of deliveries to tables: the pure core of the receiver.
 
 ``parse`` takes a batch of deliveries and gives the rows of every table. Lines in = rows out: each frame and each
-run of junk becomes one row of one table, but for measures, where a line becomes a row per value. No input makes
-it raise.
+run of junk becomes one row of one table, but for measures, where a line becomes a row per value, and one more that
+keeps the line where not all of it could be read. No input makes it raise.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 
 from ingest import classify, frames, headers, rewriting, scanner
-from ingest.columns import indices, integers
-from ingest.defects import DEFECTS
+from ingest.columns import constant, indices, integers
+from ingest.defects import DEFECTS, VALUE_UNREADABLE
 from ingest.frames import Frames, Junk
 from ingest.parsers import access, php, platform, releases, router, samples
 from ingest.records import FRAME, Records, rows
@@ -24,7 +24,7 @@ from ingest.schema import LINES
 from ingest.text import Spans, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ingest.headers import Headers
     from ingest.text import Mask, Positions
@@ -114,13 +114,16 @@ class Parsed(NamedTuple):
     tally: Tally
 
 
-def parse(bodies: Sequence[Body], received_at_us: int) -> Parsed:
-    """Parse a batch. ``received_at_us`` stamps bytes that carry no time of their own (UTC microseconds)."""
+def parse(bodies: Sequence[Body], received_at_us: int, cut_junk: Callable[[Text, Junk], Junk] | None = None) -> Parsed:
+    """Parse a batch. ``received_at_us`` stamps bytes that carry no time of their own (UTC microseconds).
+
+    ``cut_junk`` may cut runs of bytes between frames, each of which becomes one row.
+    """
     text = Text(b"".join([body.octets for body in bodies]))
     body_end = np.cumsum([len(body.octets) for body in bodies], dtype=np.int64)
     scan = scanner.scan(text, body_end, [body.app for body in bodies])
     if scan is None:
-        return _general(text, body_end, bodies, received_at_us)
+        return _general(text, body_end, bodies, received_at_us, cut_junk)
     return _scanned(text, scan, bodies, received_at_us)
 
 
@@ -142,10 +145,18 @@ def _scanned(text: Text, scan: scanner.Scan, bodies: Sequence[Body], received_at
     return gathered(batches, Parts(body, number), part_of_frame, tally)
 
 
-def _general(text: Text, body_end: Positions, bodies: Sequence[Body], received_at_us: int) -> Parsed:
+def _general(
+    text: Text,
+    body_end: Positions,
+    bodies: Sequence[Body],
+    received_at_us: int,
+    cut_junk: Callable[[Text, Junk], Junk] | None,
+) -> Parsed:
     """The rows of any bytes, read by column."""
     spans = Spans(np.append(0, body_end[:-1])[: len(body_end)], body_end)
     found, junk = frames.split(text, spans)
+    if cut_junk is not None and len(junk.start):
+        junk = cut_junk(text, junk)
     parts, found, junk = _in_parts(spans, found, junk)
     apps = [bodies[body].app for body in parts.body.tolist()]
     tally = Tally.of(len(apps), received_at_us)
@@ -262,7 +273,7 @@ def _processes(text: Text, process: Spans) -> tuple[Text, Spans]:
 
 def _route(records: Records, sender: classify.Senders) -> tuple[dict[str, list[pa.RecordBatch]], Mask]:
     """The rows of every table, and which records no parser recognised."""
-    measured, measures = _measures(records, sender)
+    measured, in_part, measures = _measures(records, sender)
     tables = {"samples": measures}
     event = sender.log_system | (sender.dyno_manager & ~measured)
     recognised = sender.router | event | measured | sender.api
@@ -270,6 +281,8 @@ def _route(records: Records, sender: classify.Senders) -> tuple[dict[str, list[p
         tables[name] = [_parse(name, records.take(mask), sender.log_system[mask])] if mask.any() else []
     tables |= _dyno_output(records, sender.dyno, recognised)
     tables["lines"] = [_plain(records.take(~recognised))] if not recognised.all() else []
+    if in_part.any():
+        tables["lines"].append(_plain(records.take(in_part), VALUE_UNREADABLE))
     return tables, ~recognised
 
 
@@ -279,22 +292,24 @@ def _parse(name: str, records: Records, of_log_system: Mask) -> pa.RecordBatch:
     return releases.parse(records) if name == "releases" else platform.parse(records, of_log_system)
 
 
-def _measures(records: Records, sender: classify.Senders) -> tuple[Mask, list[pa.RecordBatch]]:
-    """Values of runtime metrics and add-ons, and which records had any."""
+def _measures(records: Records, sender: classify.Senders) -> tuple[Mask, Mask, list[pa.RecordBatch]]:
+    """Which records had values of runtime metrics and add-ons, which of them were read in part, and the values."""
     measured = np.zeros(len(records), dtype=np.bool_)
     candidates = sender.addon | (sender.dyno_manager & (records.text.count(b"#", records.message) > 0))
     at = np.flatnonzero(candidates)
     if not len(at):
-        return measured, []
+        return measured, measured, []
     kinds = [
         "dyno" if of_dyno else samples.kind_of(process)
         for of_dyno, process in zip(sender.dyno_manager[at], records.take(at).process_texts(), strict=True)
     ]
     known = np.array([kind is not None for kind in kinds], dtype=np.bool_)
     at = at[known]
-    table, answered = samples.parse(records.take(at), [kind for kind in kinds if kind is not None])
+    table, answered, partly = samples.parse(records.take(at), [kind for kind in kinds if kind is not None])
+    in_part = np.zeros_like(measured)
     measured[at[answered]] = True
-    return measured, [table]
+    in_part[at[partly]] = True
+    return measured, in_part, [table]
 
 
 def _dyno_output(records: Records, dyno: Mask, recognised: Mask) -> dict[str, list[pa.RecordBatch]]:
@@ -314,8 +329,11 @@ def _dyno_output(records: Records, dyno: Mask, recognised: Mask) -> dict[str, li
     }
 
 
-def _plain(records: Records) -> pa.RecordBatch:
-    return rows(LINES, records, {"process": records.processes(), "message": records.messages()})
+def _plain(records: Records, defect: int | None = None) -> pa.RecordBatch:
+    columns = {"process": records.processes(), "message": records.messages()}
+    return rows(
+        LINES, records, columns if defect is None else columns | {"defect": constant(DEFECTS[defect], len(records))}
+    )
 
 
 def defects(text: Text, apps: Sequence[str], junk: Junk, first_frame: int, received_at_us: int) -> pa.RecordBatch:

@@ -1,6 +1,7 @@
-"""From the lines of imported files that carry no frames to tables, as ``parsing`` does it for deliveries.
+"""From the lines of imported files to tables, as ``parsing`` does it for deliveries.
 
-A line ends at a newline, with or without a carriage return. Each line becomes one row: of its form's table, or, when it
+Saved output of ``heroku logs`` is frames again, but for lines without a head. The other files carry no frames. A
+line ends at a newline, with or without a carriage return. Each line becomes one row: of its form's table, or, when it
 is none of its form, of ``lines`` with that as its defect and the time of the import, since it has no time of its own.
 """
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from ingest import rewriting, scanner
 from ingest.columns import integers
-from ingest.defects import LINE_CUT, NO_ACCESS_LINE, NO_ELB_LINE
+from ingest.defects import LINE_CUT, NO_ACCESS_LINE, NO_ELB_LINE, NO_SAVED_LINE
 from ingest.frames import Junk
 from ingest.parsers import access_file, elb
 from ingest.parsing import Parsed, Parts, Tally, defects, gathered, parse
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 ELB: Final = "elb"
 ACCESS: Final = "access"
 CUT: Final = "cut"
+SAVED: Final = "saved"
+FRAMED: Final = frozenset({None, SAVED})  # bodies that are frames, and what stands between them
 
 
 class Form(NamedTuple):
@@ -44,6 +47,7 @@ FORMS: Final = {
     ELB: Form("router", elb.parse, NO_ELB_LINE),
     ACCESS: Form("access", access_file.parse, NO_ACCESS_LINE),
     CUT: Form("lines", None, LINE_CUT),
+    SAVED: Form("lines", None, NO_SAVED_LINE),
 }
 
 
@@ -52,8 +56,8 @@ def parse_as(form: str | None, bodies: Sequence[Body], received_at_us: int) -> P
 
     ``received_at_us`` stamps what carries no time of its own (UTC microseconds).
     """
-    if form is None:
-        return parse(bodies, received_at_us)
+    if form is None or form == SAVED:
+        return parse(bodies, received_at_us, _headless if form == SAVED else None)
     text = Text(b"".join([body.octets for body in bodies]))
     body_end = np.cumsum([len(body.octets) for body in bodies], dtype=np.int64)
     apps = [body.app for body in bodies]
@@ -103,11 +107,27 @@ def _records(text: Text, apps: Sequence[str], lines: _Lines, received_at_us: int
     return Records(storable, apps, lines.part, lines.number, np.full(height, received_at_us), nowhere, message)
 
 
+def _headless(text: Text, junk: Junk) -> Junk:
+    """Junk between frames of saved logs, line by line: there every line without a head is one by itself."""
+    newline = text.positions(b"\n") + 1
+    of_newline = np.searchsorted(junk.end, newline)
+    inside = newline > np.append(junk.start, text.size)[of_newline]
+    stop = np.unique(np.concatenate([newline[inside], junk.end]))
+    run = np.searchsorted(junk.end, stop)
+    line = _without_ends(text, np.maximum(junk.start[run], np.append(0, stop[:-1])), stop)
+    filled = line.length > 0
+    return Junk(*line.take(filled), junk.body[run][filled], np.full(filled.sum(), NO_SAVED_LINE))
+
+
 def _lines(text: Text, body_end: Positions) -> tuple[Spans, Positions]:
     """The lines without their ends, and the body of each."""
     stop = np.unique(np.concatenate([text.positions(b"\n") + 1, body_end[body_end > 0]]))
     start = np.append(0, stop[:-1])[: len(stop)]
+    return _without_ends(text, start, stop), np.searchsorted(body_end, start, side="right")
+
+
+def _without_ends(text: Text, start: Positions, stop: Positions) -> Spans:
     newline = text.octets[stop - 1] == ord("\n")
     end = stop - newline
     carriage_return = newline & (end > start) & (text.octets[np.maximum(end, 1) - 1] == ord("\r"))
-    return Spans(start, end - carriage_return), np.searchsorted(body_end, start, side="right")
+    return Spans(start, end - carriage_return)

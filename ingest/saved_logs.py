@@ -1,8 +1,9 @@
 """Reads log files in bodies, as deliveries bring them: saved ``heroku logs`` output framed again, others as they are.
 
 A line ``2020-11-16T08:49:12.893283+00:00 heroku[router]: message`` of saved output becomes one frame, as Heroku would
-have sent it to a drain. Any other line goes into the body as it is: the receiver stores such bytes with the reason why
-they are no frame. Files of load balancers and web servers are not framed at all, their bodies hold whole lines.
+have sent it to a drain. Any other line goes into the body as it is: such bytes are stored with the reason why they are
+no frame, line by line where a file is imported. Heroku prints a head on every line, so one without it continues none.
+Files of load balancers and web servers are not framed at all, their bodies hold whole lines.
 A blank line carries nothing and is only counted. So nothing of a file is lost, and memory stays bounded for any file.
 """
 

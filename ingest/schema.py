@@ -23,6 +23,7 @@ ARROW_TYPES: Final = {
     "BOOLEAN": pa.bool_(),
     "SMALLINT[]": pa.list_(pa.int16()),
     "INTEGER[]": pa.list_(pa.int32()),
+    "BIGINT[]": pa.list_(pa.int64()),
 }
 
 
@@ -202,7 +203,11 @@ LINES: Final = _table(
     "any other line",
     ("process", "VARCHAR", "The process that wrote it: 'web.1', 'worker.2' …"),
     ("message", "VARCHAR", "The line without its final newline; for a defect the exact bytes."),
-    ("defect", "VARCHAR", "Why this is no frame, or no line of an imported log; NULL for ordinary lines."),
+    (
+        "defect",
+        "VARCHAR",
+        "Why this is no frame, no line of an imported log, or not read in full; NULL for ordinary lines.",
+    ),
 )
 
 DELIVERIES: Final = _table(
@@ -275,6 +280,21 @@ MINUTES: Final = _table(
         "is_peak_timed_out",
         "BOOLEAN",
         "Whether a request that became an H12 was in flight at `peak_at`; false in other minutes, NULL for 'code'.",
+    ),
+    (
+        "in_flight_from",
+        "TIMESTAMPTZ",
+        (
+            "Since when any request was in flight in the hour, in the first minute with any; NULL in others, and for "
+            "'code'. An hour of very many requests has several such minutes, each for its part of the hour."
+        ),
+    ),
+    ("in_flight_until", "TIMESTAMPTZ", "When the last of them ended, or the hour did; NULL as `in_flight_from`."),
+    ("level_us", "BIGINT[]", "Microseconds with exactly 1, 2, and so on up to the peak in flight; NULL likewise."),
+    (
+        "has_timeout",
+        "BOOLEAN",
+        "Whether a request that was in flight became an H12; false in other minutes, NULL for 'code'.",
     ),
     (
         "memory_mb",

@@ -113,7 +113,11 @@ class _Server(uvicorn.Server):
         if self.lifespan.should_exit:
             sys.exit(1)
         self.servers = []
-        self.acceptor.start()
+        try:
+            self.acceptor.start()
+        except OSError:  # another process that bound the address listens now
+            await self.lifespan.shutdown()
+            raise
         self.started = True
 
     def end(self) -> None:

@@ -8,48 +8,80 @@
 -- columns:
 --   app VARCHAR: The app.
 --   key VARCHAR: The app, dyno or route counted by; a route is NULL when the line had no path.
---   level BIGINT: A number of requests in flight, counted as in peak_concurrency, those of an imported load balancer's log too; the highest is the peak. What ended more than 10 minutes after the window is missing.
+--   level BIGINT: A number of requests in flight, counted as in peak_concurrency, those of an imported load balancer's log too; the highest is the peak. What ended more than 10 minutes after the window may be missing.
 --   at_least_seconds DOUBLE: Seconds, to the microsecond, in which that many or more were in flight.
 --   at_least_share DOUBLE: Their part of the time looked at, from 0 to 1: from the start of the app's first request in the window to the end of its last.
 --   at_most_share DOUBLE: Part of the time with that many or fewer in flight, from 0 to 1; for "99.9 % of the time at most N" take the first level with 0.999 or more.
 --   is_lower_bound BOOLEAN: True when an H12 (at a load balancer a 504) was among the requests, whose worker went on unseen, or lines of the app were lost in the window: then the seconds are at least so many, and at_most_share is too high rather than too low.
--- cost: Sorts one start and one end for each request of the window, and of the 10 minutes after it.
+-- cost: Counts the router's rows by the hour; times of whole hours are kept in minutes, and only of hours that minutes do not fit (new rows, imports), and of the first and the last where they are not whole, the starts and ends are sorted.
 -- example: SELECT app, key, min(level) FROM concurrency_levels(since := now() - INTERVAL 1 DAY, per := 'dyno') WHERE at_most_share >= 0.999 GROUP BY ALL
 CREATE OR REPLACE MACRO concurrency_levels(since := NULL, until := NULL, app_name := NULL, per := 'app') AS TABLE
--- The CTEs that hold a row per request are read again rather than materialized, as in peak_concurrency.
-WITH in_window AS NOT MATERIALIZED (
+WITH hours AS MATERIALIZED (FROM hours_between(since, until, app_name)),
+-- What minutes tell of whole hours.
+known AS MATERIALIZED (
   SELECT
     app,
-    flight_key(per, app, dyno, route) AS key,
+    CASE WHEN per = 'app' THEN app ELSE key END AS key,
+    epoch_us(in_flight_from) AS first_us,
+    epoch_us(in_flight_until) AS last_us,
+    level_us,
+    has_timeout
+  FROM (
+    SELECT *, steps_since_1970(epoch_us(timestamp), 3600000000) AS hour
+    FROM minutes_of(per, since, until, app_name)
+    WHERE level_us IS NOT NULL
+  )
+  SEMI JOIN (FROM hours WHERE is_known) USING (app, hour)
+),
+-- The other hours, to be read; those that follow each other are one stretch, at whose ends requests are cut.
+stretches AS (
+  SELECT
+    app,
+    min(hour) AS first_hour,
+    max(hour) AS last_hour,
+    greatest(min(hour) * 3600000000, epoch_us(instant(since))) AS from_us,
+    least((max(hour) + 1) * 3600000000, epoch_us(instant(until))) AS to_us
+  FROM (SELECT app, hour, hour - row_number() OVER (PARTITION BY app ORDER BY hour) AS stretch FROM hours WHERE NOT is_known)
+  GROUP BY app, stretch
+),
+-- What was in flight in them may be logged later. A list tells the planner that these hours are few; else it would hold
+-- the router's rows in memory to look for them.
+read_hours AS MATERIALIZED (
+  SELECT unnest(list(read_hour), recursive := true)
+  FROM (
+    SELECT hours.app, hours.hour, date, begins_at, ends_at, from_us, to_us
+    FROM hours JOIN stretches ON stretches.app = hours.app
+    WHERE hours.first_hour <= last_hour AND hours.hour >= stretches.first_hour AND from_us < to_us
+  ) AS read_hour
+),
+-- The CTEs that hold a row per request are read again rather than materialized, as in peak_concurrency.
+in_flight AS NOT MATERIALIZED (
+  SELECT
+    served.app,
+    flight_key(per, served.app, dyno, route) AS key,
     timed_out,
-    start_us,
-    least(end_us, coalesce(epoch_us(instant(until)), end_us)) AS end_us
-  FROM served_between(since, until, app_name)
+    greatest(start_us, from_us) AS start_us,
+    least(end_us, to_us) AS end_us
+  FROM served_between(since, until, app_name) AS served
+  JOIN read_hours
+    ON read_hours.app = served.app AND read_hours.date = served.date
+    AND hour = steps_since_1970(epoch_us(timestamp), 3600000000)
+    AND timestamp >= begins_at AND timestamp < ends_at AND start_us < to_us AND end_us > from_us
 ),
 groups AS MATERIALIZED (
-  SELECT
-    app,
-    key,
-    row_number() OVER ()::INTEGER AS id, -- as BIGINT it takes half again as long to sort by it and a moment
-    max(last_us) OVER (PARTITION BY app) - min(first_us) OVER (PARTITION BY app) AS looked_at_us,
-    timeouts
+  SELECT *, row_number() OVER ()::INTEGER AS id -- as BIGINT it takes half again as long to sort by it and a moment
   FROM (
-    SELECT
-      app,
-      key,
-      min(start_us) AS first_us,
-      max(end_us) AS last_us,
-      count(*) FILTER (WHERE timed_out) AS timeouts
-    FROM in_window
+    SELECT app, key, min(start_us) AS first_us, max(end_us) AS last_us, bool_or(timed_out) AS has_timeout
+    FROM in_flight
     GROUP BY app, key
   )
 ),
 -- Twice the microseconds, and one more for a start: in this order requests end before others start at a tie.
 moments AS NOT MATERIALIZED (
   SELECT id, CASE WHEN is_start THEN 2 * start_us + 1 ELSE 2 * end_us END AS moment
-  FROM in_window
+  FROM in_flight
   JOIN (SELECT unnest(list(groups), recursive := true) FROM groups) AS named
-    ON named.app = in_window.app AND named.key IS NOT DISTINCT FROM in_window.key
+    ON named.app = in_flight.app AND named.key IS NOT DISTINCT FROM in_flight.key
   CROSS JOIN (VALUES (true), (false)) AS sides (is_start)
 ),
 -- In the order of all keys, since the steps of each add up to nothing. DuckDB keeps the order of a sorted subquery for a
@@ -62,30 +94,53 @@ steps AS NOT MATERIALIZED (
     sum(CASE WHEN moment % 2 <> 0 THEN 1 ELSE -1 END) OVER (ROWS UNBOUNDED PRECEDING)::BIGINT AS reached
   FROM (SELECT id, moment FROM moments ORDER BY id, moment)
 ),
--- A start that reaches a level begins a stretch at or above it, an end that leaves the level closes one: the sum of
+-- A start that reaches a level begins a time at or above it, an end that leaves the level closes one: the sum of
 -- the closing instants less that of the opening ones is the time there.
-stretches AS (
-  SELECT
-    id,
-    CASE WHEN step = 1 THEN reached ELSE reached + 1 END AS level,
-    -sum(step * at_us) AS held_us
+swept AS (
+  SELECT id, CASE WHEN step = 1 THEN reached ELSE reached + 1 END AS level, -sum(step * at_us) AS held_us
   FROM steps
   GROUP BY ALL
-  UNION ALL
-  SELECT id, 0, looked_at_us FROM groups
+),
+keys AS MATERIALIZED (
+  SELECT
+    app,
+    key,
+    bool_or(has_timeout) AS has_timeout,
+    max(max(last_us)) OVER (PARTITION BY app) - min(min(first_us)) OVER (PARTITION BY app) AS looked_at_us
+  FROM (
+    SELECT app, key, has_timeout, first_us, last_us FROM groups
+    UNION ALL
+    SELECT app, key, has_timeout, first_us, last_us FROM known
+  )
+  GROUP BY app, key
+),
+-- Minutes tell the time at each level; at or above it is that of all from there on.
+levels AS (
+  SELECT app, key, level, sum(held_us)::BIGINT AS held_us
+  FROM (
+    SELECT app, key, level, held_us FROM swept JOIN groups USING (id)
+    UNION ALL
+    SELECT app, key, level, sum(sum(held_us)) OVER (PARTITION BY app, key ORDER BY level DESC)
+    FROM (SELECT app, key, unnest(level_us) AS held_us, generate_subscripts(level_us, 1) AS level FROM known)
+    GROUP BY app, key, level
+    UNION ALL
+    SELECT app, key, 0, looked_at_us FROM keys
+  )
+  GROUP BY app, key, level
 ),
 losses AS (
   SELECT DISTINCT app FROM platform_between(since, until, app_name) WHERE lines_dropped > 0
 )
 SELECT
-  app,
-  key,
+  levels.app,
+  levels.key,
   level,
   held_us / 1e6 AS at_least_seconds,
   held_us / looked_at_us AS at_least_share,
-  1 - coalesce(lead(held_us) OVER (PARTITION BY id ORDER BY level), 0) / looked_at_us AS at_most_share,
-  timeouts > 0 OR EXISTS (FROM losses WHERE losses.app = groups.app) AS is_lower_bound
-FROM stretches JOIN groups USING (id)
+  1 - coalesce(lead(held_us) OVER (PARTITION BY levels.app, levels.key ORDER BY level), 0) / looked_at_us AS at_most_share,
+  has_timeout OR EXISTS (FROM losses WHERE losses.app = levels.app) AS is_lower_bound
+FROM levels
+JOIN keys ON keys.app = levels.app AND keys.key IS NOT DISTINCT FROM levels.key
 UNION ALL
 -- error() would not be reached from a row of an empty lake; here it is reached whenever `per` is none of the three.
 SELECT error('concurrency_levels counts per ''app'', ''dyno'' or ''route''; try per := ''dyno''.'), NULL, NULL, NULL, NULL, NULL, NULL

@@ -40,13 +40,15 @@ def utc_now() -> datetime:
 class Round:
     """One round of landing. ``landed`` is None if landing failed; ``removed`` are the days that retention took away.
 
-    ``is_good`` is false if anything failed, be it after landing.
+    ``is_good`` is false if anything failed, be it after landing. ``forgotten`` parts of deliveries made room for others
+    too early, since the loop began.
     """
 
     landed: Landed | None = None
     removed: tuple[str, ...] = ()
     is_good: bool = False
     seconds: float = 0.0
+    forgotten: int = 0
 
 
 def run(  # noqa: PLR0913 - all but two are given by name
@@ -72,9 +74,10 @@ def run(  # noqa: PLR0913 - all but two are given by name
     ``on_progress`` gets the table and lines of each bite, ``on_round`` each round, good or not. Ends between two bites
     once ``stop_event`` is set.
     """
+    repeats = Repeats(log)
     land = partial(
         land_once, log, lake, file_rows=file_rows, stop=stop_event.is_set, on_progress=on_progress,
-        repeats=Repeats(log), book=RouteBook(pins), privacy=privacy,
+        repeats=repeats, book=RouteBook(pins), privacy=privacy,
     )  # fmt: skip
     retain = partial(_keep, lake, keep_days, tell) if keep_days is not None else None
     failures = 0
@@ -82,7 +85,7 @@ def run(  # noqa: PLR0913 - all but two are given by name
         done, error = _round(land, retain, tell, now)
         failures = _tell_how(error, failures, every_seconds, tell)
         if on_round:
-            on_round(done)
+            on_round(replace(done, forgotten=repeats.forgotten))
         stop_event.wait(every_seconds)
 
 

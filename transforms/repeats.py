@@ -37,6 +37,7 @@ class Repeats:
     def __init__(self, log: EventLog) -> None:
         self._log = log
         self._memories: dict[tuple[str, str], _Memory] = {}
+        self.forgotten = 0  # parts, to make room, that a row might still have repeated
 
     def first_only(self, table: str, partition: str, after: int, bite: Bite) -> pl.DataFrame:
         """The rows of a bite that are no repeats. ``after`` is the offset that the bite was read after."""
@@ -57,7 +58,7 @@ class Repeats:
             start = self._log.before(table, partition, since)
             for stamp, parts in _read(self._log, table, partition, start, after):
                 memory.learn(stamp, parts)
-        memory.forget(since)
+        self.forgotten += memory.forget(since)
         return memory
 
 
@@ -91,14 +92,17 @@ class _Memory:
             self.upto = stamp.offset
         return found
 
-    def forget(self, since: float) -> None:
-        """Forget what no entry from now on can repeat, and the oldest of what is too much."""
+    def forget(self, since: float) -> int:
+        """Forget what no entry from now on can repeat, and the oldest of what is too much; how many were that."""
+        excess = 0
         while self._appended_at:
             part, appended_at = next(iter(self._appended_at.items()))
             if appended_at >= since and len(self._appended_at) <= PARTS_MAX:
-                return
+                return excess
+            excess += appended_at >= since
             del self._appended_at[part]
         self.since = since
+        return excess
 
 
 def _read(log: EventLog, table: str, partition: str, start: int, upto: int) -> Iterator[tuple[Stamp, set[bytes]]]:

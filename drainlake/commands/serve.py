@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -74,7 +75,14 @@ def _receive(settings: Settings, worker: Worker | None = None) -> int:
     if scanner.load() is None and (worker is None or worker.number == 1):
         said = "Lines are parsed several times slower than they could be: the scanner is not compiled."
         tell("serve", "no_scanner", f"{said} Try: install gcc, then install drainlake again.", level=logging.WARNING)
-    return serve(replace(receiver_options(settings), worker=worker))
+    try:
+        return serve(replace(receiver_options(settings), worker=worker))
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        if worker is not None:  # its parent says so, once for all of them
+            return workers.ADDRESS_TAKEN
+        raise listening.taken(settings.host, settings.port, error) from None
 
 
 def receiver_options(settings: Settings) -> ReceiverOptions:

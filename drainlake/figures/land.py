@@ -26,6 +26,7 @@ class LandFigures:
     rows: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(TABLES, 0)))
     files: int = 0
     removed_days: int = 0
+    forgotten_parts: int = 0
     landed_at: float | None = None
     lags: Mapping[str, tuple[int, float]] | None = None
 
@@ -38,6 +39,7 @@ class LandFigures:
         """A round ended."""
         self.files += done.landed.files if done.landed is not None else 0
         self.removed_days += len(done.removed)
+        self.forgotten_parts = done.forgotten
 
 
 def land_figures(figures: LandFigures, process: str) -> Iterator[Metric]:
@@ -52,6 +54,11 @@ def land_figures(figures: LandFigures, process: str) -> Iterator[Metric]:
             "drainlake_retention_removed_days",
             "Days of tables that were removed because of DRAINLAKE_KEEP_DAYS.",
             figures.removed_days,
+        ),
+        (
+            "drainlake_landing_parts_forgotten",
+            "Parts of deliveries that landing forgot within five minutes, to make room for others.",
+            figures.forgotten_parts,
         ),
     )
     for name, meaning, value in counters:

@@ -19,7 +19,6 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 PARTITION: Final = "e0"
 KEEP_LANDED_SECONDS: Final = 3600
 KEEP_MARKS_SECONDS: Final = 7 * 86_400  # Heroku tries again within seconds
+KEEP_MARKS_MIN: Final = 10_000  # the newest, however old: between two tries a clock can jump
 ROOM_SHARE: Final = 0.01  # of the budget: with less, deliveries would soon be refused again
 KEEP_LANDED_SHARE: Final = 0.5  # of the budget: beyond it landed entries go at once, however young
 BUSY_SECONDS: Final = 3.0  # below the receiver's 4 s: a blocked log answers 503 in time
@@ -52,6 +52,7 @@ CREATE TABLE IF NOT EXISTS marks (digest BLOB PRIMARY KEY, expires_at REAL) WITH
 CREATE INDEX IF NOT EXISTS marks_by_expiry ON marks (expires_at) WHERE expires_at IS NOT NULL;
 CREATE TABLE IF NOT EXISTS credentials (
   app TEXT NOT NULL, digest BLOB NOT NULL, created_at REAL NOT NULL, PRIMARY KEY (app, digest)) WITHOUT ROWID;
+INSERT INTO log SELECT lower(hex(randomblob(16))) WHERE NOT EXISTS (SELECT * FROM log);
 """
 
 
@@ -61,18 +62,41 @@ def connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=64
     )
-    connection.execute("PRAGMA journal_mode=WAL")
+    _write_ahead(connection)
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA journal_size_limit=67108864")
-    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'credentials'").fetchone():
+    if not _is_made(connection):
         _create(connection)
     return connection
 
 
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Turn WAL mode on. While another process does so in a file just made, SQLite refuses at once; it does not wait."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error) or time.monotonic() >= deadline:
+                raise
+            time.sleep(TURN_SECONDS)
+        else:
+            return
+
+
+def _is_busy(error: sqlite3.OperationalError) -> bool:
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def _is_made(connection: sqlite3.Connection) -> bool:
+    """Whether the newest table is there, and the identity: an older version, killed, could leave tables without it."""
+    has_tables = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'credentials'").fetchone() is not None
+    return has_tables and connection.execute("SELECT 1 FROM log").fetchone() is not None
+
+
 def _create(connection: sqlite3.Connection) -> None:
-    """Make the tables; of several processes that start at once, one does and the others find them."""
+    """Make the tables and the identity, or nothing; of several that start at once one does, the others find them."""
     connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
-    connection.execute("INSERT INTO log SELECT ? WHERE NOT EXISTS (SELECT * FROM log)", (uuid.uuid4().hex,))
 
 
 class EmbeddedLog:
@@ -253,7 +277,7 @@ class EmbeddedLog:
         try:
             self._connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            if is_last or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            if is_last or not _is_busy(error):
                 raise
             return False
         return True
@@ -318,9 +342,11 @@ def used_bytes(connection: sqlite3.Connection) -> int:
 def _trim(connection: sqlite3.Connection, *, landed_before: float, now: float) -> None:
     """Delete some landed entries and expired marks."""
     delete_landed(connection, landed_before)
+    # The + keeps SQLite from counting the newest marks before it knows that one has expired.
     connection.execute(
-        "DELETE FROM marks WHERE digest IN (SELECT digest FROM marks WHERE expires_at < ? LIMIT ?)",
-        (now, TRIM_ENTRIES_MAX),
+        "DELETE FROM marks WHERE digest IN (SELECT digest FROM marks WHERE expires_at < ? AND +expires_at < (SELECT"
+        " expires_at FROM marks WHERE expires_at IS NOT NULL ORDER BY expires_at DESC LIMIT 1 OFFSET ?) LIMIT ?)",
+        (now, KEEP_MARKS_MIN - 1, TRIM_ENTRIES_MAX),
     )
 
 

@@ -45,7 +45,10 @@ RETRY_MAX_SECONDS: Final = 10.0
 
 @dataclass(frozen=True)
 class SpoolState:
-    """What waits in the spool; ``oldest_at`` in seconds since 1970. ``trouble`` says why, in a sentence."""
+    """What waits in the spool; ``oldest_at`` in seconds since 1970. ``trouble`` says why, in a sentence.
+
+    ``forgotten_marks`` are those of deliveries to Kafka that made room for others too early.
+    """
 
     is_direct: bool
     entries: int
@@ -53,6 +56,7 @@ class SpoolState:
     oldest_at: float | None
     forwarded: int
     trouble: str | None
+    forgotten_marks: int = 0
 
 
 class SpooledLog:
@@ -98,6 +102,7 @@ class SpooledLog:
             min((lag.oldest_appended_at for lag in lags if lag.oldest_appended_at is not None), default=None),
             self._forwarded,
             self._trouble,
+            self._shared.forgotten_marks,
         )
 
     def close(self) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, str | int | float | None]
 
+ATTACH_ERROR: Final = "Error R13 (Attach error) -> Failed to attach to process"
 LOSS: Final = r"^(?:Error )?L[0-9]{2}(?: \([^)]*\))?(?::| ->)"
 _LOSS: Final = re.compile(r"(?:Error )?(L[0-9]{2})(?: \(([^)]*)\))?(?::| ->)")
 _DROPPED: Final = re.compile(r"(?<![0-9])([0-9]+) messages?")  # without the first part, quadratic in digits

@@ -1,5 +1,6 @@
 """Measured values: ``source=web.1 sample#memory_total=99.74MB …``, one row per value, converted to one unit.
 
+What is to be a value and is none costs the line's others nothing; its line is kept and says so.
 A dyno gives two such lines every 20 s, so they are read one by one; what a name and a suffix stand for is looked up
 once and remembered.
 """
@@ -27,6 +28,7 @@ _WORD: Final = re.compile(
     r"(?:(?<= )|^)(?:sample|measure|count)#([A-Za-z0-9_.-]+)=(-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)([A-Za-z]*|%)"
     r"(?= |\Z)"
 )
+_MEASURE: Final = re.compile(r"(?:(?<= )|^)(?:sample|measure|count)#")
 _SOURCE: Final = re.compile(r"(?:^| )source=([^ ]+)")
 _SOURCE_MAX_LETTERS: Final = 256  # it stands in each row: a long one would take the square of the line's bytes
 _MEANINGS_MAX: Final = 4096  # names are the platform's and few; an endless variety must not fill the memory
@@ -67,8 +69,11 @@ def kind_of(process: str) -> str | None:
     return next((kind for kind in ("redis", "kafka") if name == kind or process.startswith(kind)), None)
 
 
-def parse(records: Records, kinds: Sequence[str]) -> tuple[pa.RecordBatch, Mask]:
-    """One row per valid value, in order, and which records had any. ``kinds`` is per record."""
+def parse(records: Records, kinds: Sequence[str]) -> tuple[pa.RecordBatch, Mask, Mask]:
+    """One row per valid value, in order; which records had any, and which of these also had what is none.
+
+    ``kinds`` is per record.
+    """
     found: list[tuple[int, str, str, str, float, str]] = []
     messages, processes = records.message_texts(), records.process_texts()
     for row, (message, process, kind) in enumerate(zip(messages, processes, kinds, strict=True)):
@@ -86,9 +91,12 @@ def parse(records: Records, kinds: Sequence[str]) -> tuple[pa.RecordBatch, Mask]
         name: pa.array([each[place] for each in found], SAMPLES.arrow.field(name).type)
         for place, name in enumerate(("source", "kind", "metric", "value", "unit"), start=1)
     }
-    answered = np.zeros(len(records), dtype=np.bool_)
-    answered[at] = True
-    return rows(SAMPLES, records.take(at), arrays), answered
+    valid = np.bincount(at, minlength=len(records))
+    partly = [
+        0 < count < message.count("#") and count < len(_MEASURE.findall(message))
+        for message, count in zip(messages, valid.tolist(), strict=True)
+    ]
+    return rows(SAMPLES, records.take(at), arrays), valid > 0, np.array(partly, dtype=np.bool_)
 
 
 @lru_cache(maxsize=_MEANINGS_MAX)

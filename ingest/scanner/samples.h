@@ -102,7 +102,7 @@ static const Octet *sample_name(const Octet *word, const Octet *end) {
     return starts_with(word, end, "count#", 6) ? word + 6 : NULL;
 }
 
-/* NOT_SAMPLE is a word like any other; of ODD ones the general way knows more: many digits, exponents. */
+/* NOT_SAMPLE is a word like any other; of ODD ones the general way knows more: many digits, exponents, no number. */
 typedef enum { SAMPLE, NOT_SAMPLE, ODD } Outcome;
 
 static Outcome read_sample(const Octet *text, const Octet *name, const Octet *end, int kind, Rows *rows) {
@@ -110,7 +110,7 @@ static Outcome read_sample(const Octet *text, const Octet *name, const Octet *en
     while (at < end && is_name(*at))
         at++;
     size_t length = (size_t)(at - name);
-    if (!length || at == end || *at++ != '=') return NOT_SAMPLE;
+    if (!length || at == end || *at++ != '=') return ODD;
     bool is_negative = at < end && *at == '-';
     at += is_negative;
     int64_t whole_and_part = 0;
@@ -123,7 +123,7 @@ static Outcome read_sample(const Octet *text, const Octet *name, const Octet *en
         else
             whole_and_part = whole_and_part * 10 + (*at - '0');
     }
-    if (at == first || dot == first || (dot && dot + 1 == at)) return NOT_SAMPLE;
+    if (at == first || dot == first || (dot && dot + 1 == at)) return ODD;
     if (at - first - (dot != NULL) > 15 || length > METRIC_MAX_BYTES) return ODD;
     const Octet *suffix = at;
     if (at < end && (*at | 0x20) == 'e' && at + 1 < end && !is_letter(at[1])) return ODD;
@@ -132,7 +132,7 @@ static Outcome read_sample(const Octet *text, const Octet *name, const Octet *en
     else
         while (at < end && is_letter(*at))
             at++;
-    if (at != end) return NOT_SAMPLE;
+    if (at != end) return ODD;
     double value = (double)whole_and_part / POWERS[dot ? suffix - dot - 1 : 0];
     Meaning meaning = meaning_of(kind, name, length, suffix, end);
     value = (is_negative ? -value : value) * meaning.factor + 0.0; /* no -0.0: its bits are those of NULL_NUMBER */

@@ -140,6 +140,13 @@ static bool is_storable(const Octet *begin, const Octet *end) {
     return true;
 }
 
+/* Heroku's word under the name of a one-off dyno. */
+static bool is_attach_error(const Header *header) {
+    static const char ATTACH_ERROR[] = "Error R13 (Attach error) -> Failed to attach to process";
+    return starts_with(header->process, header->process_end, "run.", 4)
+           && equals(header->message, header->message_end, ATTACH_ERROR, sizeof ATTACH_ERROR - 1);
+}
+
 /* As `senders` of ingest/classify.py. */
 static int sender_of(const Header *header) {
     static const char COMMAND[] = "Starting process with command";
@@ -155,7 +162,7 @@ static int sender_of(const Header *header) {
     }
     if (!header->is_app) return PLAIN;
     if (is_api) return API;
-    if (is_dyno(process, process_end)) return DYNO_OUTPUT;
+    if (is_dyno(process, process_end)) return is_attach_error(header) ? DYNO_MANAGER : DYNO_OUTPUT;
     if (equals(process, process_end, "log-shuttle", 11)) return GENERAL;
     return find(header->message, header->message_end, '#') ? ADDON : PLAIN;
 }

@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* Zeros follow the text, so reading up to so many bytes behind any place in it stays within the allocation. */
-enum { PADDING = 64, NAME_MAX_BYTES = 64, WORDS_MAX = 64 };
+enum { PADDING = 64, NAME_MAX_BYTES = 64, WORDS_MAX = 64, ENCODINGS_MAX = 3 };
 
 typedef uint8_t Octet;
 
@@ -19,7 +19,7 @@ typedef struct {
 } Span;
 
 /* What was found in a message. BROKEN is what is not UTF-8, SUSPECT what may be a secret. */
-enum { CONTROL = 1, BACKSLASH = 2, FOREIGN = 4, BROKEN = 8, SUSPECT = 16, AT = 32, DELIMITER = 64 };
+enum { CONTROL = 1, BACKSLASH = 2, FOREIGN = 4, BROKEN = 8, SUSPECT = 16, AT = 32, DELIMITER = 64, ENCODED = 128 };
 
 static Octet CLASS[256];
 static bool ENDS_NAME[256];
@@ -48,7 +48,6 @@ static bool is_word(const Octet *at, const char *word, size_t length) {
 /* Whether a parameter's name looks like that of a secret; some that are none do, too. Letters that are not ASCII are
  * suspect: two of them have a lower case that is. */
 static bool is_secret(const Octet *name, size_t length) {
-    if (length > NAME_MAX_BYTES) return true;
     for (size_t at = 0; at < length; at++)
         if (name[at] > 127) return true;
     for (int i = 0; i < NAMES_COUNT; i++)
@@ -66,7 +65,37 @@ static bool begins_secret(const Octet *name, const Octet *end) {
     const Octet *at = name;
     while (at < end && !ENDS_NAME[*at])
         at++;
-    return at < end && *at == '=' && is_secret(name, (size_t)(at - name));
+    return at < end && *at == '=' && (at - name > NAME_MAX_BYTES || is_secret(name, (size_t)(at - name)));
+}
+
+/* Where the digits end of a delimiter of a query string that is percent-encoded here, up to ENCODINGS_MAX times over;
+ * NULL where there is none. */
+static const Octet *encoded_delimiter(const Octet *at, const Octet *end) {
+    at++;
+    for (int more = 1; more < ENCODINGS_MAX && end - at > 2 && at[0] == '2' && at[1] == '5'; more++)
+        at += 2;
+    if (end - at < 2) return NULL;
+    Octet second = lower(at[1]);
+    if (at[0] == '3') return second == 'd' || second == 'f' || second == 'b' ? at + 2 : NULL;
+    return at[0] == '2' && (second == '6' || second == '3') ? at + 2 : NULL;
+}
+
+/* Whether a delimiter is encoded at this `%` and begins or ends a name that looks like a secret's. A name may begin
+ * behind a `=`, too: a query string can be the value of another. None reaches over `floor`, the end of the encoded
+ * delimiter before. Long ones are read: a value in Base64 ends in `%3D`. Out of line, since the loop of `look`, which
+ * sees every byte, is quicker without it. */
+static __attribute__((noinline)) bool nests_secret(const Octet **floor, const Octet *at, const Octet *end) {
+    const Octet *name = at, *behind = encoded_delimiter(at, end), *stop = behind, *begin = *floor;
+    if (!behind) return false;
+    *floor = behind;
+    if (lower(behind[-1]) == 'd') {
+        while (name > begin && !ENDS_NAME[name[-1]])
+            name--;
+        return is_secret(name, (size_t)(at - name));
+    }
+    while (stop < end && !ENDS_NAME[*stop] && !(*stop == '%' && encoded_delimiter(stop, end)))
+        stop++;
+    return stop < end && *stop == '=' && is_secret(behind, (size_t)(stop - behind));
 }
 
 /* Whether a URL's password can end at this `@`: only then do no `/`, `?`, `#`, `"` or blank stand behind its `://`. */
@@ -102,6 +131,7 @@ static bool is_ascii(const Octet *at, const Octet *end) {
 /* A second `@` is suspect unread: looking back from each of many would be quadratic in a line that anybody can send. */
 static unsigned look(const Octet *begin, const Octet *end) {
     unsigned found = 0;
+    const Octet *floor = begin;
     for (const Octet *at = begin; at < end; at++) {
         unsigned class = CLASS[*at];
         if (!class) continue;
@@ -113,7 +143,8 @@ static unsigned look(const Octet *begin, const Octet *end) {
             int length = utf8_length(at, end);
             if (!length) return found | BROKEN;
             at += length - 1;
-        }
+        } else if (class == ENCODED)
+            class = nests_secret(&floor, at, end) ? SUSPECT : 0;
         found |= class;
     }
     return found;
@@ -158,6 +189,7 @@ static void set_up_text(const char *parts, const char *names) {
     }
     CLASS['\\'] = BACKSLASH;
     CLASS['@'] = AT;
+    CLASS['%'] = ENCODED;
     CLASS['?'] = CLASS['&'] = CLASS[';'] = DELIMITER;
     for (const char *octet = "=?&;# \""; *octet; octet++)
         ENDS_NAME[(Octet)*octet] = true;

@@ -20,7 +20,7 @@ kept AS (
     app,
     steps_since_1970(epoch_us(timestamp), 3600000000) AS hour,
     sum(requests) AS requests,
-    count(is_peak_timed_out) > 0 AS has_peaks -- not in minutes made by an older version
+    count(has_timeout) > 0 AS has_levels -- not in minutes made by an older version
   FROM minutes_of('app', first_minute(since), last_minute_end(until) + INTERVAL 10 MINUTE, app_name)
   GROUP BY ALL
 ),
@@ -33,7 +33,7 @@ hours AS MATERIALIZED (
     hour,
     greatest(logged.requests, kept.requests, 0)::BIGINT AS requests,
     least(begun_hour, hour, CASE WHEN kept.requests > coalesce(logged.requests, 0) THEN hour - 24 END) AS first_hour,
-    coalesce(has_peaks AND kept.requests = coalesce(logged.requests, 0) AND hour - first_hour <= 23, false) AS fits
+    coalesce(has_levels AND kept.requests = coalesce(logged.requests, 0) AND hour - first_hour <= 23, false) AS fits
   FROM logged FULL JOIN kept USING (app, hour)
 ),
 -- A request that minutes do not know of is missing in all hours in which it was in flight. Within the first hour the

@@ -155,6 +155,27 @@ def test_a_taken_port_is_refused_at_once(cli: Cli) -> None:
             assert done.stderr.splitlines()[0].startswith(f"drainlake: 127.0.0.1:{port} cannot be listened on")
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_of_two_that_start_at_once_the_second_says_that_the_port_is_taken(workers: str, cli: Cli) -> None:
+    """Both could bind it as long as none listened; which one is late learns so only then, and does not try again."""
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", 0))
+        port = other.getsockname()[1]
+        serving = cli.start("serve", "--workers", workers, PORT=str(port))
+        assert serving.stderr is not None
+        said = next(line for line in serving.stderr if "begins" in line)
+        while workers == "2" and not psutil.Process(serving.pid).children():
+            time.sleep(0.01)
+        other.listen()
+        said += serving.communicate(timeout=30)[1]
+    assert serving.returncode == 1
+    taken = [line for line in said.splitlines() if "cannot be listened on" in line]
+    assert len(taken) == 1
+    assert taken[0].startswith(f"drainlake: 127.0.0.1:{port} cannot be listened on")
+    assert not any(word in said for word in ("Traceback", "ended with", "Every child"))
+
+
 def test_an_address_that_is_not_understood_is_refused_before_lines_come(cli: Cli) -> None:
     """``up`` would otherwise receive for some seconds, and then end with all its parts."""
     done = cli.run("up", PORT=str(_free_port()), DRAINLAKE_NOTIFY="nosuchservice://s3cr3t/place")

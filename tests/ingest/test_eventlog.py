@@ -6,6 +6,7 @@ import multiprocessing
 import sqlite3
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from kafka import KafkaProducer
 from ingest.eventlog import embedded
 from ingest.eventlog.contract import AlreadyHeld, EventLog, LogFull, Mark, NewEntry
 from ingest.eventlog.embedded import EmbeddedLog
+from ingest.eventlog.kafka import log as kafka_log
 from ingest.eventlog.kafka.connection import KafkaConnection
 from ingest.eventlog.kafka.log import KafkaLog
 
@@ -204,6 +206,19 @@ def test_a_marked_piece_is_held_once(open_log: Callable[[], EventLog]) -> None:
     assert numbers(log) == [0, 2]
 
 
+def test_marks_that_kafka_s_appender_forgets_too_early_are_counted(
+    kafka: Access, kafka_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest go first; one that no try of Heroku's can meet any more is no loss."""
+    monkeypatch.setattr(kafka_log, "MARKS_MAX", 2)
+    with closing(KafkaLog(KafkaConnection((kafka.bootstrap,), kafka_prefix))) as log:
+        log.append([], [Mark(b"a"), Mark(b"b"), Mark(b"c")])
+        assert (log.held([Mark(b"a"), Mark(b"b"), Mark(b"c")]), log.forgotten_marks) == ([b"b", b"c"], 1)
+        monkeypatch.setattr(kafka_log, "MARKS_SECONDS", 0.0)
+        log.append([], [Mark(b"d")])
+        assert (log.held([Mark(b"b"), Mark(b"d")]), log.forgotten_marks) == ([b"d"], 1)
+
+
 def test_an_append_of_nothing_is_allowed(open_log: Callable[[], EventLog]) -> None:
     """A delivery whose pieces are all held brings no entry."""
     open_log().append([], [])
@@ -238,6 +253,29 @@ def test_appends_from_several_processes_all_arrive(tmp_path: Path) -> None:
     log = EmbeddedLog(tmp_path / "log.db")
     assert sorted(numbers(log)) == list(range(75))
     log.close()
+
+
+def test_a_log_that_several_make_at_once_is_one(tmp_path: Path) -> None:
+    """Two receivers can start in the same second; none may see the tables without the log's identity."""
+    for number in range(10):
+        path, start = tmp_path / f"{number}.db", threading.Barrier(8)
+
+        def identity(path: Path = path, start: threading.Barrier = start) -> str:
+            start.wait()
+            with closing(EmbeddedLog(path)) as log:
+                return log.identity("router")
+
+        with ThreadPoolExecutor(8) as threads:
+            assert len({each.result() for each in [threads.submit(identity) for _ in range(8)]}) == 1
+
+
+def test_a_log_without_identity_gets_one(tmp_path: Path) -> None:
+    """An older drainlake that was killed while it made the file left such a one."""
+    EmbeddedLog(tmp_path / "log.db").close()
+    with closing(sqlite3.connect(tmp_path / "log.db", isolation_level=None)) as connection:
+        connection.execute("DELETE FROM log")
+    with closing(EmbeddedLog(tmp_path / "log.db")) as log, closing(EmbeddedLog(tmp_path / "log.db")) as again:
+        assert log.identity("router") == again.identity("router") != ""
 
 
 def test_every_commit_waits_for_the_disk(tmp_path: Path) -> None:
@@ -299,6 +337,23 @@ def test_landed_entries_make_room_before_an_append_is_refused(tmp_path: Path) ->
     assert numbers(log)[-1] == 500
     assert set(range(10, appended)) <= set(numbers(log))
     log.close()
+
+
+def test_the_newest_marks_outlive_a_clock_that_jumps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two tries of a delivery a host's clock can be set right by years; older marks go, those never do."""
+    monkeypatch.setattr(embedded, "KEEP_MARKS_MIN", 3)
+    monkeypatch.setattr(embedded, "TRIM_EVERY_SECONDS", 0.0)
+    with closing(EmbeddedLog(tmp_path / "log.db")) as log:
+        for number in range(5):
+            log.append([], [Mark(b"%d" % number)])
+        log.append([], [Mark(b"import", lasting=True)])
+        monkeypatch.setattr(embedded.time, "time", lambda: 4_000_000_000.0)
+        log.append([])
+        marks = [*(Mark(b"%d" % number) for number in range(5)), Mark(b"import")]
+        assert log.held(marks) == [b"2", b"3", b"4", b"import"]
+        log.append([], [Mark(b"5")])
+        log.append([])
+        assert log.held(marks) == [b"3", b"4", b"import"]
 
 
 def test_a_refused_append_leaves_nothing_behind(tmp_path: Path) -> None:

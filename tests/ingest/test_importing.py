@@ -140,3 +140,29 @@ def test_every_line_is_a_row_whatever_stands_between(take: Callable[..., Importe
     assert (rows["router"].height, rows["lines"].height) == (800, 800)
     assert rows["lines"].select(pl.col("timestamp").dt.epoch("us").unique()).to_series().to_list() == [RECEIVED_AT_US]
     assert take(content) == Imported(lines=1600, held=1600)
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_saved_lines_without_a_head_are_rows_of_their_own(
+    end: bytes, take: Callable[..., Imported], log_path: Path
+) -> None:
+    """Heroku prints a head on every line, so one without it continues none: neighbours are no single line."""
+    head = b"2026-11-23T13:15:50Z app[web.1]: "
+    lines = [
+        b"no head",
+        b"  #0 /app/a.php(3)?token=abc",
+        head + b"a",
+        b"83 is no count",
+        b"",
+        b"x",
+        head + b"b",
+        b"cut",
+    ]
+    assert take(end.join(lines), form=None) == Imported(lines=7, defects=5)
+    rows = stored(log_path)["lines"]
+    odd = rows.filter(pl.col("defect").is_not_null())
+    trace = "  #0 /app/a.php(3)?token=[REDACTED]"
+    assert odd["message"].to_list() == ["no head", trace, "83 is no count", "x", "cut"]
+    assert odd["defect"].unique().to_list() == [DEFECTS[plain.FORMS[plain.SAVED].defect]]
+    assert rows.filter(pl.col("defect").is_null())["message"].to_list() == ["a", "b"]
+    assert take(end.join(lines), form=None) == Imported(lines=7, held=7)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 PIECES = [
     b'"', b"=", b" ", b"  ", b"\n", b"\\", b"ms", b",", b"?token=abc", b'" host=x request_id=y ', b' path="/', b"\xff",
     b"\xc3\xa9", b"sample#a-b=1.5kB", b"83 <40>1 ", b"#", b"[", b"]", b" in /a.php on line 3", b"PHP message: ",
+    b"%3Ftoken%3Dabc", b"%26", b"%253d", b"%", b"http://t@",
 ]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.queries.flights import FIRST, KEYS, MIDNIGHT, Span, fill, flights, instants, left_out, micros, requests
@@ -197,6 +197,46 @@ def test_levels_equal_brute_force(
     fill(memory, rows)
     answer = memory.execute("FROM concurrency_levels(?, ?, NULL, ?)", [since, until, per]).fetchall()
     assert answer == sorted(all_levels(flights(rows, since, until, per), until), key=in_order)
+
+
+FINE: Row = {
+    **dict.fromkeys(["route", "connect_ms", "code"]),
+    "timestamp": MIDNIGHT,
+    "app": "shop",
+    "source": "heroku",
+    "dyno": "web.1",
+    "service_ms": 9,
+    "status": 200,
+}
+TIMED_OUT: Row = {**FINE, "timestamp": MIDNIGHT + timedelta(hours=1, minutes=5), "status": 503, "code": "H12"}
+
+
+@given(
+    rows=st.sampled_from(["kkkkl", "kkkkg", "k"]).flatmap(
+        lambda fates: st.lists(st.tuples(requests(HOURS, NOT_TO_BE_MISSED_MS), st.sampled_from(fates)), max_size=25)
+    ),
+    since=instants(HOURS) | st.sampled_from([MIDNIGHT, MIDNIGHT + timedelta(hours=1)]),
+    until=instants(HOURS) | st.sampled_from([MIDNIGHT + timedelta(hours=2), MIDNIGHT + timedelta(hours=3)]),
+    per=KEYS,
+)
+@example(rows=[(TIMED_OUT, "k"), (FINE, "k")], since=None, until=None, per="app")
+@settings(max_examples=150, deadline=None)
+def test_levels_by_minutes_equal_brute_force(
+    memory: Any, rows: list[tuple[Row, str]], since: datetime | None, until: datetime | None, per: str
+) -> None:
+    """The time at each level is the same if minutes tell of some hours, whatever came later or is gone since."""
+    there = [row for row, fate in rows if fate != "g"]
+    fill(memory, there, kept=[row for row, fate in rows if fate != "l"])
+    answer = memory.execute("FROM concurrency_levels(?, ?, NULL, ?)", [since, until, per]).fetchall()
+    assert answer == sorted(all_levels(flights(there, since, until, per), until), key=in_order)
+
+
+def test_minutes_of_an_older_version_tell_nothing_of_requests_in_flight(memory: Any) -> None:
+    """Minutes that lack the time at each level do not stand for the requests, which are read instead."""
+    fill(memory, [FINE, TIMED_OUT], kept=[FINE, TIMED_OUT])
+    memory.execute("UPDATE made SET level_us = NULL, in_flight_from = NULL, in_flight_until = NULL, has_timeout = NULL")
+    answer = memory.execute("SELECT level, is_lower_bound FROM concurrency_levels()").fetchall()
+    assert answer == [(0, True), (1, True)]
 
 
 def all_levels(groups: dict[Any, list[Span]], until: datetime | None) -> list[tuple[Any, ...]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 from unittest import mock
 
@@ -38,7 +39,7 @@ FLIGHTS = st.lists(st.tuples(st.integers(0, 2), INSTANTS, INSTANTS).filter(lambd
 def test_peaks_equal_brute_force(flights: list[tuple[int, int, int]]) -> None:
     """In each minute the most at once is that of counting at each instant at which something begins."""
     group, start, end = (np.array([flight[at] for flight in flights], np.int64) for at in range(3))
-    found, _ = unit_peaks(group, start, end)
+    found, _, _ = unit_peaks(group, start, end)
     peaks = dict(zip(zip(found.group.tolist(), found.minute.tolist(), strict=True), found.peak.tolist(), strict=True))
     expected = {}
     for one in {flight[0] for flight in flights}:
@@ -56,7 +57,7 @@ def test_tops_equal_brute_force(flights: list[tuple[int, int, int]], marks: list
     and is marked if a marked interval is in flight then."""
     group, start, end = (np.array([flight[at] for flight in flights], np.int64) for at in range(3))
     marked = np.resize(np.array(marks), group.size)
-    peaks, tops = unit_peaks(group, start, end)
+    peaks, tops, _ = unit_peaks(group, start, end)
     late = in_flight_at(tops, group[marked], start[marked], end[marked])
     found = {of: told for of, *told in zip(*(each.tolist() for each in (*tops, late)), strict=True)}
     expected = {}
@@ -70,6 +71,30 @@ def test_tops_equal_brute_force(flights: list[tuple[int, int, int]], marks: list
         if at := [(stop, begin) for stop, begin in arrivals if len(flying[begin]) == most]:
             stop, begin = min(at)
             expected[one] = [begin, stop, most, any(flying[begin])]
+    assert found == expected
+
+
+@given(flights=FLIGHTS)
+def test_time_at_each_level_equals_brute_force(flights: list[tuple[int, int, int]]) -> None:
+    """Each group's microseconds of the hour with so many in flight are those of adding up the stretches between all
+    starts and ends, and it is told since when and until when any was."""
+    group, start, end = (np.array([flight[at] for flight in flights], np.int64) for at in range(3))
+    _, _, levels = unit_peaks(group, start, end)
+    held = [part.tolist() for part in np.split(levels.held_us, levels.offsets[1:-1])]
+    told = zip(levels.group.tolist(), levels.first_us.tolist(), levels.last_us.tolist(), held, strict=False)
+    found = {of: (first, last, times) for of, first, last, times in told}
+    expected = {}
+    for one in {flight[0] for flight in flights}:
+        spans = [(max(low, 0), min(high, HOUR_US)) for of, low, high in flights if of == one]
+        edges = sorted({0, HOUR_US, *(edge for span in spans for edge in span if 0 <= edge <= HOUR_US)})
+        times: Counter[int] = Counter()
+        for low, high in pairwise(edges):
+            times[sum(begin <= low < stop for begin, stop in spans)] += high - low
+        if most := max(times):
+            first, last = (
+                choose(span[at] for span in spans if span[0] < span[1]) for at, choose in enumerate([min, max])
+            )
+            expected[one] = (first, last, [times[level] for level in range(1, most + 1)])
     assert found == expected
 
 
@@ -100,7 +125,8 @@ REQUESTS = st.lists(
 @example(rows=[request(100, 300_000), request(110, 300_000), request(2000)], seconds=[], share=1)  # before the hour
 @given(rows=REQUESTS, seconds=st.lists(st.integers(0, 3599), max_size=5), share=st.sampled_from([1, 9, 20, 35, 59]))
 def test_an_hour_counted_in_parts_is_the_hour(rows: list[dict[str, Any]], seconds: list[int], share: int) -> None:
-    """However few requests are counted at once, each minute is the same, and so is where the hour had its most."""
+    """However few requests are counted at once, each minute is the same, and so is where the hour had its most; the
+    hour's time at each level is the sum of what its parts tell."""
     noon = int(NOON.timestamp()) // 3600
     requests = narrowed(pl.DataFrame(rows, schema=parquet.SCHEMAS["router"]), pl.lit(value=True))
     lines = [{"timestamp": NOON + timedelta(seconds=second), "app": "shop"} for second in seconds]
@@ -108,7 +134,26 @@ def test_an_hour_counted_in_parts_is_the_hour(rows: list[dict[str, Any]], second
     whole = pl.concat(counting.of_hours(requests, told, range(noon, noon + 1)))
     with mock.patch.object(counting, "HOUR_ROWS_MAX", len(rows) * share // 60):
         parts = pl.concat(counting.of_hours(requests, told, range(noon, noon + 1)))
-    assert_frame_equal(parts, whole)
+    assert_frame_equal(parts.drop(LEVELS), whole.drop(LEVELS))
+    assert level_times(parts) == level_times(whole)
+
+
+LEVELS = ("in_flight_from", "in_flight_until", "level_us", "has_timeout")
+
+
+def level_times(minutes: pl.DataFrame) -> dict[Any, Any]:
+    """Of what is counted apart since when and until when any was in flight, the time at each level, and whether some of
+    it timed out; the last level of each row is reached."""
+    told = minutes.filter(pl.col("level_us").is_not_null()).select("per", "app", "key", *LEVELS)
+    groups: dict[Any, list[Any]] = defaultdict(list)
+    for *key, first, last, level_us, has_timeout in told.iter_rows():
+        assert level_us[-1] > 0
+        groups[tuple(key)].append((first, last, Counter(dict(enumerate(level_us, 1))), has_timeout))
+    times = {}
+    for key, rows in groups.items():
+        firsts, lasts, levels, timeouts = zip(*rows, strict=True)
+        times[key] = (min(firsts), max(lasts), sum(levels, Counter()), any(timeouts))
+    return times
 
 
 @given(st.lists(st.integers(0, 9) | st.integers(0, 2_000)))

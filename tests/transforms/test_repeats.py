@@ -103,7 +103,7 @@ def test_rows_without_a_part_are_never_repeats(log: SharedLog, lake: LocalLake) 
 
 
 def test_memory_is_bounded(log: SharedLog, lake: LocalLake, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of very many parts the oldest are forgotten first."""
+    """Of very many parts the oldest are forgotten first, and what was forgotten too early is counted."""
     monkeypatch.setattr(repeats, "PARTS_MAX", 2)
     append(log, *(parts_of(name, [n]) for n, name in enumerate("abcd")), at=0)
     append(log, parts_of("d", [3]), at=1)
@@ -114,6 +114,10 @@ def test_memory_is_bounded(log: SharedLog, lake: LocalLake, monkeypatch: pytest.
     land_once(log, lake, file_rows=10, repeats=memory)
     assert landed_ids(lake.path) == [0, 1, 2, 3]
     assert len(memory._memories["router", "p0"]._appended_at) <= 2
+    assert memory.forgotten == 2
+    append(log, parts_of("e", [4]), at=10_000)
+    land_once(log, lake, file_rows=10, repeats=memory)
+    assert memory.forgotten == 2  # what is old enough is no loss
 
 
 def test_a_repeat_is_moved_in_the_ledger(log: SharedLog, lake: LocalLake) -> None:

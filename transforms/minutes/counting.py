@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from transforms.minutes.flights import Peaks, Tops
+    from transforms.minutes.flights import Levels, Peaks, Tops
     from transforms.minutes.requests import Counts
 
     Whole = NDArray[np.int64]
@@ -69,6 +69,7 @@ _BY: Final[Mapping[str, Callable[[pl.DataFrame], pl.DataFrame]]] = {
 _COUNTED: Final = ("is_ended", "minute", "is_failed", "bytes", "is_timed", "bucket")
 _FLIGHT: Final = ("start_us", "end_us", "is_timed_out")
 _TOP: Final = ("peak_at", "peak_logged_at", "is_peak_timed_out")
+_LEVELS: Final = ("in_flight_from", "in_flight_until", "level_us", "has_timeout")
 _COUNTS: Final = [name for name in SCHEMA if name not in {*GROUP, "timestamp", "is_covered"}]
 EMPTY: Final = pl.DataFrame(schema={name: SCHEMA.get(name, pl.Int64()) for name in (*GROUP, *_COUNTS)})
 """No rows, with the columns that the rows of :func:`of_hours` have."""
@@ -91,6 +92,10 @@ class Span(NamedTuple):
         """How many minutes it has."""
         return self.unit_minutes * self.units
 
+    def begins_us(self, group: Whole) -> Whole:
+        """When the units of some groups begin, in microseconds since 1970; groups are numbered unit by unit."""
+        return (self.first + group % self.units * self.unit_minutes) * MINUTE_US
+
     @property
     def holds(self) -> pl.Expr:
         """Whether a row's ``minute`` is in it."""
@@ -102,6 +107,16 @@ class Span(NamedTuple):
         end = self.first + self.minutes
         is_in_flight = served.IS_SERVED & served.START_US.lt(end * MINUTE_US)
         return MINUTE.ge(self.first) & (MINUTE.lt(end) | is_in_flight)
+
+
+class _Flights(NamedTuple):
+    """What was in flight in units, and of each top and each unit whether a request was there that timed out."""
+
+    peaks: Peaks
+    tops: Tops
+    is_late: Flags
+    levels: Levels
+    has_timeout: Flags
 
 
 def of_hours(rows: pl.DataFrame, sides: pl.DataFrame, hours: range) -> Iterator[pl.DataFrame]:
@@ -166,17 +181,18 @@ def _of_keys(fields: pl.DataFrame, told: pl.DataFrame, span: Span) -> pl.DataFra
     """
     number, of_told, names = _numbered(fields, told)
     counts = _counts(fields, number * span.minutes - span.first)
-    peaks, tops, is_late = _flights(fields, number, span)
+    flights = _flights(fields, number, span)
+    peaks, tops, levels = flights.peaks, flights.tops, flights.levels
     at_peak = peaks.group * span.unit_minutes + peaks.minute
     at_top = tops.group * span.unit_minutes + tops.start_us // MINUTE_US
+    at_levels = levels.group * span.unit_minutes + levels.first_us // MINUTE_US
     at_told = of_told * span.minutes + told["minute"].to_numpy() - span.first
     cells = union(counts.cells, at_peak, at_told)
-    begins_us = (span.first + tops.group % span.units * span.unit_minutes) * MINUTE_US
-    highest = pl.DataFrame(dict(zip(_TOP, (begins_us + tops.start_us, begins_us + tops.end_us, is_late), strict=True)))
     columns = _of_counts(np.searchsorted(cells, counts.cells), counts, cells.size)
     peak = _spread(np.searchsorted(cells, at_peak), peaks.peak.astype(np.int32), cells.size)
     columns |= {"peak_in_flight": pl.Series(peak)}
-    columns |= _sparse(np.searchsorted(cells, at_top), highest, cells.size)
+    columns |= _sparse(np.searchsorted(cells, at_top), _of_tops(flights, span), cells.size)
+    columns |= _sparse(np.searchsorted(cells, at_levels), _of_levels(flights, span), cells.size)
     columns |= _sparse(np.searchsorted(cells, at_told), told.select(SUMS + MAXIMA), cells.size)
     return names[cells // span.minutes].with_columns(minute=cells % span.minutes + span.first, **columns)
 
@@ -199,8 +215,8 @@ def _counts(fields: pl.DataFrame, cell_of_row: Whole) -> Counts:
     return requests.counted((cell_of_row + minute)[is_ended], *(values[is_ended] for values in told))
 
 
-def _flights(fields: pl.DataFrame, number: Whole, span: Span) -> tuple[Peaks, Tops, Flags]:
-    """Peaks and tops of each unit of each app and key, and whether at a top a request was in flight that timed out."""
+def _flights(fields: pl.DataFrame, number: Whole, span: Span) -> _Flights:
+    """What was in flight in each unit of each app and key."""
     is_in_flight = fields["is_in_flight"].to_numpy()
     start, end, is_timed_out = (fields[name].to_numpy()[is_in_flight] for name in _FLIGHT)
     unit_us, begin = span.unit_minutes * MINUTE_US, span.first // span.unit_minutes
@@ -211,8 +227,25 @@ def _flights(fields: pl.DataFrame, number: Whole, span: Span) -> tuple[Peaks, To
     unit = first[row] + np.arange(row.size) - np.repeat(np.cumsum(held) - held, held)
     group = number[is_in_flight][row] * span.units + unit - begin
     start, end, is_timed_out = start[row] - unit * unit_us, end[row] - unit * unit_us, is_timed_out[row]
-    peaks, tops = unit_peaks(group, start, end, span.unit_minutes)
-    return peaks, tops, in_flight_at(tops, group[is_timed_out], start[is_timed_out], end[is_timed_out])
+    peaks, tops, levels = unit_peaks(group, start, end, span.unit_minutes)
+    timed_out = group[is_timed_out]
+    is_late = in_flight_at(tops, timed_out, start[is_timed_out], end[is_timed_out])
+    return _Flights(peaks, tops, is_late, levels, np.isin(levels.group, timed_out))
+
+
+def _of_tops(flights: _Flights, span: Span) -> pl.DataFrame:
+    """The columns of the tops."""
+    tops, begins_us = flights.tops, span.begins_us(flights.tops.group)
+    told = begins_us + tops.start_us, begins_us + tops.end_us, flights.is_late
+    return pl.DataFrame(dict(zip(_TOP, told, strict=True)))
+
+
+def _of_levels(flights: _Flights, span: Span) -> pl.DataFrame:
+    """The columns of the levels."""
+    levels, begins_us = flights.levels, span.begins_us(flights.levels.group)
+    level_us = pa.ListArray.from_arrays(pa.array(levels.offsets, pa.int32()), pa.array(levels.held_us))
+    told = begins_us + levels.first_us, begins_us + levels.last_us, pl.Series(level_us), flights.has_timeout
+    return pl.DataFrame(dict(zip(_LEVELS, told, strict=True)))
 
 
 def _of_counts(place: Whole, counts: Counts, size: int) -> dict[str, pl.Series]:
@@ -252,6 +285,7 @@ def _completed(rows: pl.DataFrame) -> pl.DataFrame:
         peak_in_flight=pl.when(is_flown).then(pl.col("peak_in_flight").fill_null(0)),
         step_p95_ms=pl.when(is_flown).then("step_p95_ms"),
         is_peak_timed_out=pl.when(is_flown).then(pl.col("is_peak_timed_out").fill_null(value=False)),
+        has_timeout=pl.when(is_flown).then(pl.col("has_timeout").fill_null(value=False)),
         # A request is a line of the router, which the other tables do not hold.
         lines=pl.when(is_app).then(pl.col("lines").fill_null(0) + pl.col("requests").fill_null(0)),
         lines_lost=pl.when(is_app).then(pl.col("lines_lost").fill_null(0)),

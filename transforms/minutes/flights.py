@@ -1,9 +1,9 @@
-"""The most requests in flight at once in each minute and where in the hour, exact, from intervals [start, end).
+"""The most requests in flight in each minute and in the hour, and how long how many were: exact, from [start, end).
 
 What is looked at is a unit: an hour, or a part of one that has very many requests.
 
 Ends come before starts at a tie, and what is in flight when a minute begins counts in it. That is how the questions
-``concurrency_over_time`` and ``peak_concurrency`` count; tests hold them together.
+``concurrency_over_time``, ``peak_concurrency`` and ``concurrency_levels`` count; tests hold them together.
 """
 
 from __future__ import annotations
@@ -47,7 +47,24 @@ class Tops(NamedTuple):
     peak: Whole
 
 
-def unit_peaks(group: Whole, start_us: Whole, end_us: Whole, minutes: int = MINUTES) -> tuple[Peaks, Tops]:
+class Levels(NamedTuple):
+    """Groups that had any in flight, in order, since when and until when they had, and the time at each level.
+
+    Microseconds with exactly 1, 2, ... in flight are the part from ``offsets[i]`` to ``offsets[i + 1]`` of ``held_us``.
+    """
+
+    group: Whole
+    first_us: Whole
+    last_us: Whole
+    offsets: Whole
+    held_us: Whole
+
+
+_NOTHING: Final = np.zeros(0, np.int64)
+_NO_LEVELS: Final = Levels(_NOTHING, _NOTHING, _NOTHING, np.zeros(1, np.int64), _NOTHING)
+
+
+def unit_peaks(group: Whole, start_us: Whole, end_us: Whole, minutes: int = MINUTES) -> tuple[Peaks, Tops, Levels]:
     """The peaks in a unit of so many minutes, which begins at 0. Intervals may reach beyond it or lie outside.
 
     ``group`` numbers what is counted apart, from 0 on; fewer than 2**25. Groups can be of units of their own.
@@ -56,21 +73,42 @@ def unit_peaks(group: Whole, start_us: Whole, end_us: Whole, minutes: int = MINU
     inside = (start_us < unit_us) & (end_us > 0)
     group, start_us, end_us = group[inside], start_us[inside], end_us[inside]
     if not group.size:
-        return Peaks(group, group, group), Tops(group, group, group, group)
+        return (
+            Peaks(group, group, group),
+            Tops(group, group, group, group),
+            _NO_LEVELS,
+        )
     ends = end_us <= unit_us
     # One number per start and end, in the order in which they count: by group, by time, ends before starts.
     started = group << _BITS | 2 * np.maximum(start_us, 0) + 1
     moments = np.sort(np.concatenate([started, group[ends] << _BITS | 2 * end_us[ends]]))
     rise = 2 * (moments & 1) - 1
     is_first = run_begins(moments >> _BITS)
-    level = _levels(is_first, rise)
+    level = _reached(is_first, rise)
     peaks = _per_minute(moments, is_first, level, minutes)
     arrived = start_us >= 0
     arrivals = group[arrived], start_us[arrived], end_us[arrived]
-    return peaks, _tops(moments, level, is_first, arrivals)
+    return peaks, _tops(moments, level, is_first, arrivals), _held(moments, level, is_first, minutes)
 
 
-def _levels(is_first: Whole, rise: Whole) -> Whole:
+def _held(moments: Whole, level: Whole, is_first: Whole, minutes: int) -> Levels:
+    """How long each group was at each level: from each change to the next one, or to the end of the unit."""
+    at_us = (moments & ((1 << _BITS) - 1)) >> 1
+    is_last = np.r_[is_first[1:], level.size] - 1
+    last_us = np.where(level[is_last] > 0, minutes * MINUTE_US, at_us[is_last])
+    until_us = np.r_[at_us[1:], 0]
+    until_us[is_last] = last_us
+    most = np.maximum.reduceat(level, is_first)
+    offsets = np.r_[0, np.cumsum(most)]
+    # With a place for the time with none in flight, which is dropped.
+    idle = offsets[:-1] + np.arange(most.size)
+    place = np.repeat(idle, np.diff(np.r_[is_first, level.size])) + level
+    # Whole numbers below 2**53, which floats hold exactly.
+    held_us = np.bincount(place, until_us - at_us, int(offsets[-1]) + most.size).astype(np.int64)
+    return Levels(moments[is_first] >> _BITS, at_us[is_first], last_us, offsets, np.delete(held_us, idle))
+
+
+def _reached(is_first: Whole, rise: Whole) -> Whole:
     """What is in flight after each change; ``is_first`` are the places where a group begins."""
     level = np.cumsum(rise)
     # The sum runs on from group to group: take off what it stood at before each.

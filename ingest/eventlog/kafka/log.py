@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 APPEND_SECONDS: Final = 10.0
 TOPICS_SECONDS: Final = 20.0
 MARKS_MAX: Final = 200_000  # this process's latest: Heroku repeats within seconds, and landing knows the rest
+MARKS_SECONDS: Final = 300.0  # so long one may be needed: as landing looks back
 
 
 class KafkaLog:
@@ -43,7 +44,8 @@ class KafkaLog:
         self._connection = connection
         self._append_seconds = append_seconds
         self._lock = threading.Lock()
-        self._marks: OrderedDict[bytes, None] = OrderedDict()
+        self._marks: OrderedDict[bytes, float] = OrderedDict()  # and when each came
+        self.forgotten_marks = 0  # to make room, while they might have been needed
         self._topics: Topics | None = None
         self._topics_at = 0.0
         self._producer: Producer | None = None
@@ -192,7 +194,9 @@ class KafkaLog:
         return self._membership
 
     def _remember(self, marks: Sequence[Mark]) -> None:
+        now = time.monotonic()
         for mark in marks:
-            self._marks[mark.digest] = None
+            self._marks[mark.digest] = now
         while len(self._marks) > MARKS_MAX:
-            self._marks.popitem(last=False)
+            _, came_at = self._marks.popitem(last=False)
+            self.forgotten_marks += now - came_at < MARKS_SECONDS

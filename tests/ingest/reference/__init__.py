@@ -71,8 +71,13 @@ def _read(app: str, piece: Piece, received_at_us: int) -> list[Found]:
         return [Found("lines", row, app, None)]
     line = _redacted(read)
     table = classify.table(line)
-    rows = samples.parse(line) if table == "samples" else [PARSERS.get(table, _line)(line)]
-    return [Found(table, {"timestamp": line.timestamp, "app": app, **row}, app, line) for row in rows]
+    shared = {"timestamp": line.timestamp, "app": app}
+    if table != "samples":
+        return [Found(table, shared | PARSERS.get(table, _line)(line), app, line)]
+    found = [Found(table, shared | row, app, line) for row in samples.parse(line)]
+    if samples.measures(line.message) > len(found):
+        found.append(Found("lines", shared | _line(line) | {"defect": "unreadable measures"}, app, line))
+    return found
 
 
 def _redacted(line: Line) -> Line:

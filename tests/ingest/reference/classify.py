@@ -1,6 +1,7 @@
 """Says which table a line belongs to, by APPNAME, PROCID and message and never by PRI (heroku-logs.md 1.4).
 
-Only Heroku's own frames are believed: what a dyno prints is access, php or lines, whatever it imitates.
+Only Heroku's own frames are believed: what a dyno prints is access, php or lines, whatever it imitates. R13 alone comes
+under the name of the one-off dyno itself (3.2).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from tests.ingest.reference.header import Line
 
 ROUTER_TOKEN = re.compile(r"(?:^| )(?:at|code|method)=")
+ATTACH_ERROR = "Error R13 (Attach error) -> Failed to attach to process"
 DYNO = re.compile(r"[A-Za-z0-9_-]+\.[0-9]+")
 
 
@@ -39,6 +41,8 @@ def _heroku(line: Line) -> str:
 
 def _app(line: Line) -> str:
     if line.process == "log-shuttle" and platform.LOSS.match(line.message):
+        return "platform"
+    if re.fullmatch(r"run\.[0-9]+", line.process) and line.message == ATTACH_ERROR:
         return "platform"
     if is_dyno_output(line):
         if access.is_access(line.message):

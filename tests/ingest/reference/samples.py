@@ -1,8 +1,8 @@
 """Metric lines: one row per ``sample#name=value`` token (heroku-logs.md 4.3, 6, 11.7).
 
 * A token stands between blanks; ``measure#`` and ``count#`` count too. A value is a finite number, with an
-  exponent if need be (Ruby prints small ratios so), and a suffix of letters or ``%``; other tokens are
-  passed over.
+  exponent if need be (Ruby prints small ratios so), and a suffix of letters or ``%``; of other tokens a row of
+  ``lines`` tells.
 * A line whose source has more than 256 letters, or has none and a sender of so many, is no metric line.
 * A suffix decides the unit, an unknown one is a count; without a suffix the metric's name decides.
 """
@@ -55,6 +55,11 @@ def kind(line: Line) -> str | None:
     if line.process == "heroku-redis" or line.process.startswith("redis"):
         return "redis"
     return "kafka" if line.process == "heroku-kafka" or line.process.startswith("kafka") else None
+
+
+def measures(message: str) -> int:
+    """How many words of a message are to be measures."""
+    return sum(word.startswith(("sample#", "measure#", "count#")) for word in message.split(" "))
 
 
 def tokens(message: str) -> list[tuple[str, float, str]]:
