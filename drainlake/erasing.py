@@ -7,6 +7,7 @@ import sqlite3
 import time
 from datetime import UTC, datetime
 from datetime import date as Date  # noqa: N812 - beside variables named `date`
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -67,6 +68,8 @@ def target_of(
 def require_landed(settings: Settings, *, is_trial: bool) -> None:
     """Wait for a lander to land what is in the log by now: rows that land later would be missed."""
     if settings.kafka is None and not settings.log.is_file():
+        if isinstance(settings.lake, Path) and not settings.lake.is_dir():
+            raise Failure(f"There is neither a log nor a lake in {settings.home}.", "--home DIR for the right folder")
         return  # a lake without its log
     started_at, seconds = time.time(), 0.0 if is_trial else min(LANDING_MAX_SECONDS, 2 * settings.land_seconds + 5)
     with open_log(settings) as log:

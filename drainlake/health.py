@@ -17,6 +17,7 @@ from drainlake.errors import Failure
 from drainlake.host import Disk, HostState, judge_host
 from drainlake.parts import Part, span
 from drainlake.silence import SILENT_HOURS, Heard, judge_silence
+from queries.report.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -152,7 +153,7 @@ def _lake(lake: Totals | None, *, was_landed: bool) -> Part:
         state = "missing, although rows were landed into it" if was_landed else "nothing yet"
         return Part("lake", state, well=not was_landed)
     size = f"{lake.size_bytes / 2**20:,.1f} MiB"
-    return Part("lake", f"{lake.files:,} files, {size}, {lake.days:,} days")
+    return Part("lake", f"{counted(lake.files, 'file')}, {size}, {counted(lake.days, 'day')}")
 
 
 def _seen_parts(seen: Trust) -> list[Part]:
@@ -180,6 +181,8 @@ def examine(settings: Settings) -> list[Part]:
     seen, heard, damaged = _seen(settings) if lake is not None else (None, [], [])
     parts = judge(log, lake, seen, now=time.time(), land_seconds=settings.land_seconds) + damaged
     parts = [problem, *parts[1:]] if problem is not None else parts
+    if log == LogState(None) and lake is None and problem is None and not settings.home.is_dir():
+        parts[:1] = [Part("home", f"there is no folder {settings.home}", well=False)]
     if unreached is not None:  # the last part, where nothing is known of the lake
         return [*parts[:-1], unreached, *judge_host(_host(settings), datetime.now(UTC))]
     if all(part.well for part in parts):  # else the lake does not say what came in of late

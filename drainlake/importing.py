@@ -144,7 +144,9 @@ def wrong_kind(file: Named, app: str, kind: str, sample: bytes) -> Failure:
 
 
 def _tell(file: Named, found: Imported, kind: str) -> None:
-    click.echo(f"{file.name}: {found.lines} lines read, {found.lines - found.held} new, {found.held} held already.")
+    click.echo(
+        f"{file.name}: {found.lines:,} lines read, {found.lines - found.held:,} new, {found.held:,} held already."
+    )
     if found.defects:
         kept = "kept in the table lines, with their defect"
         click.echo(f"Note: {found.defects} of these are no {KINDS[kind].line}; they are {kept}.", err=True)

@@ -48,6 +48,10 @@ def open_lake(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         raise WrongUse(str(error), "another DRAINLAKE_LAKE") from None
     except duckdb.Error as error:
         raise failure_of(error) from None
+    except RuntimeError as error:  # what DuckDB makes of Ctrl-C in the main thread, while the catalog is made
+        if str(error) == "Query interrupted":
+            raise KeyboardInterrupt from None
+        raise
     with connection:
         yield connection
 

@@ -94,10 +94,15 @@ def log_errors(settings: Settings) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, LogFull) as error:
-        raise Failure(
-            f"The event log {settings.log} cannot be used: {error}.",
-            "free disk space, or move a damaged log away; a new one is made",
-        ) from None
+        raise Failure(f"The event log {settings.log} cannot be used: {error}.", _remedy(error)) from None
     except LogUnavailable as error:
         sentence, _, remedy = str(error).partition("; ")
         raise Failure(f"{sentence}.", remedy or "drainlake status") from None
+
+
+def _remedy(error: Exception) -> str:
+    """Who may not write the log must not be told to move it away: it holds credentials, and lines that wait."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
+    if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}:
+        return "the same command as the user who runs drainlake, or give that user the folder"
+    return "free disk space, or move a damaged log away; a new one is made"

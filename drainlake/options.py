@@ -48,6 +48,9 @@ def present() -> datetime:
 
 
 APP: Final = Parsed("app", values.app_name)
+# A simulated day: below, its incidents have no room; above, it takes more memory than most machines have.
+DAY_LINES: Final = click.IntRange(20_000, 20_000_000)
+SEED: Final = click.IntRange(0, 2**63 - 1)
 MOMENT: Final = Parsed("time", lambda text: values.moment(text, present()))
 SIZE: Final = Parsed("size", values.size_bytes)
 

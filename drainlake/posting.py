@@ -35,6 +35,7 @@ TRY_SECONDS_MAX: Final = 120.0  # less than the lease of a begun parcel
 SILENCE_SECONDS_MAX: Final = 30.0
 FILES_MAX: Final = 60
 STALE_SECONDS: Final = 3600.0
+_SCROLLS: Final = ' style="overflow-x:auto;overflow-wrap:normal"'
 _OURS: Final = re.compile(r"(report|alarm)-\d{8}T\d{4,6}Z(-asked|-test|-\d+)?\.(html|txt|md)")
 _STATUS: Final = re.compile(r"error=(\d{3})\b")
 _SENTENCES: Final = (
@@ -141,7 +142,7 @@ def _notify(destination: Destination, content: Content) -> None:
         raise Refused("its address is not understood")
     body, form = content.text, apprise.NotifyFormat.TEXT
     if destination.name.startswith("mailto") and content.markdown is not None:
-        body, form = content.markdown, apprise.NotifyFormat.MARKDOWN
+        body, form = _mail(content.markdown), apprise.NotifyFormat.HTML
     attach = [str(content.page)] if content.page is not None and service.attachment_support else None
     kind = apprise.NotifyType.WARNING if content.is_bad else apprise.NotifyType.INFO
     sender = apprise.Apprise(asset=service.asset)
@@ -153,6 +154,15 @@ def _notify(destination: Destination, content: Content) -> None:
             raise Refused(f"sending failed with {type(error).__name__}") from None
     if not went:
         raise Refused(_reason(said))
+
+
+def _mail(markdown: str) -> str:
+    """A mail as HTML. Paths break, tables scroll by themselves: else telephones shrink the mail until all fits."""
+    from apprise.conversion import markdown_to_html  # noqa: PLC0415 - slow to import
+
+    html = markdown_to_html(markdown).replace("<pre>", f"<pre{_SCROLLS}>")
+    html = html.replace("<table>", f"<div{_SCROLLS}><table>").replace("</table>", "</table></div>")
+    return f'<div style="overflow-wrap:anywhere">{html}</div>'
 
 
 def _plugin(destination: Destination) -> NotifyBase | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from drainlake.parts import Part
+from queries.report.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -41,7 +42,7 @@ def judge_silence(apps: Iterable[Heard]) -> Iterator[Part]:
         state = f"nothing from {names} for {SILENT_HOURS} h, unlike yesterday at this time"
         yield Part("drains", state, well=False)
     elif known:
-        yield Part("drains", f"{len(known)} apps send as they did yesterday")
+        yield Part("drains", f"{counted(len(known), 'app')}, and none fell silent")
 
 
 def is_silent(heard: Heard) -> bool:

@@ -39,8 +39,10 @@ def publish(target: Path, scratch: Path, write: Callable[[Path], None], fault: F
         _sync(temporary)
         fault("temporary written")
         temporary.replace(target)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(target)  # a full disk does not say which it is
         raise
     fault("renamed")
     _sync(target.parent)

@@ -9,7 +9,7 @@ import click
 
 from drainlake import values
 from drainlake.dynos import refuse_scratch
-from drainlake.errors import WrongUse
+from drainlake.errors import Failure, WrongUse
 from drainlake.options import APP, with_settings
 from drainlake.values import Secret
 
@@ -39,15 +39,26 @@ def command(settings: Settings, app: str, url: str | None, is_applied: bool, ret
     if is_applied:
         _apply(settings, app, url or settings.url)
         return
+    if retire_older:
+        _retire_older(settings, app)
+        return
     place = split_url(url or settings.url or "https://YOUR-HOST")
     settings.home.mkdir(parents=True, exist_ok=True)
     store = CredentialStore(settings.log)
     with log_errors(settings):
-        if retire_older:
-            # No new secret here: it would retire the one the drain uses, and Heroku drops what gets a 401.
-            click.echo(f"Older credentials of {app} retired: {store.retire_older(app)}.", err=True)
-        else:
-            _print_drain(app, store.add(app), *place)
+        _print_drain(app, store.add(app), *place)
+
+
+def _retire_older(settings: Settings, app: str) -> None:
+    """No new secret here: it would retire the one the drain uses, and Heroku drops what gets a 401."""
+    from drainlake.log import log_errors  # noqa: PLC0415 - slow to import
+    from ingest.credentials import CredentialStore  # noqa: PLC0415
+
+    store = CredentialStore(settings.log)
+    with log_errors(settings):
+        if not settings.log.is_file() or not store.dated(app):
+            raise Failure(f"{app} has no credentials in {settings.log}.", "the name that was attached, or --home DIR")
+        click.echo(f"Older credentials of {app} retired: {store.retire_older(app)}.", err=True)
 
 
 def _apply(settings: Settings, app: str, url: str | None) -> None:

@@ -16,6 +16,8 @@ import click
 
 from drainlake import settings as settings_module
 from drainlake.errors import Failure, WrongUse
+from drainlake.options import DAY_LINES, SEED
+from ingest.sole import sole
 
 if TYPE_CHECKING:
     import subprocess
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from ingest.simulator.shop.before import BeforeTruth, DayBefore
 
 MARKER: Final = ".drainlake-demo"
+PAGE: Final = "report.html"
 APP: Final = "shop"
 LAND_SECONDS: Final = "10"
 READY_SECONDS: Final = 30.0
@@ -53,8 +56,8 @@ class Told:
     help="Folder for the demo's log and lake; only an earlier demo's is replaced.",
 )
 @click.option("--no-open", is_flag=True, help="Do not open the report in a browser.")
-@click.option("--lines", default=1_000_000, show_default=True, help="Lines of the day; at least 20,000.")
-@click.option("--seed", default=1, show_default=True, help="Another seed is another day.")
+@click.option("--lines", type=DAY_LINES, default=1_000_000, show_default=True, help="Lines of the day.")
+@click.option("--seed", type=SEED, default=1, show_default=True, help="Another seed is another day.")
 def command(folder: Path, no_open: bool, lines: int, seed: int) -> int:
     """See it work: a simulated day of a PHP shop with known incidents.
 
@@ -62,49 +65,64 @@ def command(folder: Path, no_open: bool, lines: int, seed: int) -> int:
     the shop's load balancer before its move to Heroku is imported. What was found stands beside what was planted, and
     at the end a report of the day is written, which a desktop opens. The exit code is 1 when something was not found.
     """
-    from drainlake.listening import free_port  # noqa: PLC0415
-    from drainlake.log import open_log  # noqa: PLC0415 - polars is slow to import
     from ingest.simulator.shop import ShopDay  # noqa: PLC0415
     from ingest.simulator.shop.before import DayBefore  # noqa: PLC0415
 
-    started = time.monotonic()
     yesterday = (datetime.now(UTC) - timedelta(days=1)).date()
-    try:
-        day = ShopDay(seed, yesterday, lines)
-    except ValueError as error:
-        raise WrongUse(f"{error}.", "drainlake demo --lines 100000") from None
-    claim(folder)
+    day, before = ShopDay(seed, yesterday, lines), DayBefore(seed, yesterday - timedelta(days=BEFORE_DAYS), lines)
+    with claimed(folder):
+        incidents = _through(folder, yesterday, lines, day, before)
+    if not no_open and sys.stdout.isatty() and settings_module.has_desktop():
+        click.launch(str(folder / PAGE))
+    return 0 if all(incident.is_found for incident in incidents) else 1
+
+
+def _through(folder: Path, date: date, lines: int, day: ShopDay, before: DayBefore) -> list[Incident]:
+    """Both days through the pipeline into the folder, and what was found of them, told as it is known."""
+    from drainlake.listening import free_port  # noqa: PLC0415
+    from drainlake.log import open_log  # noqa: PLC0415 - polars is slow to import
+
+    started = time.monotonic()
     settings = settings_module.parse({"DRAINLAKE_HOME": str(folder), "PORT": str(free_port())})
     with open_log(settings, make=True):
         pass
     told = _run(settings, day, lines)
-    before = DayBefore(seed, yesterday - timedelta(days=BEFORE_DAYS), lines)
     _import(settings, before)
-    incidents = _investigate(settings, yesterday, day.truth, before.truth)
+    incidents = _investigate(settings, date, day.truth, before.truth)
     for incident in incidents:
         click.echo(describe(incident))
-    page = _report(settings, yesterday)
+    page = _report(settings, date)
     click.echo(_outlook(folder, incidents, told, time.monotonic() - started))
     click.echo(f"\nThe report of the day is {page}")
-    if not no_open and sys.stdout.isatty() and settings_module.has_desktop():
-        click.launch(str(page))
-    return 0 if all(incident.is_found for incident in incidents) else 1
+    return incidents
 
 
-def claim(folder: Path) -> None:
-    """Make the folder empty and ours; raises :class:`WrongUse` if it holds anything but an earlier demo."""
-    if folder.exists() and not folder.is_dir():
-        raise WrongUse(f"{folder} is no folder.", "--dir with another one")
-    if folder.is_dir() and any(folder.iterdir()):
-        if not (folder / MARKER).is_file():
-            raise WrongUse(f"{folder} holds something that is no demo.", "--dir with an empty or new folder")
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """The folder, empty and ours alone as long as the block runs.
+
+    Raises :class:`WrongUse` if it holds anything but an earlier demo, and :class:`Failure` if one is running there:
+    each would empty the other's folder, and find the lines of both.
+    """
+    _refuse(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with sole(folder / MARKER) as is_ours:
+        if not is_ours:
+            raise Failure(f"Another demo runs in {folder}.", "wait for its end, or --dir with another folder")
         for entry in folder.iterdir():
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
             elif entry.name != MARKER:
                 entry.unlink()
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / MARKER).write_text("Made by `drainlake demo`, which replaces this folder.\n", "utf-8")
+        (folder / MARKER).write_text("Made by `drainlake demo`, which replaces this folder.\n", "utf-8")
+        yield
+
+
+def _refuse(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise WrongUse(f"{folder} is no folder.", "--dir with another one")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / MARKER).is_file():
+        raise WrongUse(f"{folder} holds something that is no demo.", "--dir with an empty or new folder")
 
 
 def _run(settings: Settings, day: ShopDay, lines: int) -> Told:
@@ -190,7 +208,7 @@ def _report(settings: Settings, day: date) -> Path:
     from queries.report.model import Window  # noqa: PLC0415
 
     since = datetime.combine(day, datetime.min.time(), UTC)
-    page = settings.home / "report.html"
+    page = settings.home / PAGE
     write(make_report(settings, Window(since, since + timedelta(days=1)), datetime.now(UTC)), "html", page)
     return page
 

@@ -59,7 +59,7 @@ def _mute(settings: Settings, finding_id: str, until_text: str, why: str) -> Non
 
     if not ID.fullmatch(finding_id):
         raise WrongUse(
-            f"{finding_id!r} is no id of a finding.", "the ten digits and letters in brackets after a finding"
+            f"{finding_id!r} is no id of a finding.", "the ten digits and letters that stand beside a finding"
         )
     now = datetime.now(UTC)
     try:

@@ -22,6 +22,7 @@ FORMATS: Final = ("text", "html", "markdown", "json", "slack")
 WRONG: Final = 3
 _SUFFIXES: Final = {".html": "html", ".htm": "html", ".md": "markdown", ".json": "json", ".txt": "text"}
 _DEFAULT_SPAN: Final = timedelta(hours=24)
+_LONGEST: Final = timedelta(days=36_525)  # each hour of it is looked at
 
 
 @click.command("report", epilog="Example: drainlake report --since 24h --out report.html")
@@ -125,6 +126,8 @@ def _window(since: datetime | None, until: datetime | None, now: datetime) -> tu
     first = since or end - _DEFAULT_SPAN
     if first >= end:
         raise WrongUse("--since must lie before --until.", "--since 24h alone")
+    if end - first > _LONGEST:
+        raise WrongUse("--since lies more than 100 years before --until.", "--since 365d")
     return first, end
 
 

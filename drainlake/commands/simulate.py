@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from drainlake.errors import Failure, WrongUse
-from drainlake.options import Parsed, rows_out
+from drainlake.options import DAY_LINES, SEED, Parsed, rows_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,8 +28,8 @@ _EXISTING = click.Path(path_type=Path, exists=True, dir_okay=False)
 )
 @click.option("--to", required=True, metavar="URL|FILE", help="Drain URL with credentials, or a file to write.")
 @click.option("--from", "source", type=_EXISTING, help="Saved `heroku logs` output (also .gz) instead of the day.")
-@click.option("--lines", default=1_000_000, show_default=True, help="Lines of the simulated day.")
-@click.option("--seed", default=1, show_default=True, help="The same seed gives the same day.")
+@click.option("--lines", type=DAY_LINES, default=1_000_000, show_default=True, help="Lines of the simulated day.")
+@click.option("--seed", type=SEED, default=1, show_default=True, help="The same seed gives the same day.")
 @click.option("--day", type=Parsed("date", date.fromisoformat), help="Date of the day, in UTC; else yesterday.")
 @click.option("--repeat-share", default=0.0, help="Share of deliveries sent twice, an L10 in front (0 to 1).")
 @click.option("--drop-share", default=0.0, help="Share of deliveries that lose lines, told by an L10 (0 to 1).")

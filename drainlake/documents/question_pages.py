@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from drainlake.documents.example_lake import APP, DAY
+from drainlake.documents.example_lake import APP, DAY, LINES
 from drainlake.output import Rows, markdown_text
 from queries.catalog import questions
 from queries.documentation import cell, option, typed
@@ -40,8 +40,9 @@ def _index(all_of_them: Sequence[Question]) -> str:
     rows = "".join(f"| [{item.name}]({item.name}.md) | {cell(item.question)} |\n" for item in all_of_them)
     return (
         "# Questions\n\nOne page for each, made from the header of its `queries/*.sql` by "
-        "`python -m drainlake.documents`. The answers shown are those of the simulated day that `drainlake demo` "
-        f"makes.\n\n| question | answers |\n|---|---|\n{rows}"
+        f"`python -m drainlake.documents`. The answers shown are those of a simulated day of {LINES:,} lines, {DAY}. "
+        "The day that `drainlake demo` makes is yesterday and of a million lines: the incidents are the same, the "
+        f"figures are others, and so are the dates to ask with.\n\n| question | answers |\n|---|---|\n{rows}"
     )
 
 

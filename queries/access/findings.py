@@ -9,13 +9,13 @@ from queries.access import charts
 from queries.access.sections import CRAWLERS, PLAIN, from_own, own_host
 from queries.report.formatting import share, size
 from queries.report.model import Finding, Severity
-from queries.report.quoting import command
+from queries.report.quoting import command, sql_text, statement_command
 from queries.report.words import counted, listed, named, times
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from queries.access.reading import Asking
+    from queries.access.reading import Asking, Record
     from queries.report.model import Chart
 
 # Below these shares of all requests, failures are told as a notice, or not at all.
@@ -75,17 +75,25 @@ class Looking:
         sentence: str,
         statement: str,
         *,
-        question: str,
+        question: str = "",
+        lines: str = "",
         subject: str = "",
         advice: str = "",
         chart: Chart | None = None,
     ) -> Finding:
-        """A finding of the whole window."""
+        """A finding of the whole window. To dig further there is a ``question``, where one reads access lines, else the
+        ``lines`` themselves, by what they have in common."""
         window = self.asking.window
+        further = command(question, window, self.app) if question else statement_command(self.asking.lines(lines))
         return Finding(
             kind, self.app, subject, severity, sentence, window.since, window.until, self.asking.sql(statement),
-            f"{self.first} && {command(question, window, self.app)}", advice, chart=chart,
+            f"{self.first} && {further}", advice, chart=chart,
         )  # fmt: skip
+
+
+def of_path(rows: Sequence[Record]) -> str:
+    """The lines of the path that comes first."""
+    return f"split_part(path, '?', 1) = {sql_text(rows[0]['path'])}"
 
 
 def secrets(looking: Looking) -> Iterator[Finding]:
@@ -98,7 +106,7 @@ def secrets(looking: Looking) -> Iterator[Finding]:
             Severity.CRITICAL,
             f"Files that hold secrets were sent: {names}, {times(sum(row['requests'] for row in rows))} in all.",
             _SENT,
-            question="routes",
+            lines=of_path(rows),
             advice="Change every key and password in them today, then deny them in the server:\n"
             r"location ~ /\.(?!well-known/) { return 404; }",
         )
@@ -118,7 +126,7 @@ def failures(looking: Looking) -> Iterator[Finding]:
         f"{counted(failed, 'request')} failed (5xx), {share(part)} of all; most often {named(rows[0]['path'])},"
         f" {times(rows[0]['requests'])}.",
         _FAILED,
-        question="status_codes",
+        lines="status >= 500",
         advice="The server's error log of the same minutes says why.",
         chart=charts.requests(looking.asking),
     )
@@ -139,7 +147,7 @@ def links(looking: Looking) -> Iterator[Finding]:
         f"{counted(len(rows), 'link')} on pages of {host} itself lead nowhere, followed {times(followed)}; most often"
         f" {named(rows[0]['path'])}, from {named(rows[0]['referrer'])}.",
         statement,
-        question="routes",
+        lines=of_path(rows),
         advice="Mend the links, or redirect the paths (301) to what stands in their place.",
     )
 
@@ -190,7 +198,7 @@ def crowds(looking: Looking) -> Iterator[Finding]:
                 f"{named(row['client_ip'])} alone made {counted(row['requests'], 'request')},"
                 f" {share(row['requests'] / looking.requests)} of all.",
                 _CROWDS,
-                question="routes",
+                lines=f"client_ip = {sql_text(row['client_ip'])}",
                 subject=row["client_ip"],
                 advice="If this is your load balancer, log X-Forwarded-For right behind the format combined;"
                 " else limit its rate (limit_req in nginx).",
@@ -209,7 +217,7 @@ def probes(looking: Looking) -> Iterator[Finding]:
         f"{counted(asked, 'request')}, {share(asked / looking.requests)} of all, looked for holes and found nothing;"
         f" most often {named(rows[0]['path'])}.",
         _PROBED,
-        question="routes",
+        lines=of_path(rows),
         advice="Nothing to mend while they are answered with 404.",
     )
 

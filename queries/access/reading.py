@@ -140,6 +140,12 @@ class Asking:
         """The statement as it is shown."""
         return statement.format(**self._lake)
 
+    def lines(self, condition: str) -> str:
+        """A statement for the first lines for which the condition holds, one by one; it runs in the lake alone."""
+        names = "timestamp, client_ip, method, path, status, bytes, referrer, user_agent"
+        rows = between("access", self.window)
+        return f"SELECT {names} FROM {rows} WHERE {condition} ORDER BY timestamp LIMIT {SHOWN_MAX}"  # noqa: S608
+
     def answer(self, question: str, statement: str, order: str) -> Answer:
         """The first rows in an order, to be shown, and how many there are."""
         held = f"SELECT *, count(*) OVER () FROM ({statement.format(**self._held)}) ORDER BY {order} LIMIT {SHOWN_MAX}"  # noqa: S608

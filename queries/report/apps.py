@@ -26,6 +26,7 @@ _TRAFFIC: Final = """SELECT count(*) FILTER (WHERE source = 'heroku') AS request
     FILTER (WHERE source = 'heroku' AND dyno IS NOT NULL AND status IS DISTINCT FROM 101) AS p95_ms
 FROM {rows}"""
 
+_LOGGED: Final = "SELECT count(*) AS logged FROM {rows}"
 _BALANCED: Final = "SELECT EXISTS(FROM router WHERE source <> 'heroku' AND timestamp < {until}) AS balanced"
 
 _APPS: Final = """SELECT app, sum(amount) AS amount FROM (
@@ -43,10 +44,17 @@ def apps(asked: Asked) -> tuple[str, ...]:
 
 def traffic(asked: Asked) -> Record:
     """Requests at Heroku's router, those that failed but for what clients broke off, the p95 of their time; and
-    requests in a load balancer's log, which are not counted in a long window."""
-    if asked.is_long:
-        return asked.records(of_window(TRAFFIC, asked.window))[0]
-    return asked.records(_TRAFFIC.format(rows=between("router", asked.window)))[0]
+    requests in a load balancer's log, which are not counted in a long window. Where there are none of them, also the
+    lines in a web server's log."""
+    statement = of_window(TRAFFIC, asked.window) if asked.is_long else _TRAFFIC.format(rows=_rows("router", asked))
+    [found] = asked.records(statement)
+    if found["requests"] or found.get("balanced"):
+        return found
+    return found | asked.records(_LOGGED.format(rows=_rows("access", asked)))[0]
+
+
+def _rows(table: str, asked: Asked) -> str:
+    return between(table, asked.window)
 
 
 def requests_by_route(asked: Asked) -> str:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # What `drainlake … --app` takes: nothing else can be pasted usefully.
 _APP_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
+_READ_BY_SHELLS: Final = re.compile(r'["$`\\!]')
+
 
 def sql_text(text: str | None) -> str:
     """The text as an SQL expression in printable characters; None is NULL."""
@@ -76,3 +78,9 @@ def command(question: str, window: Window, app: str, *parameters: str) -> str:
     for parameter in parameters:
         words += ["--param", parameter]
     return shlex.join(words)
+
+
+def statement_command(statement: str) -> str:
+    """The shell line that runs the statement on the lake, in double quotes where a shell reads nothing in them."""
+    quoted = shlex.quote(statement) if _READ_BY_SHELLS.search(statement) else f'"{statement}"'
+    return f"drainlake sql {quoted}"

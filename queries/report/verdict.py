@@ -90,7 +90,9 @@ def _alarm_title(finding: Finding) -> str | None:
 
 def _figures(seen: Trust, traffic: Record) -> list[str]:
     requests = traffic.get("requests") or 0
-    figures = [counted(requests, "request")]
+    logged = traffic.get("logged") or 0
+    told = f"no request at Heroku's router, {counted(logged, 'request')} in a web server's log"
+    figures = [told if logged else counted(requests, "request")]
     if requests:
         figures.append(f"{share((traffic['failed'] or 0) / requests)} failed")
     if traffic.get("p95_ms") is not None:

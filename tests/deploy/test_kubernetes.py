@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import kubernetes_validate
 import pytest
 
-from drainlake import settings
+from drainlake import __version__, settings
 from drainlake.cli import COMMANDS
 from drainlake.scheduling import RUN_SECONDS_MAX
 from drainlake.values import size_bytes
@@ -86,6 +86,15 @@ def test_a_pod_has_little_power(pods: dict[str, Any], name: str) -> None:
         "capabilities": {"drop": ["ALL"]},
     }
     assert [mount["mountPath"] for mount in container["volumeMounts"]] == ["/data", "/tmp"]
+
+
+def test_the_image_is_of_this_version(pods: dict[str, Any]) -> None:
+    """In the file and in the page that builds it: else a new version is applied under an old name."""
+    (container,) = pods["receiver"]["containers"]
+    image = f"registry.example.com/drainlake:{__version__}"
+    assert container["image"] == image
+    page = (DEPLOY / "kubernetes/README.md").read_text("utf-8")
+    assert set(re.findall(r"registry\.example\.com/drainlake:\S+", page)) == {image}
 
 
 @pytest.mark.parametrize("name", ["receiver", "lander", "schedule"])

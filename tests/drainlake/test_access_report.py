@@ -6,6 +6,7 @@ import gzip
 import itertools
 import json
 import re
+import shlex
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +103,27 @@ def test_the_statements_of_the_page_give_the_same_rows_in_the_lake(inside: Insid
             assert told_rows == answer["rows"], answer["question"]
         for finding in report["findings"]:
             assert lake.execute(finding["sql"]).fetchall()
+
+
+def test_the_commands_of_findings_find_something(inside: Inside) -> None:
+    """To dig further is a question that reads access lines, or the lines themselves: after the import it has rows."""
+    hostile, own = "/it's\\x1b[31m/$HOME", "https://www.shop.example/blog"
+    text = [
+        *(line(path="/.env?a=1", size=300), line(path="/x", status=500) * 9, line(path="/blog") * 9),
+        *(line(path=hostile, status=404, referrer=own) * 3, line(path="/wp-login.php", status=404) * 9),
+        *(line(ip="9.9.9.9", agent="GPTBot/1.0") * 1100, EXTENDED.format(n=1, seconds=1) * 30),
+    ]
+    (inside.folder / "access.log").write_text("".join(text))
+    findings = told(inside, "access.log")["findings"]
+    kinds = {"secrets-sent", "failures", "broken-links", "uncompressed", "crawler", "one-address", "probes"}
+    assert {finding["kind"] for finding in findings} == kinds
+    for number, finding in enumerate(findings):
+        first, _, further = finding["command"].partition(" && ")
+        for shell_line in [first, further] if number == 0 else [further]:
+            words = shlex.split(shell_line)
+            assert words[0] == "drainlake"
+            said = inside.good(*words[1:])
+        assert len(said.splitlines()) > 2, further
 
 
 def test_files_folders_and_gzip_are_one_log(inside: Inside) -> None:

@@ -19,6 +19,7 @@ from tests.drainlake.conftest import COMMAND
 
 if TYPE_CHECKING:
     from tests.drainlake.conftest import Cli
+    from tests.drainlake.inside import Inside
 
 CASES = json.loads((Path(__file__).parent / "data" / "usage.json").read_text("utf-8"))
 HEAVY = {
@@ -321,3 +322,27 @@ def test_the_home_option_wins_over_environment_and_file(cli: Cli) -> None:
     cli.good("--home", "from-option", "sql", "SELECT 1", DRAINLAKE_HOME="from-environment")
     made = {path.parent.name for path in cli.folder.glob("*/lake.duckdb")}
     assert made == {"from-file", "from-environment", "from-option"}
+
+
+@pytest.mark.parametrize(
+    "command", [("demo", "--no-open"), ("simulate", "--to", "day.log")], ids=lambda words: words[0]
+)
+@pytest.mark.parametrize("option", [("--lines", "100000000"), ("--lines", "10"), ("--seed", "-1")], ids=" ".join)
+def test_a_day_that_cannot_be_simulated_is_wrong_use(
+    inside: Inside, command: tuple[str, ...], option: tuple[str, str]
+) -> None:
+    """Before anything is made: one too large would end for want of memory, with a traceback."""
+    done = inside.run(*command, *option)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"Invalid value for '{option[0]}'" in done.stderr
+    assert list(inside.folder.iterdir()) == []
+
+
+def test_older_credentials_of_an_app_without_any_cannot_be_retired(inside: Inside) -> None:
+    """A name mistyped would read as if the old secret were invalid now."""
+    inside.good("attach", "shop")
+    for home in ("drainlake-data", "elsewhere"):
+        done = inside.run("--home", home, "attach", "shopp", "--retire-older")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "shopp has no credentials" in done.stderr
+    assert not (inside.folder / "elsewhere").exists()

@@ -159,7 +159,8 @@ def test_what_cannot_be_sent_is_kept_and_said_without_its_address(tmp_path: Path
     with mail_server("s3cr3t") as server:
         assert _run({**env, "DRAINLAKE_NOTIFY": notify.replace(f"{mail}", f"{server.port}")}, "26 09:00") == ["", ""]
     ((_, got),) = server.got
-    assert "Late by 2 h: this could not be sent at 2026-11-26 07:00 UTC" in str(got.get_body(("html",)))
+    told = got.get_body(("html",)).get_content()
+    assert "Late by 2 h: this could not be sent at 2026-11-26 07:00 UTC" in told
     with lake_notes(parsed) as notes:
         assert {p.state for m in load(notes).messages for p in m.parcels} == {State.SENT}
 

@@ -58,7 +58,7 @@ def run(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
     for module in (rewriting, settling):
         monkeypatch.setattr(module, "KEPT_SECONDS", 0.05)
 
-    def erase(*arguments: str) -> tuple[int, str, str]:
+    def erase(*arguments: str, home: Path = home) -> tuple[int, str, str]:
         code = command_line.run(["--home", str(home), "erase", *arguments])
         printed = capsys.readouterr()
         return code, printed.out, printed.err
@@ -205,6 +205,13 @@ def test_purging_takes_the_bytes_out_of_the_log(home: Path, run: Callable[..., t
     assert purge_landed(home / "log.db") == 0
     assert land_once(log, LocalLake(home / "lake"), file_rows=100).rows["router"] == 1
     log.close()
+
+
+def test_a_home_without_log_and_lake_is_no_home(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    """To count nothing in a wrong folder would read as if the person were in no row."""
+    code, out, err = run("--address", JANE, "--yes", home=tmp_path / "wrong")
+    assert (code, out) == (1, "")
+    assert "neither a log nor a lake" in err
 
 
 def test_a_damaged_lake_is_one_sentence(home: Path, run: Callable[..., tuple[int, str, str]]) -> None:

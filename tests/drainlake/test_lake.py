@@ -14,10 +14,14 @@ import pytest
 
 from drainlake.errors import Failure
 from drainlake.lake import interruptible
+from queries import database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.drainlake.inside import Inside
+
+LONG = "SELECT count(*) FROM range(300000000) t(x) WHERE x % 7 = 3"
 ENDLESS = "SELECT count(*) FROM range(1000000000000) t(x) WHERE x % 7 = 3"
 
 
@@ -84,3 +88,17 @@ def test_an_error_of_the_query_becomes_a_sentence() -> None:
         interruptible(connection, lambda: connection.execute("SELECT nope FROM range(3)"))
     assert "nope" in caught.value.sentence
     assert "LINE 1" not in caught.value.sentence
+
+
+def test_an_interrupt_while_the_catalog_is_made_ends_the_command(inside: Inside) -> None:
+    """The first command over a home makes ``lake.duckdb``: Ctrl-C amid a statement is exit code 130, no traceback."""
+    home = inside.folder / "drainlake-data"
+
+    def long_statement(connection: duckdb.DuckDBPyConnection, _: list[str]) -> None:
+        threading.Timer(0.1, _interrupt_main).start()
+        connection.execute(LONG)
+
+    inside.patch.setattr(database, "_run", long_statement)
+    done = inside.run("query", "h12_timeouts")
+    assert (done.returncode, done.stdout) == (130, "")
+    assert list(home.iterdir()) == []

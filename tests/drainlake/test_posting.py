@@ -125,6 +125,9 @@ def test_one_that_was_given_up_on_deafens_no_other() -> None:
     assert said == ["refused"]
 
 
+MARKDOWN = "# Verdict\n\n* one &lt;b&gt;\n\n| a | b |\n| --- | --- |\n| 1 | 2 |\n\n```sql\nSELECT 1\n```\n"
+
+
 @pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS:UserWarning")
 def test_a_mail_has_the_page_and_the_markdown(tmp_path: Path) -> None:
     """As HTML and plain text, with the page attached; the server wants a password."""
@@ -132,7 +135,7 @@ def test_a_mail_has_the_page_and_the_markdown(tmp_path: Path) -> None:
     page.write_text("<h1>All is well</h1>")
     with mail_server("s3cr3t") as server:
         address = f"mailto://user:s3cr3t@127.0.0.1:{server.port}?from=drain@x.org&to=team@x.org"
-        assert _send(address, replace(CONTENT, page=page, markdown="# Verdict\n\n* one &lt;b&gt;")) == ""
+        assert _send(address, replace(CONTENT, page=page, markdown=MARKDOWN)) == ""
         assert _send(address.replace("s3cr3t", "other")) == "it refused the user or the password"
     with mail_server() as open_server:
         assert _send(address.replace(str(server.port), str(open_server.port))).startswith("it offers no login")
@@ -143,6 +146,8 @@ def test_a_mail_has_the_page_and_the_markdown(tmp_path: Path) -> None:
     assert html is not None
     assert "<h1>Verdict</h1>" in html.get_content()
     assert "<b>" not in html.get_content()
+    for wide in ("<div{}><table>", "<pre{}>"):  # a telephone would shrink the whole mail until they fit
+        assert wide.format(' style="overflow-x:auto;overflow-wrap:normal"') in html.get_content()
     (attached,) = mail.iter_attachments()
     assert attached.get_filename() == page.name
     assert attached.get_content().strip() == page.read_text()

@@ -20,6 +20,7 @@ import psutil
 import pytest
 
 from drainlake.commands.attach import split_url
+from drainlake.commands.demo import claimed
 from drainlake.errors import WrongUse
 from drainlake.supervisor import backoff_seconds
 
@@ -348,7 +349,10 @@ def test_tail_without_a_log_is_a_failure(cli: Cli) -> None:
 
 
 def test_status_is_well_at_first_and_after_landing(cli: Cli) -> None:
-    """Nothing received yet is well, and so is everything landed."""
+    """Nothing received yet is well, and so is everything landed; a home that is not there is not."""
+    lost = cli.run("status", "--format", "json")
+    assert (lost.returncode, json.loads(lost.stdout)[0]["part"]) == (1, "home")
+    (cli.folder / "drainlake-data").mkdir()
     assert cli.run("status").returncode == 0
     (cli.folder / "a.log").write_text(SAVED)
     cli.good("import", "heroku", "a.log", "--app", "shop")
@@ -365,13 +369,15 @@ def test_status_exits_1_when_the_lake_is_gone_or_the_log_damaged(cli: Cli) -> No
     (home / "lake").rename(home / "elsewhere")
     done = cli.run("status")
     assert done.returncode == 1
-    assert "Not all is well: lake." in done.stderr
+    assert "Not all is well: lake: missing, although rows were landed into it." in done.stderr
     assert "missing" in done.stdout
     for path in home.glob("log.db*"):
         path.write_bytes(os.urandom(8192))
     done = cli.run("status", "--format", "json")
     assert done.returncode == 1
-    assert "cannot be used" in json.loads(done.stdout)[0]["state"]
+    state = json.loads(done.stdout)[0]["state"]
+    assert "cannot be used" in state
+    assert f"Not all is well: log: {state}" in done.stderr
 
 
 def test_a_small_demo_finds_everything(cli: Cli) -> None:
@@ -394,6 +400,16 @@ def test_a_small_demo_finds_everything(cli: Cli) -> None:
     refused = cli.run("demo", "--dir", "mine", "--lines", "20000")
     assert refused.returncode == 2
     assert (cli.folder / "mine" / "precious").exists()
+
+
+def test_two_demos_do_not_share_a_folder(cli: Cli) -> None:
+    """The second would empty the folder of the first, and both would find the lines of both."""
+    with claimed(cli.folder / "drainlake-demo"):
+        (cli.folder / "drainlake-demo" / "log.db").touch()
+        done = cli.run("demo", "--lines", "20000", "--no-open")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "Another demo runs in drainlake-demo." in done.stderr
+        assert (cli.folder / "drainlake-demo" / "log.db").exists()
 
 
 def test_backoff_doubles_to_a_minute() -> None:

@@ -94,6 +94,7 @@ def test_a_format_that_is_given_wins(making: Making, tmp_path: Path, capsys: pyt
         (["--out", "r.pdf"], "The name r.pdf says no format."),
         (["--out", "absent/r.html"], "There is no folder"),
         (["--since", "1h", "--until", "2h"], "--since must lie before --until."),
+        (["--since", "0001-01-01"], "--since lies more than 100 years before --until."),
         (["--format", "pdf"], "Invalid value for '--format'"),
         (["--since", "yesterday"], "Invalid value for '--since'"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import signal
 import time
 from contextlib import closing
@@ -19,12 +20,12 @@ from ingest.batch import store
 from ingest.deliveries import Delivery
 from ingest.eventlog.contract import Lag
 from ingest.eventlog.embedded import EmbeddedLog
+from tests.drainlake.conftest import Cli
 from tests.drainlake.receivers import free_port
 from tests.ingest.running import frame, post
 from transforms.lake import Totals
 
 if TYPE_CHECKING:
-    from tests.drainlake.conftest import Cli
     from tests.drainlake.inside import Inside
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -123,6 +124,12 @@ def test_an_app_is_silent_only_where_it_was_not_yesterday_and_a_week_ago(heard: 
     assert all(("shop" in part.state) == is_silent for part in parts)
 
 
+def test_an_app_that_began_today_is_not_said_to_send_as_yesterday() -> None:
+    """It is the first thing that is read of a new drain."""
+    (part,) = judge_silence([Heard("shop", 5, 0, 0, 0)])
+    assert (part.state, part.well) == ("1 app, and none fell silent", True)
+
+
 def test_many_silent_apps_are_one_line() -> None:
     """Names of some, the number of the others."""
     (part,) = judge_silence([Heard(f"app{n}", 0, 1, 0, 0) for n in range(9)])
@@ -183,6 +190,21 @@ def test_a_file_that_is_not_whole_is_one_line_among_the_others(inside: Inside) -
     asked = inside.run("sql", "SELECT message FROM lines")
     assert "e0-000001.parquet" in asked.stderr
     assert "Try: restore that file from a backup" in asked.stderr
+
+
+def test_a_log_that_may_not_be_written_is_not_called_damaged(cli: Cli) -> None:
+    """Who followed the advice to move it away would lose its credentials and the lines that wait in it."""
+    cli.good("attach", "shop")
+    home = cli.folder / "drainlake-data"
+    (home / "log.db").chmod(0o400)
+    home.chmod(0o500)
+    # Root writes everywhere, but for this capability.
+    bare = () if os.geteuid() else ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
+    done = Cli(cli.folder, command=(*bare, *cli.command)).run("attach", "blog")
+    home.chmod(0o700)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "cannot be used" in done.stderr
+    assert "as the user who runs drainlake" in done.stderr
 
 
 def _frame_at(moment: datetime) -> bytes:

@@ -229,7 +229,10 @@ def small_day() -> Report:
     """One of each thing that a page can have, for checks whose time grows with the page."""
     report = bad_day()
     kinds = tuple(next(each for each in report.findings if each.severity == severity) for severity in Severity)
-    return replace(report, findings=kinds[::-1], sections=report.sections[1:2])
+    long = Answer("long", ("path",), ((LONG_PATH,),), 1, "SELECT 1")
+    return replace(
+        report, findings=kinds[::-1], sections=(*report.sections[1:2], Section("long", "Long", "", (), (long,)))
+    )
 
 
 HOSTILE = (

@@ -133,6 +133,11 @@ def test_all_forms_tell_the_same_findings_in_the_same_words() -> None:
         assert "Computed from 99.96 % of the lines" in text
 
 
+def test_the_page_says_how_to_mute_as_the_command_takes_it() -> None:
+    """`drainlake mute` without --until is refused."""
+    assert f"drainlake mute {bad_day().findings[0].id} --until 7d" in as_html(bad_day())
+
+
 def test_json_holds_everything_exactly() -> None:
     """The documented shape; times in UTC, severities as words, nothing shortened."""
     held = json.loads(as_json.render(bad_day()))
@@ -157,6 +162,13 @@ def test_a_quiet_day_is_said_in_every_form() -> None:
         text = render(quiet_day())
         assert "Nothing is wrong." in text
         assert "No findings." in text
+
+
+def test_a_day_without_lines_gets_no_tick() -> None:
+    """A drain that is gone would look like a day on which all was well."""
+    report = quiet_day()
+    empty = replace(report, trust={**report.trust, "received": 0})
+    assert [re.findall('class="verdict (.*?)"', as_html(each)) for each in (report, empty)] == [["good"], ["notice"]]
 
 
 def test_a_page_stays_below_three_megabytes() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import socket
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ import axe_playwright_python
 import pytest
 
 from queries.report.as_html import render
+from queries.report.model import Answer, Section
 from tests.report.browser import PHONE, chromium
 from tests.report.reports import bad_day, hostile_report, quiet_day, small_day
 
@@ -48,6 +51,21 @@ PIXELS = """([first, last]) => [...document.querySelectorAll('figure.chart:has(c
   return { title: figure.querySelector('figcaption').innerText, counts, between };
 })"""
 
+# As many columns as a question has, with the longest things that stand in them.
+WIDE_ANSWER = Answer(
+    "wide",
+    ("app", *(f"text_{n}" for n in range(5)), "first_at", *(f"number_{n}" for n in range(8))),
+    (
+        (
+            "shop",
+            *("/wp-content/plugins/woocommerce/assets" * 2,) * 5,
+            datetime(2026, 11, 26, tzinfo=UTC),
+            *(999_999,) * 8,
+        ),
+    ),
+    1,
+    "SELECT 1",
+)
 SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -213,6 +231,16 @@ def test_paper_has_all_evidence_in_light(chromium: Chromium) -> None:
         page.evaluate("dispatchEvent(new Event('afterprint'))")
         page.emulate_media(media="screen", color_scheme="dark")
         assert page.locator(".finding > details[open]").count() == 0
+
+
+def test_no_table_is_cut_off_by_the_edge_of_the_paper(chromium: Chromium) -> None:
+    """Of A4 688 pixels are left between the margins. Paths and words break there; a number or a heading never does."""
+    wide = replace(small_day(), sections=(Section("wide", "Wide", "", answers=(WIDE_ANSWER,)),))
+    with chromium.opened(render(wide), viewport={"width": 688, "height": 900}) as opened:
+        opened.page.emulate_media(media="print")
+        opened.settle()
+        assert opened.page.evaluate(SIDEWAYS) == 0
+        assert opened.page.locator("td.right").first.evaluate("(cell) => cell.getClientRects()[0].height") < 20
 
 
 def test_an_address_opens_its_finding(chromium: Chromium) -> None:

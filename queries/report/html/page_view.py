@@ -109,7 +109,7 @@ def page_view(report: Report) -> PageView:
         title=_line(wording.title(report)),
         apps=room.text(wording.apps(report), SENTENCE_MAX),
         verdict=verdict,
-        tone=wording.SEVERITIES[max(finding.severity for finding in report.findings)] if findings else "good",
+        tone=_tone(report),
         tally=wording.tally(report),
         window=wording.window(report),
         made_at=minute(report.made_at),
@@ -120,6 +120,13 @@ def page_view(report: Report) -> PageView:
         notes=[room.text(note, LINE_MAX) for note in (*_left_out(report), *report.notes)[:NOTES_MAX]],
         settings=[(_line(name), room.text(value, LINE_MAX)) for name, value in [*report.settings.items()][:NOTES_MAX]],
     )
+
+
+def _tone(report: Report) -> str:
+    """The worst there is; without findings good, unless nothing came that could have been found."""
+    if report.findings:
+        return wording.SEVERITIES[max(finding.severity for finding in report.findings)]
+    return "good" if report.trust["received"] else "notice"
 
 
 def _charts(report: Report) -> Iterator[Chart]:

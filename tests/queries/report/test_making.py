@@ -117,6 +117,15 @@ def test_a_load_balancers_log_alone_is_not_nothing(tmp_path: Any) -> None:
     assert report.verdict == "Nothing was checked: all there is are 40 requests in a load balancer's log."
 
 
+def test_a_web_servers_log_alone_is_not_no_requests(tmp_path: Any) -> None:
+    """What was imported from before the move is no traffic of the app at Heroku, and is not nothing."""
+    write_lake(tmp_path / "lake", {name: calm.tables()[name][:40] for name in ("access", "deliveries")})
+    with database.connect(str(tmp_path / "lake"), tmp_path / "lake.duckdb") as opened:
+        report = make(opened, WINDOW, WINDOW.until)
+    told = "Nothing is wrong: no request at Heroku's router, 40 requests in a web server's log,"
+    assert report.verdict.startswith(told)
+
+
 def test_more_findings_and_sections_are_taken_in(connection: duckdb.DuckDBPyConnection) -> None:
     """They are asked with the connection and the window; one that fails costs a note."""
 
