@@ -181,7 +181,8 @@ def examine(settings: Settings) -> list[Part]:
     seen, heard, damaged = _seen(settings) if lake is not None else (None, [], [])
     parts = judge(log, lake, seen, now=time.time(), land_seconds=settings.land_seconds) + damaged
     parts = [problem, *parts[1:]] if problem is not None else parts
-    if log == LogState(None) and lake is None and problem is None and not settings.home.is_dir():
+    # On a dyno the home is that dyno's alone, and Kafka needs none.
+    if settings.kafka is None and settings.dyno is None and lake is None and not settings.home.is_dir():
         parts[:1] = [Part("home", f"there is no folder {settings.home}", well=False)]
     if unreached is not None:  # the last part, where nothing is known of the lake
         return [*parts[:-1], unreached, *judge_host(_host(settings), datetime.now(UTC))]

@@ -17,7 +17,8 @@
 -- example: SELECT app, key, min(level) FROM concurrency_levels(since := now() - INTERVAL 1 DAY, per := 'dyno') WHERE at_most_share >= 0.999 GROUP BY ALL
 CREATE OR REPLACE MACRO concurrency_levels(since := NULL, until := NULL, app_name := NULL, per := 'app') AS TABLE
 WITH hours AS MATERIALIZED (
-  -- An hour that begins with the window is whole for these times; only where the hour's peak was may be another thing.
+  -- An hour that begins with the window is whole here, too. A peak in it may be another than minutes tell: what was in
+  -- flight before counts as begun with the window.
   SELECT * REPLACE (
     is_known OR coalesce(is_bounded AND begins_at = instant(since) AND (until IS NULL OR ends_at <= instant(until)), false)
       AS is_known

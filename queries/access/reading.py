@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SHOWN_MAX: Final = 30  # rows of an answer: who wants more runs its statement
 MEMORY_MB: Final = 1_000  # beyond it DuckDB writes to its temporary folder
-_MACROS: Final = ("agents.sql", "assets.sql", "bounds.sql", "crawlers.sql")
+_MACROS: Final = ("agents.sql", "assets.sql", "bounds.sql", "crawlers.sql", "instants.sql")
 # Pieces after which sums are added up again: what differs counts, not how many pieces it came in.
 _FOLD_PIECES: Final = 16
 _END_SECONDS: Final = datetime.max.replace(tzinfo=UTC).timestamp()

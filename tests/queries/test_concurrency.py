@@ -31,7 +31,7 @@ FIVE_MINUTES = 300_000_000
     until=instants(SECONDS),
     per=KEYS,
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_peak_equals_brute_force(
     memory: Any, rows: list[Row], since: datetime | None, until: datetime | None, per: str
 ) -> None:
@@ -50,7 +50,7 @@ def test_peak_equals_brute_force(
     until=instants(HOURS),
     per=KEYS,
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_peak_by_minutes_equals_brute_force(
     memory: Any, rows: list[tuple[Row, str]], since: datetime | None, until: datetime | None, per: str
 ) -> None:
@@ -95,7 +95,7 @@ CROWDED = st.builds(
     since=instants((0, 3600)),
     until=instants((3700, 10_800)),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_peaks_of_php_equal_brute_force(
     memory: Any, rows: list[tuple[Row, str | None, str]], since: datetime | None, until: datetime | None
 ) -> None:
@@ -220,7 +220,7 @@ TIMED_OUT: Row = {**FINE, "timestamp": MIDNIGHT + timedelta(hours=1, minutes=5),
     per=KEYS,
 )
 @example(rows=[(TIMED_OUT, "k"), (FINE, "k")], since=None, until=None, per="app")
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_levels_by_minutes_equal_brute_force(
     memory: Any, rows: list[tuple[Row, str]], since: datetime | None, until: datetime | None, per: str
 ) -> None:

@@ -191,9 +191,13 @@ def _of_keys(fields: pl.DataFrame, told: pl.DataFrame, span: Span) -> pl.DataFra
     columns = _of_counts(np.searchsorted(cells, counts.cells), counts, cells.size)
     peak = _spread(np.searchsorted(cells, at_peak), peaks.peak.astype(np.int32), cells.size)
     columns |= {"peak_in_flight": pl.Series(peak)}
-    columns |= _sparse(np.searchsorted(cells, at_top), _of_tops(flights, span), cells.size)
-    columns |= _sparse(np.searchsorted(cells, at_levels), _of_levels(flights, span), cells.size)
-    columns |= _sparse(np.searchsorted(cells, at_told), told.select(SUMS + MAXIMA), cells.size)
+    some = (
+        (at_top, _of_tops(flights, span)),
+        (at_levels, _of_levels(flights, span)),
+        (at_told, told.select(SUMS + MAXIMA)),
+    )
+    for at, values in some:
+        columns |= _sparse(np.searchsorted(cells, at), values, cells.size)
     return names[cells // span.minutes].with_columns(minute=cells % span.minutes + span.first, **columns)
 
 

@@ -73,11 +73,7 @@ def unit_peaks(group: Whole, start_us: Whole, end_us: Whole, minutes: int = MINU
     inside = (start_us < unit_us) & (end_us > 0)
     group, start_us, end_us = group[inside], start_us[inside], end_us[inside]
     if not group.size:
-        return (
-            Peaks(group, group, group),
-            Tops(group, group, group, group),
-            _NO_LEVELS,
-        )
+        return Peaks(group, group, group), Tops(group, group, group, group), _NO_LEVELS
     ends = end_us <= unit_us
     # One number per start and end, in the order in which they count: by group, by time, ends before starts.
     started = group << _BITS | 2 * np.maximum(start_us, 0) + 1
