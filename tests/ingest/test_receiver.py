@@ -284,8 +284,11 @@ def test_it_stops_as_heroku_expects(tmp_path: Path) -> None:
 
 
 def _wait_until_refused(port: int) -> None:
-    """Return once nobody listens any more; the test's own timeout bounds the wait."""
-    with contextlib.suppress(ConnectionRefusedError):
+    """Return once nobody listens any more; the test's own timeout bounds the wait.
+
+    A connection that is being made while the listening socket closes is reset.
+    """
+    with contextlib.suppress(ConnectionRefusedError, ConnectionResetError):
         while True:
             socket.create_connection(("127.0.0.1", port), timeout=5).close()
             time.sleep(0.05)
