@@ -283,13 +283,13 @@ def _sparse(place: Whole, values: pl.DataFrame, size: int) -> dict[str, pl.Serie
 def _completed(rows: pl.DataFrame) -> pl.DataFrame:
     """Counts of what did not appear as 0, and NULL where the column has no meaning."""
     is_app, is_flown = pl.col("per") == "app", pl.col("per") != "code"
+    flags = pl.col("is_peak_timed_out", "has_timeout").fill_null(value=False)
     return rows.with_columns(
         pl.col("requests", "failed", "bytes").fill_null(0),
         pl.col("latency_buckets", "latency_counts").fill_null([]),
+        pl.when(is_flown).then(flags).name.keep(),
         peak_in_flight=pl.when(is_flown).then(pl.col("peak_in_flight").fill_null(0)),
         step_p95_ms=pl.when(is_flown).then("step_p95_ms"),
-        is_peak_timed_out=pl.when(is_flown).then(pl.col("is_peak_timed_out").fill_null(value=False)),
-        has_timeout=pl.when(is_flown).then(pl.col("has_timeout").fill_null(value=False)),
         # A request is a line of the router, which the other tables do not hold.
         lines=pl.when(is_app).then(pl.col("lines").fill_null(0) + pl.col("requests").fill_null(0)),
         lines_lost=pl.when(is_app).then(pl.col("lines_lost").fill_null(0)),

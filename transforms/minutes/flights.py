@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from transforms.minutes.numbers import run_begins
+from transforms.minutes.numbers import run_begins, run_lengths
 from transforms.minutes.requests import MINUTES
 
 if TYPE_CHECKING:
@@ -90,7 +90,8 @@ def unit_peaks(group: Whole, start_us: Whole, end_us: Whole, minutes: int = MINU
 def _held(moments: Whole, level: Whole, is_first: Whole, minutes: int) -> Levels:
     """How long each group was at each level: from each change to the next one, or to the end of the unit."""
     at_us = (moments & ((1 << _BITS) - 1)) >> 1
-    is_last = np.r_[is_first[1:], level.size] - 1
+    changes = run_lengths(is_first, level.size)
+    is_last = is_first + changes - 1
     last_us = np.where(level[is_last] > 0, minutes * MINUTE_US, at_us[is_last])
     until_us = np.r_[at_us[1:], 0]
     until_us[is_last] = last_us
@@ -98,7 +99,7 @@ def _held(moments: Whole, level: Whole, is_first: Whole, minutes: int) -> Levels
     offsets = np.r_[0, np.cumsum(most)]
     # With a place for the time with none in flight, which is dropped.
     idle = offsets[:-1] + np.arange(most.size)
-    place = np.repeat(idle, np.diff(np.r_[is_first, level.size])) + level
+    place = np.repeat(idle, changes) + level
     # Whole numbers below 2**53, which floats hold exactly.
     held_us = np.bincount(place, until_us - at_us, int(offsets[-1]) + most.size).astype(np.int64)
     return Levels(moments[is_first] >> _BITS, at_us[is_first], last_us, offsets, np.delete(held_us, idle))
@@ -108,14 +109,14 @@ def _reached(is_first: Whole, rise: Whole) -> Whole:
     """What is in flight after each change; ``is_first`` are the places where a group begins."""
     level = np.cumsum(rise)
     # The sum runs on from group to group: take off what it stood at before each.
-    return level - np.repeat(level[is_first] - rise[is_first], np.diff(np.r_[is_first, rise.size]))
+    return level - np.repeat(level[is_first] - rise[is_first], run_lengths(is_first, rise.size))
 
 
 def _tops(moments: Whole, level: Whole, is_first: Whole, arrivals: tuple[Whole, Whole, Whole]) -> Tops:
     """Of the arrivals (groups, starts, ends) those at which their group had its most, one for a group."""
     group, start_us, end_us = arrivals
     most = np.maximum.reduceat(level, is_first)
-    is_most = level == np.repeat(most, np.diff(np.r_[is_first, level.size]))
+    is_most = level == np.repeat(most, run_lengths(is_first, level.size))
     highest, peak = moments[is_most], level[is_most]
     # Several may begin at one instant: all of them are found by it.
     begun = group << _BITS | 2 * start_us + 1
