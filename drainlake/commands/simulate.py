@@ -81,10 +81,7 @@ def _day(given: dict[str, Any]) -> Iterator[Delivery]:
     from ingest.simulator.shop import ShopDay  # noqa: PLC0415 - numpy is slow to import
 
     day = given["day"] or (datetime.now(UTC) - timedelta(days=1)).date()
-    try:
-        return ShopDay(given["seed"], day, given["lines"]).deliveries()
-    except ValueError as error:
-        raise WrongUse(f"{error}.", "drainlake simulate --help") from None
+    return ShopDay(given["seed"], day, given["lines"]).deliveries()
 
 
 def _drain(to: str, given: dict[str, Any]) -> Drain:

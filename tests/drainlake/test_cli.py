@@ -14,6 +14,8 @@ import pytest
 from drainlake import __version__
 from drainlake.cli import COMMANDS
 from drainlake.commands.query import as_options
+from drainlake.options import DAY_LINES
+from ingest.simulator.shop.day import MIN_LINES
 from queries.catalog import questions
 from tests.drainlake.conftest import COMMAND
 
@@ -336,6 +338,11 @@ def test_a_day_that_cannot_be_simulated_is_wrong_use(
     assert (done.returncode, done.stdout) == (2, "")
     assert f"Invalid value for '{option[0]}'" in done.stderr
     assert list(inside.folder.iterdir()) == []
+
+
+def test_the_least_lines_of_a_day_are_those_that_its_incidents_need() -> None:
+    """The option knows the number by itself: to import the day's module costs every command 0.2 s."""
+    assert DAY_LINES.min == MIN_LINES
 
 
 def test_older_credentials_of_an_app_without_any_cannot_be_retired(inside: Inside) -> None:
