@@ -31,7 +31,7 @@ FIVE_MINUTES = 300_000_000
     until=instants(SECONDS),
     per=KEYS,
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_peak_equals_brute_force(
     memory: Any, rows: list[Row], since: datetime | None, until: datetime | None, per: str
 ) -> None:
@@ -42,21 +42,33 @@ def test_peak_equals_brute_force(
     assert {(app, key): [peak, micros(at), mark] for app, key, peak, at, mark in answer} == expected
 
 
-@given(
-    rows=st.sampled_from(["kkkkl", "kkkkg"]).flatmap(
+def fated(*kinds: str) -> st.SearchStrategy[list[tuple[Row, str]]]:
+    """Requests, each with what became of it: kept in minutes, logged later than these were made, or gone since. In one
+    lake the fates are letters of one kind."""
+    return st.sampled_from(kinds).flatmap(
         lambda fates: st.lists(st.tuples(requests(HOURS, NOT_TO_BE_MISSED_MS), st.sampled_from(fates)), max_size=25)
-    ),
+    )
+
+
+def fill_fated(memory: Any, rows: list[tuple[Row, str]]) -> list[Row]:
+    """Fill lake and minutes by the fates; gives the requests that are in the lake."""
+    there = [row for row, fate in rows if fate != "g"]
+    fill(memory, there, kept=[row for row, fate in rows if fate != "l"])
+    return there
+
+
+@given(
+    rows=fated("kkkkl", "kkkkg"),
     since=instants(HOURS),
     until=instants(HOURS),
     per=KEYS,
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_peak_by_minutes_equals_brute_force(
     memory: Any, rows: list[tuple[Row, str]], since: datetime | None, until: datetime | None, per: str
 ) -> None:
     """It is the same if some requests came later than the minutes were made, and if some are gone since."""
-    there = [row for row, fate in rows if fate != "g"]
-    fill(memory, there, kept=[row for row, fate in rows if fate != "l"])
+    there = fill_fated(memory, rows)
     answer = memory.execute("FROM peak_concurrency(?, ?, NULL, ?)", [since, until, per]).fetchall()
     expected = {group: highest(spans) for group, spans in flights(there, since, until, per).items()}
     assert {(app, key): [peak, micros(at), mark] for app, key, peak, at, mark in answer} == expected
@@ -95,14 +107,12 @@ CROWDED = st.builds(
     since=instants((0, 3600)),
     until=instants((3700, 10_800)),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_peaks_of_php_equal_brute_force(
     memory: Any, rows: list[tuple[Row, str | None, str]], since: datetime | None, until: datetime | None
 ) -> None:
     """Of any requests those to PHP are compared at each start, whatever the minutes know of all requests."""
-    named = [({**row, "path": path}, fate) for row, path, fate in rows]
-    there = [row for row, fate in named if fate != "g"]
-    fill(memory, there, kept=[row for row, fate in named if fate != "l"])
+    there = fill_fated(memory, [({**row, "path": path}, fate) for row, path, fate in rows])
     dynamic = [row for row in there if row["path"] not in {"/a.css", "/A.CSS?v=1"}]
     answer = memory.execute(
         "SELECT app, peak, peak_at, dynos_then, busiest_dyno, busiest_peak, busiest_at, is_lower_bound"
@@ -212,9 +222,7 @@ TIMED_OUT: Row = {**FINE, "timestamp": MIDNIGHT + timedelta(hours=1, minutes=5),
 
 
 @given(
-    rows=st.sampled_from(["kkkkl", "kkkkg", "k"]).flatmap(
-        lambda fates: st.lists(st.tuples(requests(HOURS, NOT_TO_BE_MISSED_MS), st.sampled_from(fates)), max_size=25)
-    ),
+    rows=fated("kkkkl", "kkkkg", "k"),
     since=instants(HOURS) | st.sampled_from([MIDNIGHT, MIDNIGHT + timedelta(hours=1)]),
     until=instants(HOURS) | st.sampled_from([MIDNIGHT + timedelta(hours=2), MIDNIGHT + timedelta(hours=3)]),
     per=KEYS,
@@ -225,8 +233,7 @@ def test_levels_by_minutes_equal_brute_force(
     memory: Any, rows: list[tuple[Row, str]], since: datetime | None, until: datetime | None, per: str
 ) -> None:
     """The time at each level is the same if minutes tell of some hours, whatever came later or is gone since."""
-    there = [row for row, fate in rows if fate != "g"]
-    fill(memory, there, kept=[row for row, fate in rows if fate != "l"])
+    there = fill_fated(memory, rows)
     answer = memory.execute("FROM concurrency_levels(?, ?, NULL, ?)", [since, until, per]).fetchall()
     assert answer == sorted(all_levels(flights(there, since, until, per), until), key=in_order)
 
