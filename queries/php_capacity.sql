@@ -46,29 +46,38 @@ at_most AS MATERIALIZED (
     FROM minutes_of('dyno', first_minute(since), until, app_name)
   )
 ),
--- So many PHP requests at least there were at once: those in flight when all requests were most.
+-- So many PHP requests at least there were at once: at any of the moments of the busiest hour when requests of all kinds
+-- were most. At the busiest of them alone files may have been among them, and far more minutes would seem to matter.
 probes AS MATERIALIZED (
-  SELECT app, of_each, top.at_us AS at_us, top.dyno AS at_dyno
+  SELECT app, of_each, unnest(arg_max(tops, tops[1]), recursive := true)
   FROM (
-    SELECT app, of_each, arg_max({'dyno': dyno, 'at_us': epoch_us(peak_at)}, (peak_in_flight, -minute)) AS top
+    SELECT
+      app,
+      of_each,
+      max({'requests': peak_in_flight, 'earlier': -minute, 'at_us': epoch_us(peak_at), 'at_dyno': dyno}, 16) AS tops
     FROM at_most
     WHERE peak_at IS NOT NULL
-    GROUP BY app, of_each
+    GROUP BY app, of_each, steps_since_1970(minute, 60)
   )
+  GROUP BY app, of_each
 ),
 at_least AS MATERIALIZED (
-  SELECT app, of_each, count(*) FILTER (WHERE NOT coalesce(static_name(path), false)) AS requests
-  FROM served
-  JOIN (
-    SELECT unnest(list(probe), recursive := true)
-    FROM (
-      SELECT app, hour, date, greatest(begins_at, make_timestamptz(at_us)) AS from_at, ends_at, of_each, at_us, at_dyno
-      FROM hours JOIN probes USING (app)
-      WHERE steps_since_1970(at_us, 3600000000) BETWEEN first_hour AND hour
-    ) AS probe
-  ) USING (app, hour, date)
-  WHERE timestamp >= from_at AND timestamp < ends_at
-    AND start_us <= at_us AND end_us > at_us AND coalesce(at_dyno = dyno, true)
+  SELECT app, of_each, max(requests) AS requests
+  FROM (
+    SELECT app, of_each, at_us, at_dyno, count(*) FILTER (WHERE NOT coalesce(static_name(path), false)) AS requests
+    FROM served
+    JOIN (
+      SELECT unnest(list(probe), recursive := true)
+      FROM (
+        SELECT app, hour, date, greatest(begins_at, make_timestamptz(at_us)) AS from_at, ends_at, of_each, at_us, at_dyno
+        FROM hours JOIN probes USING (app)
+        WHERE steps_since_1970(at_us, 3600000000) BETWEEN first_hour AND hour
+      ) AS probe
+    ) USING (app, hour, date)
+    WHERE timestamp >= from_at AND timestamp < ends_at
+      AND start_us <= at_us AND end_us > at_us AND coalesce(at_dyno = dyno, true)
+    GROUP BY ALL
+  )
   GROUP BY app, of_each
 ),
 -- In no other minute can an app have had its most PHP requests at once, nor its busiest dyno. That is exact wherever
