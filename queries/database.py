@@ -11,7 +11,6 @@ A lake on S3 is read through what ``remote`` makes of a connection; the file hol
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import secrets
 import tempfile
@@ -23,17 +22,16 @@ from typing import TYPE_CHECKING, Final
 
 import duckdb
 
-from ingest.schema import DERIVED, TABLES
 from queries.catalog import questions
 from queries.literals import literal
+from queries.views import VIEWS, pattern, reading, view
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ingest.schema import Table
     from queries.remote import Objects
 
-_VIEWS: Final = {**TABLES, **DERIVED}
 # Files of this version open in DuckDB 1.5 too; what 2.0 writes by default opens in 2.0 only.
 STORAGE_VERSION: Final = "v1.5.0"
 
@@ -170,7 +168,8 @@ def statements(lake: str, objects: Objects | None = None) -> list[str]:
     """The statements that make the database, in order: views, the macros that questions share, questions."""
     there = _tables_with_files(lake, objects)
     return [
-        *(_view(lake, table, has_files=table.name in there) for table in _VIEWS.values()),
+        *(_view(lake, table, has_files=table.name in there) for table in VIEWS.values()),
+        _files(lake, there if objects is None else ()),
         *_shared_macros(),
         *_documented_questions(),
     ]
@@ -182,7 +181,7 @@ def _shared_macros() -> Iterator[str]:
     for file in sorted(shared.iterdir(), key=lambda file: file.name):
         text = file.read_text("utf-8")
         if file.name == "between.sql":
-            yield from (Template(text).substitute(table=name) for name in _VIEWS)
+            yield from (Template(text).substitute(table=name) for name in VIEWS)
         else:
             yield text
 
@@ -194,47 +193,19 @@ def _documented_questions() -> Iterator[str]:
 
 
 def _view(lake: str, table: Table, *, has_files: bool) -> str:
-    """A view with exactly the table's columns and ``date``, whatever files there are.
-
-    read_parquet fails on a pattern without files and on a column that no file has, so a typed empty SELECT
-    stands first in the union, or alone.
-    """
-    # With the name of what they are of: a macro whose parameter has a column's name could not read the view else.
-    names = ", ".join(f'files."{column.name}"' for column in table.columns)
-    nothing = ", ".join(f'NULL::{column.type} AS "{column.name}"' for column in table.columns)
-    # The date stands first here, because DuckDB reads the first column to count rows, and this one is in no file.
-    parts = [f"SELECT NULL::DATE AS date, {nothing} WHERE false"]
-    pattern = _pattern(lake, table.name)
-    if has_files:
-        parts.append(f"FROM {_read(pattern)}")
-    files = " UNION ALL BY NAME ".join(parts)
-    # Names come from ingest.schema, and the path is a quoted literal.
-    return f'CREATE VIEW "{table.name}" AS SELECT {names}, files.date FROM ({files}) AS files'  # noqa: S608
+    files = reading(pattern(lake, table.name))
+    return f'CREATE VIEW "{table.name}" AS {view(table, [files] if has_files else [])}'
 
 
-def _read(pattern: str) -> str:
-    return (
-        f"read_parquet({literal(pattern)}, hive_partitioning = true, union_by_name = true, "
-        "hive_types = {'date': DATE})"
-    )
+def _files(lake: str, tables: Iterable[str]) -> str:
+    """A view of the files of a local lake, by table and day; those of one on S3, which requests would list, are not."""
+    found = [f"SELECT {literal(name)}, file FROM glob({literal(pattern(lake, name))})" for name in sorted(tables)]  # noqa: S608 - names are the schema's
+    listed = " UNION ALL ".join(["SELECT NULL::VARCHAR, NULL::VARCHAR WHERE false", *found])
+    day = r"TRY_CAST(regexp_extract(file, '/date=([^/]*)/[^/]*$', 1) AS DATE)"
+    return f"CREATE VIEW drainlake_files AS SELECT *, {day} AS date FROM ({listed}) AS files (table_name, file)"  # noqa: S608
 
 
 def _tables_with_files(lake: str, objects: Objects | None) -> frozenset[str]:
     if objects is not None:
         return frozenset(objects.children("")[0])
-    return frozenset(table for table in _VIEWS if any(Path(lake).absolute().glob(f"{table}/*/*.parquet")))
-
-
-def _pattern(lake: str, table: str) -> str:
-    """The files of one table; absolute, because the database is opened from any working directory.
-
-    Raises ValueError for a backslash, which DuckDB takes for a folder separator and cannot escape.
-    """
-    if "\\" in lake:
-        raise ValueError(f"The lake's path {lake!r} has a backslash; choose a folder without one.")
-    place = lake.rstrip("/") if _is_remote(lake) else str(Path(lake).absolute())
-    return f"{glob.escape(place)}/{table}/*/*.parquet"
-
-
-def _is_remote(lake: str) -> bool:
-    return "://" in lake
+    return frozenset(table for table in VIEWS if any(Path(lake).absolute().glob(f"{table}/*/*.parquet")))

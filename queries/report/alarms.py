@@ -46,9 +46,10 @@ def alarms(connection: duckdb.DuckDBPyConnection, now: datetime, more: Sequence[
     not look like one that is not there.
     """
     now = now.replace(microsecond=0)  # the times stand in commands that somebody copies at night
-    with Asked(connection, Window(now - LOOK_BACK, now)) as asked:
+    # `more` look back for weeks, on a cursor, since they would not see these days on the connection.
+    with Asked(connection, Window(now - LOOK_BACK, now)) as asked, connection.cursor() as own:
         found = [finding for name in URGENT for finding in CHECKS[name](asked)]
         recent = Window(now - RECENT, now)
-        found += [finding for ask in more for finding in ask(connection, recent)]
+        found += [finding for ask in more for finding in ask(own, recent)]
         together = grouped(found, list(changes(asked)))
     return [finding for finding in together if finding.severity >= Severity.WARNING and finding.until > recent.since]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import duckdb
 
+from queries.few_days import FewDays
 from queries.report import sums
 from queries.report.model import Answer
 from queries.report.parts import LONG, PART_OF, is_long, stretches
@@ -58,18 +59,21 @@ class Rows:
 class Asked:
     """One connection and one window, and what has been asked already; a failure is remembered like an answer.
 
-    A context manager: at its end the temporary tables are gone.
+    A context manager: at its end the temporary tables are gone. Until then the connection sees the window's days alone,
+    and only what is asked here is asked once more where it needs others; its cursors see all.
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, window: Window) -> None:
         self.connection = connection
         self.window = window
+        self._few_days = FewDays(connection, window.since, window.until)
         self._known: dict[str, Rows | duckdb.Error] = {}
         self._tables: dict[str, str | duckdb.Error | None] = {}
         self.narrowed: dict[str, tuple[Window, ...]] = {}  # of each question that was not asked of all, what of
         self.exampled = 0  # findings that wanted request ids
 
     def __enter__(self) -> Self:
+        self._few_days.__enter__()
         return self
 
     def __exit__(
@@ -79,6 +83,7 @@ class Asked:
             if isinstance(table, str):
                 with suppress(duckdb.Error):  # a connection that was closed has none any more
                     self.connection.execute(f"DROP TABLE IF EXISTS temp.{table}")
+        self._few_days.__exit__(kind, error, trace)
 
     @cached_property
     def is_long(self) -> bool:
@@ -138,7 +143,8 @@ class Asked:
         """The answer to a statement; raises duckdb.Error when it fails, each time it is asked."""
         if sql not in self._known:
             try:
-                self._known[sql] = self._run(self._from_tables(sql))
+                statement = self._from_tables(sql)
+                self._known[sql] = self._few_days.answer(lambda: self._run(statement))
             except duckdb.InterruptException:
                 raise
             except duckdb.Error as error:
@@ -184,7 +190,8 @@ class Asked:
         if table is None:
             table = f"drainlake_asked_{next(_numbers)}"
             try:
-                self.connection.execute(f"CREATE TEMP TABLE {table} AS FROM {text}")
+                statement = f"CREATE TEMP TABLE {table} AS FROM {text}"
+                self._few_days.answer(lambda: self.connection.execute(statement))
             except duckdb.InterruptException:
                 raise
             except duckdb.Error as error:

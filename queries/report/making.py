@@ -56,8 +56,9 @@ def make(  # noqa: PLR0913 - what a report depends on
 
     ``more`` and ``more_sections`` are asked besides what this package has. ``previous`` is the report before
     this one (None: there is none, and nothing is called new); ``mutes`` are ids with the time
-    until which they are not told. ``more`` get a cursor of the connection, in a thread of their own. Raises
-    duckdb.InterruptException when interrupted, and nothing else of the lake.
+    until which they are not told. ``more`` get a cursor of the connection, in a thread of their own, and
+    ``more_sections`` another: cursors see all days of the lake. Raises duckdb.InterruptException when interrupted, and
+    nothing else of the lake.
     """
     with Asked(connection, window) as asked:
         trying = _Trying()
@@ -149,9 +150,10 @@ def _sections(asked: Asked, trying: _Trying, more: Sequence[MoreSections]) -> tu
     for name, section in SECTIONS.items():
         part = partial(_looked_at, asked, section)
         made.append(trying.value(f"The section on {name}", part, None))
-    for ask in more:
-        name = f"The section on {_name(ask)}"
-        made.append(trying.value(name, lambda ask=ask: ask(asked.connection, asked.window), None))  # type: ignore[misc]
+    with asked.connection.cursor() as own:
+        for ask in more:
+            name = f"The section on {_name(ask)}"
+            made.append(trying.value(name, lambda ask=ask: ask(own, asked.window), None))  # type: ignore[misc]
     return tuple(section for section in made if section is not None)
 
 
@@ -190,7 +192,8 @@ def _told(
 
 
 def _trust(asked: Asked) -> Trust:
-    return trust(asked.connection, asked.window.since, asked.window.until, asked.window.app_name)
+    with asked.connection.cursor() as own:
+        return trust(own, asked.window.since, asked.window.until, asked.window.app_name)
 
 
 def _no_traffic() -> Record:

@@ -12,6 +12,7 @@ import pytest
 
 from queries import database
 from queries.report import making
+from queries.report.alarms import alarms
 from queries.report.asked import EXAMPLED_MAX
 from queries.report.making import make
 from queries.report.model import Finding, Section, Severity, Window
@@ -142,6 +143,27 @@ def test_more_findings_and_sections_are_taken_in(connection: duckdb.DuckDBPyConn
     assert report.sections[-1].name == "budgets"
     [failed] = [note for note in report.notes if "failed" in note]
     assert "no_such_table" in failed
+
+
+def test_what_is_asked_besides_sees_all_days(tmp_path: Path) -> None:
+    """A report and an alarm check look at few days, but budgets and the detector at those of weeks."""
+    row = {"app": "shop", "source": "heroku", "status": 200}
+    rows = [row | {"timestamp": calm.DAY - timedelta(days=days)} for days in range(5)]
+    write_lake(tmp_path / "lake", {"router": rows})
+    seen: list[int] = []
+
+    def more(given: duckdb.DuckDBPyConnection, window: Window) -> list[Finding]:
+        seen.extend(count for (count,) in given.execute("SELECT count(*) FROM router").fetchall())
+        return []
+
+    def section(given: duckdb.DuckDBPyConnection, window: Window) -> Section:
+        more(given, window)
+        return Section("budgets", "Budgets", "All is left.")
+
+    with database.connect(str(tmp_path / "lake"), tmp_path / "lake.duckdb") as opened:
+        assert [note for note in make(opened, WINDOW, WINDOW.until, [more], [section]).notes if "failed" in note] == []
+        alarms(opened, WINDOW.until, [more])
+    assert seen == [5, 5, 5]
 
 
 @pytest.mark.parametrize(("table", "section"), [("samples", "database"), ("releases", "deploys")])

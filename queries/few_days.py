@@ -1,0 +1,136 @@
+"""Lets a connection see a few days of the lake, so that a report costs the same however many days are kept.
+
+To plan a question DuckDB looks at every file of each table that is named in it, each time it is named: some 60 us a
+file, also for those that `date` then leaves out. A report names tables a few hundred times, and would spend seconds on
+the files of a year.
+
+So views of the files of some days hide the lake's views of the same names, in one connection. A question may look at
+other days all the same, and files can be gone meanwhile: who would read the rows of a day that is left out gets an
+error, never an answer without them, and is asked once more with all days there.
+"""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final, Self, TypeVar
+
+import duckdb
+
+from queries.views import VIEWS, reading, view
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+    from types import TracebackType
+
+    from ingest.schema import Table
+
+T = TypeVar("T")
+
+# Questions look at some minutes beyond a window at either side. The empty files of 1970 tell the columns.
+_DAYS: Final = """
+CREATE TEMP TABLE {days} AS
+SELECT
+  table_name,
+  file,
+  date,
+  date < utc_day($since - INTERVAL 1 HOUR) AND date <> DATE '1970-01-01' AS is_before,
+  date > utc_day($until + INTERVAL 1 HOUR) AS is_after
+FROM drainlake_files
+"""
+_FILES: Final = """
+SELECT table_name, coalesce(list(file ORDER BY file) FILTER (WHERE NOT is_before AND NOT is_after), []) AS files
+FROM temp.{days}
+GROUP BY table_name
+HAVING bool_or(is_before OR is_after)
+"""
+# Tables of their own, because of a table DuckDB knows the least and the greatest value: so it sees when it plans that a
+# question of the days between has nothing to look for in them, and plans as if they were not there.
+_SIDES: Final = ("before", "after")
+_SIDE: Final = "CREATE TEMP TABLE {days}_{side} AS SELECT DISTINCT date FROM temp.{days} WHERE is_{side}"
+# A text that is no number is the error: error() has an effect, and may not stand wherever a table may. In a column or a
+# filter it could be left out of a plan that does not need it; a row of `unnest` cannot be.
+_LEFT_OUT: Final = """
+SELECT date, {columns}
+FROM (SELECT date, unnest([('left out: ' || date)::INTEGER::VARCHAR]) AS told FROM temp.{days}_{side})
+"""
+_numbers: Final = itertools.count(1)
+
+
+class FewDays:
+    """The days that a window touches, for questions to one connection. A context manager: afterwards all are there.
+
+    Of several for one connection the last one hides the days; all of them answer right.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, since: datetime, until: datetime) -> None:
+        self._connection = connection
+        self._window = {"since": since, "until": until}
+        self._days = f"drainlake_days_{next(_numbers)}"
+        self._views: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        try:
+            self._views = self._found()
+        except duckdb.InterruptException:
+            raise
+        except duckdb.Error:  # what is wrong with the lake is told by whatever is asked of it
+            self._views = {}
+        self._hide()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with suppress(duckdb.Error):  # a connection that was closed has none any more
+            self._show()
+            for name in (self._days, *(f"{self._days}_{side}" for side in _SIDES)):
+                self._connection.execute(f"DROP TABLE temp.{name}")
+
+    def answer(self, ask: Callable[[], T]) -> T:
+        """What is asked of the connection; where that fails, what is asked with all days there."""
+        try:
+            return ask()
+        except duckdb.InterruptException:
+            raise
+        except duckdb.Error:
+            if not self._views:
+                raise
+        with self._all_days():
+            return ask()
+
+    @contextmanager
+    def _all_days(self) -> Iterator[None]:
+        self._show()
+        try:
+            yield
+        finally:
+            self._hide()
+
+    def _found(self) -> dict[str, str]:
+        """The views of the tables that have other days, too."""
+        self._connection.execute(_DAYS.format(days=self._days), self._window)
+        for side in _SIDES:
+            self._connection.execute(_SIDE.format(days=self._days, side=side))
+        rows = self._connection.execute(_FILES.format(days=self._days)).fetchall()
+        return {name: self._view(VIEWS[name], files) for name, files in rows}
+
+    def _hide(self) -> None:
+        try:
+            for name, query in self._views.items():
+                self._connection.execute(f'CREATE OR REPLACE TEMP VIEW "{name}" AS {query}')
+        except duckdb.InterruptException:
+            raise
+        except duckdb.Error:  # a file is torn, or gone meanwhile
+            self._show()
+            self._views = {}
+
+    def _show(self) -> None:
+        for name in self._views:
+            self._connection.execute(f'DROP VIEW IF EXISTS temp."{name}"')
+
+    def _view(self, table: Table, files: list[str]) -> str:
+        columns = ", ".join(f'told::{column.type} AS "{column.name}"' for column in table.columns)
+        left_out = [_LEFT_OUT.format(columns=columns, days=self._days, side=side) for side in _SIDES]
+        return view(table, [*left_out, *([reading(files)] if files else [])])

@@ -1,0 +1,183 @@
+"""A connection that sees a few days of a lake: what is left out is never silently missing."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import duckdb
+import pytest
+
+from queries.catalog import questions
+from queries.few_days import FewDays
+from queries.views import VIEWS
+from tests.queries.lakes import ALL, write_lake
+from tests.queries.test_questions import FACTS, HOURS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Opened = Callable[[Path], duckdb.DuckDBPyConnection]
+
+SINCE = datetime(2026, 11, 15, 12, tzinfo=UTC)
+UNTIL = SINCE + timedelta(days=1)
+LEFT_OUT = "left out: "
+DAYS = "SELECT DISTINCT date::VARCHAR FROM router ORDER BY ALL"
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Path:
+    """Thirteen days of every table."""
+    rows = {
+        name: [{"timestamp": hour, "app": "shop", **row} for hour in HOURS for row in FACTS.get(name, [{}])]
+        for name in ALL
+    }
+    return write_lake(tmp_path / "lake", rows)
+
+
+@pytest.fixture
+def connection(lake: Path, opened: Opened) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to all of them."""
+    return opened(lake)
+
+
+def files_planned(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+    """Of how many files DuckDB chooses those that it reads."""
+    plan = connection.execute(f"EXPLAIN {query}").fetchall()[0][1]
+    return sum(int(found) for found in re.findall(r"Scanning Files: \d+/(\d+)", plan))
+
+
+@pytest.mark.parametrize("table", VIEWS)
+def test_only_the_files_of_the_window_are_planned_with(table: str, connection: duckdb.DuckDBPyConnection) -> None:
+    """Of twelve days there are those that the window touches, and the empty files that tell the columns."""
+    query = f"FROM {table}_between(TIMESTAMPTZ '{SINCE}', TIMESTAMPTZ '{UNTIL}', NULL)"
+    rows = connection.execute(query).fetchall()
+    assert files_planned(connection, query) == 13
+    with FewDays(connection, SINCE, UNTIL):
+        assert files_planned(connection, query) == 3
+        assert connection.execute(query).fetchall() == rows
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT count(*) FROM router",
+        "SELECT max(date) FROM router",
+        "SELECT max(status) FROM router WHERE app = 'shop' AND status > 100",
+        "SELECT count(*) FROM router WHERE status IS NULL",
+        "SELECT count(*) FROM router WHERE date = '2026-11-10'",
+        "SELECT count(*) FROM router WHERE timestamp < '2026-11-11' AND date < '2026-11-12' AND app = 'no such app'",
+        "SELECT EXISTS(FROM router WHERE code = 'no such code')",
+        "SELECT count(*) FROM router_between('2026-11-21T12:00:00Z', NULL, 'shop')",
+        "SELECT count(*) FROM router JOIN (VALUES ('no such app')) AS apps (app) USING (app)",
+        "SELECT count(*) FROM router JOIN minutes USING (date, app) WHERE date > '2026-11-19' AND requests = 1",
+        "SELECT sum(len(latency_buckets)) FROM minutes WHERE latency_buckets IS NOT NULL",
+        "SELECT app FROM router WHERE date < '2026-11-12' GROUP BY app HAVING count(*) > 10",
+        "SELECT timestamp FROM router ORDER BY timestamp LIMIT 1",
+    ],
+)
+def test_whoever_looks_at_another_day_is_told(query: str, connection: duckdb.DuckDBPyConnection) -> None:
+    """Whatever of the rows is wanted, an answer without those of a day that is left out is an error, and is mended."""
+    expected = connection.execute(query).fetchall()
+    with FewDays(connection, SINCE, UNTIL) as few_days:
+        with pytest.raises(duckdb.ConversionException, match=LEFT_OUT):
+            connection.execute(query).fetchall()
+        assert few_days.answer(lambda: connection.execute(query).fetchall()) == expected
+        with pytest.raises(duckdb.ConversionException, match=LEFT_OUT):  # it was for that question only
+            connection.execute(query).fetchall()
+
+
+@pytest.mark.parametrize("hour", [0, 12])
+def test_every_question_answers_as_with_all_days(hour: int, connection: duckdb.DuckDBPyConnection) -> None:
+    """Whatever a question looks at besides its window, its answer is the same."""
+    since = SINCE.replace(hour=hour)
+    window = {"since": since, "until": since + timedelta(days=1)}
+    for question in questions():
+        query = f"FROM {question.name}(since := $since, until := $until)"
+        expected = connection.execute(query, window).fetchall()
+        with FewDays(connection, **window) as few_days:
+            assert few_days.answer(lambda query=query: connection.execute(query, window).fetchall()) == expected
+
+
+def test_most_questions_need_no_other_day(connection: duckdb.DuckDBPyConnection) -> None:
+    """What is asked twice costs more than with all days: few questions may be, those that compare with other days."""
+    few = {"compare_periods", "load_test_verdict", "migration_diff", "uncompressed_assets"}
+    with FewDays(connection, SINCE, UNTIL):
+        for name in {question.name for question in questions()} - few:
+            connection.execute(f"FROM {name}(since := ?, until := ?)", [SINCE, UNTIL]).fetchall()
+
+
+def test_afterwards_all_days_are_there(connection: duckdb.DuckDBPyConnection) -> None:
+    """Nothing of it stays in the connection."""
+    names = "SELECT count(*) FROM duckdb_views() WHERE database_name = 'temp'"
+    before = connection.execute(names).fetchall()
+    with FewDays(connection, SINCE, UNTIL):
+        assert connection.execute(names).fetchall() > before
+    assert connection.execute(names).fetchall() == before
+    assert connection.execute("SELECT count(*) FROM duckdb_tables() WHERE temporary").fetchall() == [(0,)]
+    assert len(connection.execute(DAYS).fetchall()) == 12
+
+
+def test_cursors_see_all_days(connection: duckdb.DuckDBPyConnection) -> None:
+    """Others who look at the same lake have nothing to do with it."""
+    with FewDays(connection, SINCE, UNTIL), connection.cursor() as other:
+        assert len(other.execute(DAYS).fetchall()) == 12
+
+
+def test_of_two_at_once_both_answer_right(connection: duckdb.DuckDBPyConnection) -> None:
+    """The later one hides the days of the earlier one, which is then answered with all days."""
+    days = "SELECT DISTINCT date::VARCHAR FROM router WHERE date = '{day}'"
+
+    def found(few_days: FewDays, day: str) -> list[tuple[str]]:
+        return few_days.answer(lambda: connection.execute(days.format(day=day)).fetchall())
+
+    with FewDays(connection, SINCE, UNTIL) as one:
+        with FewDays(connection, SINCE + timedelta(days=3), UNTIL + timedelta(days=3)) as other:
+            assert found(one, "2026-11-15") == [("2026-11-15",)]
+            assert found(other, "2026-11-18") == [("2026-11-18",)]
+        assert found(one, "2026-11-15") == [("2026-11-15",)]
+        assert found(one, "2026-11-18") == [("2026-11-18",)]
+
+
+def test_a_file_that_goes_meanwhile_is_no_error(lake: Path, connection: duckdb.DuckDBPyConnection) -> None:
+    """Retention can remove a day while a report is made: it is asked with what is there then."""
+    with FewDays(connection, SINCE, UNTIL) as few_days:
+        [file] = (lake / "router" / "date=2026-11-15").iterdir()
+        file.unlink()
+        rows = few_days.answer(lambda: connection.execute(DAYS).fetchall())
+        assert len(rows) == 11
+        assert few_days.answer(lambda: connection.execute(DAYS).fetchall()) == rows
+
+
+def test_a_torn_file_is_told_by_the_question(lake: Path, connection: duckdb.DuckDBPyConnection) -> None:
+    """What is wrong with a file is an error of what reads it, and of nothing else."""
+    (lake / "router" / "date=2026-11-15" / "e0-000002.parquet").write_bytes(b"torn")
+    with FewDays(connection, SINCE, UNTIL) as few_days:
+        with pytest.raises(duckdb.Error, match="too small to be a Parquet file"):
+            few_days.answer(lambda: connection.execute(DAYS).fetchall())
+        assert few_days.answer(lambda: connection.execute("SELECT count(*) FROM php").fetchall()) == [(72,)]
+
+
+def test_an_error_of_the_question_is_its_own(connection: duckdb.DuckDBPyConnection) -> None:
+    """A question that refuses a parameter does so, and the days stay as they are."""
+    with FewDays(connection, SINCE, UNTIL) as few_days:
+        with pytest.raises(duckdb.InvalidInputException, match="step_minutes"):
+            few_days.answer(lambda: connection.execute("FROM series(step_minutes := 0)").fetchall())
+        assert files_planned(connection, f"FROM router WHERE date = '{SINCE.date()}'") == 3
+
+
+@pytest.mark.parametrize("until", ["0001-01-01T00:00:00+00:00", "9999-12-31T23:59:59.999999+00:00"])
+def test_any_window_will_do(until: str, connection: duckdb.DuckDBPyConnection) -> None:
+    """Also one that begins before the first day there is, or ends after the last."""
+    moment = datetime.fromisoformat(until)
+    with FewDays(connection, min(SINCE, moment), moment) as few_days:
+        assert len(few_days.answer(lambda: connection.execute(DAYS).fetchall())) == 12
+
+
+def test_an_empty_lake_has_no_days_to_leave_out(tmp_path: Path, opened: Opened) -> None:
+    """Nothing is hidden where nothing is."""
+    connection = opened(tmp_path / "none")
+    with FewDays(connection, SINCE, UNTIL) as few_days:
+        assert few_days.answer(lambda: connection.execute(DAYS).fetchall()) == []
