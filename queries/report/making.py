@@ -6,8 +6,8 @@ What fails costs its own part and no more: a note says what failed and why. An i
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import duckdb
@@ -24,7 +24,7 @@ from queries.report.verdict import verdict
 from queries.trust import Trust, trust
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from queries.report.asked import Record
@@ -56,13 +56,15 @@ def make(  # noqa: PLR0913 - what a report depends on
 
     ``more`` and ``more_sections`` are asked besides what this package has. ``previous`` is the report before
     this one (None: there is none, and nothing is called new); ``mutes`` are ids with the time
-    until which they are not told. ``more`` get a cursor of the connection, in a thread of their own, and
-    ``more_sections`` another: cursors see all days of the lake. Raises duckdb.InterruptException when interrupted, and
-    nothing else of the lake.
+    until which they are not told. ``more`` and ``more_sections`` get a cursor of the connection, which sees all days
+    of the lake, in a thread of their own: the detector computes while DuckDB reads. Raises duckdb.InterruptException
+    when interrupted, and nothing else of the lake.
     """
-    with Asked(connection, window) as asked:
-        trying = _Trying()
-        found = _findings(asked, trying, more)
+    trying, aside = _Trying(), _Trying()
+    with Asked(connection, window) as asked, _thread_with_cursor(connection) as (pool, own):
+        others = pool.submit(_more_findings, own, window, aside, more)
+        other_sections = pool.submit(_more_sections, own, window, aside, more_sections)
+        found = [*_findings(asked, trying), *others.result()]
         near = trying.listed("The list of changes", lambda: changes(asked))
         told, muted = _told(grouped(found, near), made_at, previous, mutes or {})
         trying.cut(len(told))
@@ -73,11 +75,15 @@ def make(  # noqa: PLR0913 - what a report depends on
             apps=trying.value("The list of apps", lambda: apps(asked), ()),
             verdict=verdict(told, seen, trying.value("The count of requests", lambda: traffic(asked), _no_traffic())),
             findings=told[:FINDINGS_MAX],
-            sections=_sections(asked, trying, more_sections),
+            sections=(*_sections(asked, trying), *other_sections.result()),
             trust=seen,
             muted=muted,
             previous_until=previous.until if previous is not None else None,
-            notes=(*trying.notes, *trying.listed("The list of what was not checked", lambda: notes(asked))),
+            notes=(
+                *trying.notes,
+                *aside.notes,
+                *trying.listed("The list of what was not checked", lambda: notes(asked)),
+            ),
             settings=settings or {},
         )
 
@@ -119,20 +125,24 @@ def _reason(error: Exception) -> str:
     return text[:_REASON_MAX].removesuffix(".")
 
 
-def _findings(asked: Asked, trying: _Trying, more: Sequence[More]) -> list[Finding]:
-    """Those of the checks; beside them, those of ``more``: the detector computes while DuckDB reads."""
-    found: list[Finding] = []
-    aside = _Trying()
-    with asked.connection.cursor() as own, ThreadPoolExecutor(1) as pool:
-        others = pool.submit(_more_findings, own, asked.window, aside, more)
+@contextmanager
+def _thread_with_cursor(
+    connection: duckdb.DuckDBPyConnection,
+) -> Iterator[tuple[ThreadPoolExecutor, duckdb.DuckDBPyConnection]]:
+    """Waits at the end for what the thread does; after an error it is stopped."""
+    with connection.cursor() as own, ThreadPoolExecutor(1) as pool:
         try:
-            for name, check in CHECKS.items():
-                found += trying.listed(f"The check of {name}", lambda check=check: check(asked))  # type: ignore[misc]
+            yield pool, own
         except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
             own.interrupt()  # else its query would be waited for
             raise
-        found += others.result()
-    trying.notes += aside.notes
+
+
+def _findings(asked: Asked, trying: _Trying) -> list[Finding]:
+    found: list[Finding] = []
+    for name, check in CHECKS.items():
+        found += trying.listed(f"The check of {name}", lambda check=check: check(asked))  # type: ignore[misc]
     return found
 
 
@@ -145,16 +155,18 @@ def _more_findings(
     return found
 
 
-def _sections(asked: Asked, trying: _Trying, more: Sequence[MoreSections]) -> tuple[Section, ...]:
-    made: list[Section | None] = []
+def _sections(asked: Asked, trying: _Trying) -> Iterator[Section]:
     for name, section in SECTIONS.items():
-        part = partial(_looked_at, asked, section)
-        made.append(trying.value(f"The section on {name}", part, None))
-    with asked.connection.cursor() as own:
-        for ask in more:
-            name = f"The section on {_name(ask)}"
-            made.append(trying.value(name, lambda ask=ask: ask(own, asked.window), None))  # type: ignore[misc]
-    return tuple(section for section in made if section is not None)
+        yield from trying.listed(f"The section on {name}", lambda section=section: [_looked_at(asked, section)])  # type: ignore[misc]
+
+
+def _more_sections(
+    connection: duckdb.DuckDBPyConnection, window: Window, trying: _Trying, more: Sequence[MoreSections]
+) -> list[Section]:
+    made: list[Section] = []
+    for ask in more:
+        made += trying.listed(f"The section on {_name(ask)}", lambda ask=ask: [ask(connection, window)])  # type: ignore[misc]
+    return made
 
 
 def _looked_at(asked: Asked, ask: Callable[[Asked], Section]) -> Section:

@@ -91,6 +91,9 @@ class OneByOne:
         future.set_result(function(*given))
         return future
 
+    def shutdown(self, *, wait: bool, cancel_futures: bool) -> None:
+        """There is nothing to wait for."""
+
 
 def scan(kept: Settings, window: Window) -> None:
     """The baseline: the columns that most questions read, once."""
