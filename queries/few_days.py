@@ -97,11 +97,12 @@ class FewDays:
         except duckdb.Error:
             if not self._views:
                 raise
-        with self._all_days():
+        with self.all_days():
             return ask()
 
     @contextmanager
-    def _all_days(self) -> Iterator[None]:
+    def all_days(self) -> Iterator[None]:
+        """All days are there for a while."""
         self._show()
         try:
             yield
