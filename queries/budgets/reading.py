@@ -102,9 +102,8 @@ _SLOW: Final = "coalesce(sum(histograms.requests) FILTER (WHERE bucket > latency
 # The histograms of a month are added up first: to look into each for each limit takes twice as long.
 _MONTHS: Final = """
 WITH kept AS NOT MATERIALIZED (
-  FROM minutes_of('app', first_minute($until) - INTERVAL 720 HOUR, $until, $app)
-  WHERE (is_covered OR lines > 0)
-    AND end_minute($until) - steps_since_1970(epoch_us(timestamp), 60000000) BETWEEN 1 AND 43200
+  FROM minutes_of('app', first_minute($until) - INTERVAL 720 HOUR, first_minute($until), $app)
+  WHERE is_covered OR lines > 0
 ),
 counted AS (
   SELECT app, count(*) AS covered, sum(requests)::BIGINT AS requests, sum(failed)::BIGINT AS failed
