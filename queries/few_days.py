@@ -86,7 +86,7 @@ class FewDays:
         with suppress(duckdb.Error):  # a connection that was closed has none any more
             self._show()
             for name in (self._days, *(f"{self._days}_{side}" for side in _SIDES)):
-                self._connection.execute(f"DROP TABLE temp.{name}")
+                self._connection.execute(f"DROP TABLE IF EXISTS temp.{name}")
 
     def answer(self, ask: Callable[[], T]) -> T:
         """What is asked of the connection; where that fails, what is asked with all days there."""

@@ -54,11 +54,10 @@ def make(  # noqa: PLR0913 - what a report depends on
 ) -> Report:
     """The report of a window.
 
-    ``more`` and ``more_sections`` are asked besides what this package has. ``previous`` is the report before
-    this one (None: there is none, and nothing is called new); ``mutes`` are ids with the time
-    until which they are not told. ``more`` and ``more_sections`` get a cursor of the connection, which sees all days
-    of the lake, in a thread of their own: the detector computes while DuckDB reads. Raises duckdb.InterruptException
-    when interrupted, and nothing else of the lake.
+    ``more`` and ``more_sections`` are asked besides what this package has, in a thread of their own with a cursor of
+    the connection, which sees all days of the lake: the detector computes while DuckDB reads. ``previous`` is the
+    report before this one (None: there is none, and nothing is called new); ``mutes`` are ids with the time until which
+    they are not told. Raises duckdb.InterruptException when interrupted, and nothing else of the lake.
     """
     trying, aside = _Trying(), _Trying()
     with Asked(connection, window) as asked, _thread_with_cursor(connection) as (pool, own):
@@ -79,11 +78,7 @@ def make(  # noqa: PLR0913 - what a report depends on
             trust=seen,
             muted=muted,
             previous_until=previous.until if previous is not None else None,
-            notes=(
-                *trying.notes,
-                *aside.notes,
-                *trying.listed("The list of what was not checked", lambda: notes(asked)),
-            ),
+            notes=(*trying.notes, *aside.notes, *_not_checked(asked, trying)),
             settings=settings or {},
         )
 
@@ -201,6 +196,10 @@ def _told(
         else:
             told.append(replace(finding, is_new=previous is not None and finding.id not in previous.ids))
     return tuple(told), tuple(muted)
+
+
+def _not_checked(asked: Asked, trying: _Trying) -> list[str]:
+    return trying.listed("The list of what was not checked", lambda: notes(asked))
 
 
 def _trust(asked: Asked) -> Trust:
