@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from drainlake.derived import keep_asset_sizes, keep_minutes
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from drainlake.settings import Settings
+    from queries.anomalies.watch import Watch
     from queries.report.model import Finding, Report, Window
     from queries.report.previous import Reported
 
@@ -65,17 +67,23 @@ def _made(
     before: Reported | None,
     mutes: Mapping[str, datetime],
 ) -> Report:
-    from queries.anomalies.watch import Watch  # noqa: PLC0415 - numpy is slow to import
-    from queries.budgets.findings import Budgets  # noqa: PLC0415
+    from queries.budgets.findings import Budgets  # noqa: PLC0415 - duckdb is slow to import
     from queries.report.making import make  # noqa: PLC0415
 
-    watch, budgets = Watch(settings.alarm_budget), Budgets(settings.objectives)
+    @cache
+    def watch() -> Watch:
+        # Scipy takes a fifth of a second to import: in the thread that asks for it, DuckDB reads meanwhile.
+        from queries.anomalies.watch import Watch  # noqa: PLC0415
+
+        return Watch(settings.alarm_budget)
+
+    budgets = Budgets(settings.objectives)
     return make(
         connection,
         window,
         now,
-        (watch.findings, budgets.findings),
-        (budgets.section, watch.section),
+        {"anomalies": lambda *asked: watch().findings(*asked), "budgets": budgets.findings},
+        {"budgets": budgets.section, "anomalies": lambda *asked: watch().section(*asked)},
         previous=before,
         mutes=mutes,
         settings=_described(settings),

@@ -40,11 +40,17 @@ SELECT
 FROM drainlake_files
 """
 _FILES: Final = """
-SELECT table_name, coalesce(list(file ORDER BY file) FILTER (WHERE NOT is_before AND NOT is_after), []) AS files
+SELECT
+  table_name,
+  coalesce(list(file ORDER BY file) FILTER (WHERE NOT is_before AND NOT is_after), []) AS files,
+  bool_or(is_before) AS has_before,
+  bool_or(is_after) AS has_after
 FROM temp.{days}
 GROUP BY table_name
-HAVING bool_or(is_before OR is_after)
+HAVING count(*) FILTER (WHERE is_before OR is_after) >= $least
 """
+# To see that a side is not wanted takes as long as to plan with some 25 files.
+LEFT_OUT_LEAST: Final = 50
 # Tables of their own, because of a table DuckDB knows the least and the greatest value: so it sees when it plans that a
 # question of the days between has nothing to look for in them, and plans as if they were not there.
 _SIDES: Final = ("before", "after")
@@ -61,12 +67,20 @@ _numbers: Final = itertools.count(1)
 class FewDays:
     """The days that a window touches, for questions to one connection. A context manager: afterwards all are there.
 
-    Of several for one connection the last one hides the days; all of them answer right.
+    A table with fewer files of other days than ``left_out_least`` stays as it is, which is quicker. Of several for one
+    connection the last one hides the days; all of them answer right.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, since: datetime, until: datetime) -> None:
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        since: datetime,
+        until: datetime,
+        left_out_least: int = LEFT_OUT_LEAST,
+    ) -> None:
         self._connection = connection
         self._window = {"since": since, "until": until}
+        self._least = {"least": left_out_least}
         self._days = f"drainlake_days_{next(_numbers)}"
         self._views: dict[str, str] = {}
 
@@ -110,12 +124,15 @@ class FewDays:
             self._hide()
 
     def _found(self) -> dict[str, str]:
-        """The views of the tables that have other days, too."""
+        """The views of the tables that have many files of other days."""
         self._connection.execute(_DAYS.format(days=self._days), self._window)
         for side in _SIDES:
             self._connection.execute(_SIDE.format(days=self._days, side=side))
-        rows = self._connection.execute(_FILES.format(days=self._days)).fetchall()
-        return {name: self._view(VIEWS[name], files) for name, files in rows}
+        rows = self._connection.execute(_FILES.format(days=self._days), self._least).fetchall()
+        return {
+            name: self._view(VIEWS[name], files, list(itertools.compress(_SIDES, is_there)))
+            for name, files, *is_there in rows
+        }
 
     def _hide(self) -> None:
         try:
@@ -131,7 +148,7 @@ class FewDays:
         for name in self._views:
             self._connection.execute(f'DROP VIEW IF EXISTS temp."{name}"')
 
-    def _view(self, table: Table, files: list[str]) -> str:
+    def _view(self, table: Table, files: list[str], sides: list[str]) -> str:
         columns = ", ".join(f'told::{column.type} AS "{column.name}"' for column in table.columns)
-        left_out = [_LEFT_OUT.format(columns=columns, days=self._days, side=side) for side in _SIDES]
+        left_out = [_LEFT_OUT.format(columns=columns, days=self._days, side=side) for side in sides]
         return view(table, [*left_out, *([reading(files)] if files else [])])

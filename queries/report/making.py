@@ -8,7 +8,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import duckdb
 
@@ -24,7 +24,7 @@ from queries.report.verdict import verdict
 from queries.trust import Trust, trust
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
 
     from queries.report.asked import Record
@@ -38,6 +38,7 @@ T = TypeVar("T")
 # Each with all its effects; a lake that makes more has one problem that these show.
 FINDINGS_MAX: Final = 200
 _REASON_MAX: Final = 300
+_NOTHING: Final[Mapping[str, Any]] = {}
 _NO_TRUST: Final = Trust(received=0, parsed=0, defective=0, repeated=0, dropped=0, share_seen=None)
 
 
@@ -45,8 +46,8 @@ def make(  # noqa: PLR0913 - what a report depends on
     connection: duckdb.DuckDBPyConnection,
     window: Window,
     made_at: datetime,
-    more: Sequence[More] = (),
-    more_sections: Sequence[MoreSections] = (),
+    more: Mapping[str, More] = _NOTHING,
+    more_sections: Mapping[str, MoreSections] = _NOTHING,
     *,
     previous: Reported | None = None,
     mutes: Mapping[str, datetime] | None = None,
@@ -54,10 +55,10 @@ def make(  # noqa: PLR0913 - what a report depends on
 ) -> Report:
     """The report of a window.
 
-    ``more`` and ``more_sections`` are asked besides what this package has, in a thread of their own with a cursor of
-    the connection, which sees all days of the lake: the detector computes while DuckDB reads. ``previous`` is the
-    report before this one (None: there is none, and nothing is called new); ``mutes`` are ids with the time until which
-    they are not told. Raises duckdb.InterruptException when interrupted, and nothing else of the lake.
+    ``more`` and ``more_sections``, by name, are asked besides what this package has, in a thread of their own with a
+    cursor of the connection, which sees all days of the lake: the detector computes while DuckDB reads. ``previous`` is
+    the report before this one (None: there is none, and nothing is called new); ``mutes`` are ids with the time until
+    which they are not told. Raises duckdb.InterruptException when interrupted, and nothing else of the lake.
     """
     trying, aside = _Trying(), _Trying()
     with Asked(connection, window) as asked, _thread_with_cursor(connection) as (pool, own):
@@ -142,11 +143,11 @@ def _findings(asked: Asked, trying: _Trying) -> list[Finding]:
 
 
 def _more_findings(
-    connection: duckdb.DuckDBPyConnection, window: Window, trying: _Trying, more: Sequence[More]
+    connection: duckdb.DuckDBPyConnection, window: Window, trying: _Trying, more: Mapping[str, More]
 ) -> list[Finding]:
     found: list[Finding] = []
-    for ask in more:
-        found += trying.listed(f"The check of {_name(ask)}", lambda ask=ask: ask(connection, window))  # type: ignore[misc]
+    for name, ask in more.items():
+        found += trying.listed(f"The check of {name}", lambda ask=ask: ask(connection, window))  # type: ignore[misc]
     return found
 
 
@@ -156,11 +157,11 @@ def _sections(asked: Asked, trying: _Trying) -> Iterator[Section]:
 
 
 def _more_sections(
-    connection: duckdb.DuckDBPyConnection, window: Window, trying: _Trying, more: Sequence[MoreSections]
+    connection: duckdb.DuckDBPyConnection, window: Window, trying: _Trying, more: Mapping[str, MoreSections]
 ) -> list[Section]:
     made: list[Section] = []
-    for ask in more:
-        made += trying.listed(f"The section on {_name(ask)}", lambda ask=ask: [ask(connection, window)])  # type: ignore[misc]
+    for name, ask in more.items():
+        made += trying.listed(f"The section on {name}", lambda ask=ask: [ask(connection, window)])  # type: ignore[misc]
     return made
 
 
@@ -173,11 +174,6 @@ def _looked_at(asked: Asked, ask: Callable[[Asked], Section]) -> Section:
             names.setdefault(narrowed_to(asked, answer.question), []).append(answer.question)
     said = "".join(f" Only {when}: {', '.join(questions)}." for when, questions in names.items())
     return replace(section, sentence=section.sentence + said)
-
-
-def _name(ask: object) -> str:
-    """What is asked, by the module it is from: 'anomalies', 'budgets'."""
-    return str(getattr(ask, "__module__", "more")).removeprefix("queries.").split(".")[0]
 
 
 def _told(

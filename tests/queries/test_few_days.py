@@ -43,6 +43,11 @@ def connection(lake: Path, opened: Opened) -> Iterator[duckdb.DuckDBPyConnection
     return opened(lake)
 
 
+def hiding(connection: duckdb.DuckDBPyConnection, since: datetime = SINCE, until: datetime = UNTIL) -> FewDays:
+    """The days of a window alone, however few the others are."""
+    return FewDays(connection, since, until, left_out_least=1)
+
+
 def files_planned(connection: duckdb.DuckDBPyConnection, query: str) -> int:
     """Of how many files DuckDB chooses those that it reads."""
     plan = connection.execute(f"EXPLAIN {query}").fetchall()[0][1]
@@ -55,7 +60,7 @@ def test_only_the_files_of_the_window_are_planned_with(table: str, connection: d
     query = f"FROM {table}_between(TIMESTAMPTZ '{SINCE}', TIMESTAMPTZ '{UNTIL}', NULL)"
     rows = connection.execute(query).fetchall()
     assert files_planned(connection, query) == 13
-    with FewDays(connection, SINCE, UNTIL):
+    with hiding(connection):
         assert files_planned(connection, query) == 3
         assert connection.execute(query).fetchall() == rows
 
@@ -81,7 +86,7 @@ def test_only_the_files_of_the_window_are_planned_with(table: str, connection: d
 def test_whoever_looks_at_another_day_is_told(query: str, connection: duckdb.DuckDBPyConnection) -> None:
     """Whatever of the rows is wanted, an answer without those of a day that is left out is an error, and is mended."""
     expected = connection.execute(query).fetchall()
-    with FewDays(connection, SINCE, UNTIL) as few_days:
+    with hiding(connection) as few_days:
         with pytest.raises(duckdb.ConversionException, match=LEFT_OUT):
             connection.execute(query).fetchall()
         assert few_days.answer(lambda: connection.execute(query).fetchall()) == expected
@@ -97,14 +102,14 @@ def test_every_question_answers_as_with_all_days(hour: int, connection: duckdb.D
     for question in questions():
         query = f"FROM {question.name}(since := $since, until := $until)"
         expected = connection.execute(query, window).fetchall()
-        with FewDays(connection, **window) as few_days:
+        with hiding(connection, **window) as few_days:
             assert few_days.answer(lambda query=query: connection.execute(query, window).fetchall()) == expected
 
 
 def test_most_questions_need_no_other_day(connection: duckdb.DuckDBPyConnection) -> None:
     """What is asked twice costs more than with all days: few questions may be, those that compare with other days."""
     few = {"compare_periods", "load_test_verdict", "migration_diff", "uncompressed_assets"}
-    with FewDays(connection, SINCE, UNTIL):
+    with hiding(connection):
         for name in {question.name for question in questions()} - few:
             connection.execute(f"FROM {name}(since := ?, until := ?)", [SINCE, UNTIL]).fetchall()
 
@@ -113,16 +118,26 @@ def test_afterwards_all_days_are_there(connection: duckdb.DuckDBPyConnection) ->
     """Nothing of it stays in the connection."""
     names = "SELECT count(*) FROM duckdb_views() WHERE database_name = 'temp'"
     before = connection.execute(names).fetchall()
-    with FewDays(connection, SINCE, UNTIL):
+    with hiding(connection):
         assert connection.execute(names).fetchall() > before
     assert connection.execute(names).fetchall() == before
     assert connection.execute("SELECT count(*) FROM duckdb_tables() WHERE temporary").fetchall() == [(0,)]
     assert len(connection.execute(DAYS).fetchall()) == 12
 
 
+def test_few_other_days_stay(connection: duckdb.DuckDBPyConnection) -> None:
+    """Of eleven files to leave out none is: to see that nothing of them is wanted would take longer."""
+    with FewDays(connection, SINCE, UNTIL):
+        assert len(connection.execute(DAYS).fetchall()) == 12
+    with FewDays(connection, SINCE, UNTIL, left_out_least=10):
+        assert files_planned(connection, f"FROM router WHERE date = '{SINCE.date()}'") == 3
+    with FewDays(connection, SINCE, UNTIL, left_out_least=11):
+        assert files_planned(connection, f"FROM router WHERE date = '{SINCE.date()}'") == 13
+
+
 def test_cursors_see_all_days(connection: duckdb.DuckDBPyConnection) -> None:
     """Others who look at the same lake have nothing to do with it."""
-    with FewDays(connection, SINCE, UNTIL), connection.cursor() as other:
+    with hiding(connection), connection.cursor() as other:
         assert len(other.execute(DAYS).fetchall()) == 12
 
 
@@ -133,8 +148,8 @@ def test_of_two_at_once_both_answer_right(connection: duckdb.DuckDBPyConnection)
     def found(few_days: FewDays, day: str) -> list[tuple[str]]:
         return few_days.answer(lambda: connection.execute(days.format(day=day)).fetchall())
 
-    with FewDays(connection, SINCE, UNTIL) as one:
-        with FewDays(connection, SINCE + timedelta(days=3), UNTIL + timedelta(days=3)) as other:
+    with hiding(connection) as one:
+        with hiding(connection, SINCE + timedelta(days=3), UNTIL + timedelta(days=3)) as other:
             assert found(one, "2026-11-15") == [("2026-11-15",)]
             assert found(other, "2026-11-18") == [("2026-11-18",)]
         assert found(one, "2026-11-15") == [("2026-11-15",)]
@@ -143,7 +158,7 @@ def test_of_two_at_once_both_answer_right(connection: duckdb.DuckDBPyConnection)
 
 def test_a_file_that_goes_meanwhile_is_no_error(lake: Path, connection: duckdb.DuckDBPyConnection) -> None:
     """Retention can remove a day while a report is made: it is asked with what is there then."""
-    with FewDays(connection, SINCE, UNTIL) as few_days:
+    with hiding(connection) as few_days:
         [file] = (lake / "router" / "date=2026-11-15").iterdir()
         file.unlink()
         rows = few_days.answer(lambda: connection.execute(DAYS).fetchall())
@@ -154,7 +169,7 @@ def test_a_file_that_goes_meanwhile_is_no_error(lake: Path, connection: duckdb.D
 def test_a_torn_file_is_told_by_the_question(lake: Path, connection: duckdb.DuckDBPyConnection) -> None:
     """What is wrong with a file is an error of what reads it, and of nothing else."""
     (lake / "router" / "date=2026-11-15" / "e0-000002.parquet").write_bytes(b"torn")
-    with FewDays(connection, SINCE, UNTIL) as few_days:
+    with hiding(connection) as few_days:
         with pytest.raises(duckdb.Error, match="too small to be a Parquet file"):
             few_days.answer(lambda: connection.execute(DAYS).fetchall())
         assert few_days.answer(lambda: connection.execute("SELECT count(*) FROM php").fetchall()) == [(72,)]
@@ -162,7 +177,7 @@ def test_a_torn_file_is_told_by_the_question(lake: Path, connection: duckdb.Duck
 
 def test_an_error_of_the_question_is_its_own(connection: duckdb.DuckDBPyConnection) -> None:
     """A question that refuses a parameter does so, and the days stay as they are."""
-    with FewDays(connection, SINCE, UNTIL) as few_days:
+    with hiding(connection) as few_days:
         with pytest.raises(duckdb.InvalidInputException, match="step_minutes"):
             few_days.answer(lambda: connection.execute("FROM series(step_minutes := 0)").fetchall())
         assert files_planned(connection, f"FROM router WHERE date = '{SINCE.date()}'") == 3
@@ -172,12 +187,12 @@ def test_an_error_of_the_question_is_its_own(connection: duckdb.DuckDBPyConnecti
 def test_any_window_will_do(until: str, connection: duckdb.DuckDBPyConnection) -> None:
     """Also one that begins before the first day there is, or ends after the last."""
     moment = datetime.fromisoformat(until)
-    with FewDays(connection, min(SINCE, moment), moment) as few_days:
+    with hiding(connection, min(SINCE, moment), moment) as few_days:
         assert len(few_days.answer(lambda: connection.execute(DAYS).fetchall())) == 12
 
 
 def test_an_empty_lake_has_no_days_to_leave_out(tmp_path: Path, opened: Opened) -> None:
     """Nothing is hidden where nothing is."""
     connection = opened(tmp_path / "none")
-    with FewDays(connection, SINCE, UNTIL) as few_days:
+    with hiding(connection) as few_days:
         assert few_days.answer(lambda: connection.execute(DAYS).fetchall()) == []

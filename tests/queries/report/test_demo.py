@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,7 @@ from drainlake.derived import keep_minutes
 from drainlake.documents import example_lake
 from queries import database
 from queries.anomalies.watch import Watch
+from queries.few_days import FewDays
 from queries.report import apps, parts
 from queries.report.asked import SHOWN_MAX, Asked
 from queries.report.checks import timeouts
@@ -66,7 +68,7 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.Duck
 @pytest.fixture(scope="module")
 def report(connection: duckdb.DuckDBPyConnection) -> Report:
     """The day's report, alarms among its findings."""
-    return make(connection, WINDOW, WINDOW.until, (Watch(1.0).findings,))
+    return make(connection, WINDOW, WINDOW.until, {"anomalies": Watch(1.0).findings})
 
 
 def test_every_planted_incident_is_told_once_and_nothing_else_is_wrong(report: Report) -> None:
@@ -178,6 +180,14 @@ def test_the_verdict_names_the_worst_first(report: Report) -> None:
     )
     assert report.is_wrong
     assert report.notes == ()
+
+
+def test_a_report_is_the_same_when_other_days_are_left_out(
+    report: Report, connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a lake of many days the files of others are not planned with, which nobody sees in what is told."""
+    monkeypatch.setattr("queries.report.asked.FewDays", partial(FewDays, left_out_least=1))
+    assert make(connection, WINDOW, WINDOW.until, {"anomalies": Watch(1.0).findings}) == report
 
 
 def test_new_and_muted_findings_are_told_apart(report: Report, connection: duckdb.DuckDBPyConnection) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
 
 from queries import database
+from queries.few_days import FewDays
 from queries.report import making
 from queries.report.alarms import alarms
 from queries.report.asked import EXAMPLED_MAX
@@ -138,15 +140,16 @@ def test_more_findings_and_sections_are_taken_in(connection: duckdb.DuckDBPyConn
     def section(given: duckdb.DuckDBPyConnection, window: Window) -> Section:
         return Section("budgets", "Budgets", "All is left.")
 
-    report = make(connection, WINDOW, WINDOW.until, [more], [section])
+    report = make(connection, WINDOW, WINDOW.until, {"more": more}, {"budgets": section})
     assert report.verdict == "One thing is wrong: Requests halved."
     assert report.sections[-1].name == "budgets"
     [failed] = [note for note in report.notes if "failed" in note]
     assert "no_such_table" in failed
 
 
-def test_what_is_asked_besides_sees_all_days(tmp_path: Path) -> None:
+def test_what_is_asked_besides_sees_all_days(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A report and an alarm check look at few days, but budgets and the detector at those of weeks."""
+    monkeypatch.setattr("queries.report.asked.FewDays", partial(FewDays, left_out_least=1))
     row = {"app": "shop", "source": "heroku", "status": 200}
     rows = [row | {"timestamp": calm.DAY - timedelta(days=days)} for days in range(5)]
     write_lake(tmp_path / "lake", {"router": rows})
@@ -161,9 +164,10 @@ def test_what_is_asked_besides_sees_all_days(tmp_path: Path) -> None:
         return Section("budgets", "Budgets", "All is left.")
 
     with database.connect(str(tmp_path / "lake"), tmp_path / "lake.duckdb") as opened:
-        assert [note for note in make(opened, WINDOW, WINDOW.until, [more], [section]).notes if "failed" in note] == []
+        report = make(opened, WINDOW, WINDOW.until, {"more": more}, {"budgets": section})
         alarms(opened, WINDOW.until, [more])
     assert seen == [5, 5, 5]
+    assert [note for note in report.notes if "failed" in note] == []
 
 
 @pytest.mark.parametrize(("table", "section"), [("samples", "database"), ("releases", "deploys")])
@@ -194,7 +198,7 @@ def test_an_interruption_ends_the_report(
         raise duckdb.InterruptException("INTERRUPT Error: Interrupted!")
 
     with pytest.raises(duckdb.InterruptException):
-        make(connection, WINDOW, WINDOW.until, [more])
+        make(connection, WINDOW, WINDOW.until, {"more": more})
 
 
 def test_hostile_text_stays_text(connection: duckdb.DuckDBPyConnection) -> None:
