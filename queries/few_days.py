@@ -28,14 +28,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Questions look at some minutes beyond a window at either side. The empty files of 1970 tell the columns.
+# Questions look at some minutes beyond a window at either side, and an alarm check of an hour looks for leaks of memory
+# in a day. The empty files of 1970 tell the columns.
 _DAYS: Final = """
 CREATE TEMP TABLE {days} AS
 SELECT
   table_name,
   file,
   date,
-  date < utc_day($since - INTERVAL 1 HOUR) AND date <> DATE '1970-01-01' AS is_before,
+  date < utc_day(least($since, $until - INTERVAL 1 DAY) - INTERVAL 1 HOUR) AND date <> DATE '1970-01-01' AS is_before,
   date > utc_day($until + INTERVAL 1 HOUR) AS is_after
 FROM drainlake_files
 """
