@@ -23,32 +23,8 @@
 -- cost: Two passes over the router files of the days asked about; counting different paths holds each of them in memory.
 -- example: SELECT * FROM routes(since := now() - INTERVAL 1 DAY) ORDER BY worker_seconds DESC LIMIT 20
 CREATE OR REPLACE MACRO routes(since := NULL, until := NULL, app_name := NULL) AS TABLE
-WITH seen AS NOT MATERIALIZED (
-  SELECT
-    app,
-    method,
-    route,
-    without_query(path) AS path,
-    status >= 500 OR (status IS NULL AND code IS NOT NULL) AS is_error,
-    CASE WHEN dyno IS NOT NULL AND status IS DISTINCT FROM 101 THEN service_ms END AS timed_ms,
-    bytes,
-    source
-  FROM router_between(since, until, app_name)
-),
-counted AS (
-  SELECT
-    app,
-    method,
-    route,
-    source,
-    count(*) AS requests,
-    count(*) FILTER (WHERE is_error) AS errors,
-    count(timed_ms) AS timed,
-    quantile_disc(timed_ms, [0.50, 0.95]) AS percentiles_ms,
-    to_bigint(coalesce(sum(timed_ms), 0)) AS worked_ms,
-    to_bigint(coalesce(sum(bytes), 0)) AS bytes_sent
-  FROM seen
-  GROUP BY app, method, route, source
+WITH counted AS (
+  FROM routes_between(since, until, app_name)
 ),
 -- Different paths are counted by their 64-bit hash: looking a text up among millions costs twice that. Among n paths of a
 -- route two have the same hash with a chance of n * n / 2^65: for a million that is 1 in 37 million. Then one of the two
@@ -57,8 +33,8 @@ counted AS (
 different AS (
   SELECT kind, count(path) AS paths, min(path) AS example_path
   FROM (
-    SELECT hash(app, method, route, source) AS kind, hash(path) AS path_hash, any_value(path) AS path
-    FROM seen
+    SELECT hash(app, method, route, source) AS kind, hash(bare) AS path_hash, any_value(bare) AS path
+    FROM (SELECT *, without_query(path) AS bare FROM router_between(since, until, app_name))
     GROUP BY kind, path_hash
   )
   GROUP BY kind

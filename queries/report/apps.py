@@ -38,7 +38,7 @@ _APPS: Final = """SELECT app, sum(amount) AS amount FROM (
 
 def apps(asked: Asked) -> tuple[str, ...]:
     """All apps with requests or lines in the window, busiest first."""
-    sql = _APPS.format(routes=asked.call("routes"), coverage=asked.call("coverage"))
+    sql = _APPS.format(routes=routes(asked), coverage=asked.call("coverage"))
     return tuple(row["app"] for row in asked.records(sql))
 
 
@@ -57,9 +57,19 @@ def _rows(table: str, asked: Asked) -> str:
     return between(table, asked.window)
 
 
+def routes(asked: Asked) -> str:
+    """A source of the `requests` of each `app`, `route` and `source`, of their `worked_ms` and `bytes_sent`.
+
+    It is of the part of the window of which `routes` would be asked; that question also counts the paths.
+    """
+    [window] = asked.windows("routes")
+    rows = between("routes", window)
+    return asked.shared(f"SELECT app, route, source, requests, worked_ms, bytes_sent FROM {rows}")  # noqa: S608 - times
+
+
 def requests_by_route(asked: Asked) -> str:
     """A source of how many requests (`requests`) each `app` and `route` had, of all of a long window, too."""
-    return asked.shared(of_window(REQUESTS, asked.window)) if asked.is_long else asked.call("routes")
+    return asked.shared(of_window(REQUESTS, asked.window)) if asked.is_long else routes(asked)
 
 
 def has_balancer(asked: Asked) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from queries.catalog import question
 from queries.report import series
-from queries.report.apps import has_balancer
+from queries.report.apps import has_balancer, routes
 from queries.report.finding import made, narrowed, with_also
 from queries.report.formatting import number, size
 from queries.report.model import Severity
@@ -69,7 +69,7 @@ def _advice(fix: str) -> str:
 
 
 def _severity(asked: Asked, row: Record) -> Severity:
-    [total] = asked.records(_SENT.format(routes=asked.call("routes"), app=sql_text(row["app"])))
+    [total] = asked.records(_SENT.format(routes=routes(asked), app=sql_text(row["app"])))
     sent = total["bytes_sent"] or 0
     is_much = row["saving_low_bytes"] >= max(WARNING_BYTES, WARNING_SHARE * sent)
     return Severity.WARNING if is_much else Severity.NOTICE
@@ -90,5 +90,5 @@ def _lost(asked: Asked, app: str) -> Iterator[str]:
         return
     for row in asked.records(_LOST.format(question=asked.call("migration_diff"))):
         if row["app"] == app:
-            routes = counted(row["routes"], "route")
-            yield f"At the load balancer {routes} of these were compressed, and {number(row['times'])} times smaller."
+            lost = counted(row["routes"], "route")
+            yield f"At the load balancer {lost} of these were compressed, and {number(row['times'])} times smaller."
