@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from drainlake.settings import Settings
 
 
-@click.group("import", epilog="Example: drainlake import heroku saved.log --app shop")
+@click.group("import", no_args_is_help=False, epilog="Example: drainlake import heroku saved.log --app shop")
 def command() -> None:
     """Take in old logs: load balancers', web servers', saved `heroku logs` output.
 
