@@ -64,7 +64,7 @@ def bodies(path: Path, target_bytes: int = BODY_BYTES, *, framed: bool = True) -
     gzip is recognised by its first bytes, not by the name. SavedLogError if gzip data is damaged, if the file is
     packed in another way, or if it cannot be read.
     """
-    with _opened(path) as (raw, source):
+    with opened(path) as (raw, source):
         for body in _bodies(_framed(source) if framed else _as_they_are(source), target_bytes):
             yield SavedBody(*body, position=raw.tell())
 
@@ -79,7 +79,7 @@ def chunks(path: Path, target_bytes: int) -> Iterator[tuple[bytes, bool, int]]:
     octets = bytearray(target_bytes)
     view, held, inside = memoryview(octets), 0, False
     damage: Exception | None = None
-    with _opened(path) as (raw, source):
+    with opened(path) as (raw, source):
         while damage is None:
             size, damage = _fill(source, view, held)
             if not size:
@@ -116,7 +116,7 @@ def _fill(source: BufferedReader | gzip.GzipFile, buffer: memoryview, held: int)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[BufferedReader, BufferedReader | gzip.GzipFile]]:
+def opened(path: Path) -> Iterator[tuple[BufferedReader, BufferedReader | gzip.GzipFile]]:
     """The file as it lies on the disk, and its text."""
     try:
         with path.open("rb") as raw:

@@ -27,7 +27,12 @@ _EXISTING = click.Path(path_type=Path, exists=True, dir_okay=False)
     epilog="Example: drainlake simulate --to http://shop:SECRET@127.0.0.1:8080/logs --lines 100000",
 )
 @click.option("--to", required=True, metavar="URL|FILE", help="Drain URL with credentials, or a file to write.")
-@click.option("--from", "source", type=_EXISTING, help="Saved `heroku logs` output (also .gz) instead of the day.")
+@click.option(
+    "--from",
+    "source",
+    type=_EXISTING,
+    help="Saved `heroku logs` output, or deliveries as --to FILE writes them (also .gz), instead of the day.",
+)
 @click.option("--lines", type=DAY_LINES, default=1_000_000, show_default=True, help="Lines of the simulated day.")
 @click.option("--seed", type=SEED, default=1, show_default=True, help="The same seed gives the same day.")
 @click.option("--day", type=Parsed("date", date.fromisoformat), help="Date of the day, in UTC; else yesterday.")
@@ -36,7 +41,7 @@ _EXISTING = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--ca-file", type=_EXISTING, help="Check the server's certificate against this authority.")
 @rows_out
 def command(to: str, source: Path | None, output: Output, **given: Any) -> None:
-    """Send deliveries as Heroku does: a simulated day of a PHP shop, or a saved log.
+    """Send deliveries as Heroku does: a simulated day of a PHP shop, or saved ones.
 
     One delivery is in flight at a time, of about 100 KB, with Logplex's headers, three tries and its losses.
     Prints the account of what was sent and what became of it.
@@ -68,10 +73,14 @@ def send(drain: Drain, deliveries: Iterator[Delivery], lines: int | None) -> Led
 
 
 def saved(path: Path) -> Iterator[Delivery]:
-    """A saved log as deliveries; the same file gives the same Frame-Ids."""
+    """A saved log as deliveries, or saved deliveries; the same file gives the same Frame-Ids."""
     from ingest.saved_logs import bodies  # noqa: PLC0415
+    from ingest.simulator.delivery_file import deliveries, holds_deliveries  # noqa: PLC0415
     from ingest.simulator.framing import Delivery, frame_ids  # noqa: PLC0415
 
+    if holds_deliveries(path):
+        yield from deliveries(path)
+        return
     for frame_id, body in zip(frame_ids(path.name), bodies(path), strict=False):
         if body.body:
             yield Delivery(frame_id, body.lines, body.body)

@@ -8,7 +8,6 @@ friendlier client.
 from __future__ import annotations
 
 import base64
-import json
 import socket
 import ssl
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, Self
 from urllib.parse import unquote, urlsplit
 
+from ingest.simulator.delivery_file import as_line
 from ingest.simulator.framing import drain_token, headers
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ def _parse_head(head: bytes) -> tuple[int | None, int, bool]:
 
 
 class FileTarget:
-    """Writes deliveries to a file as JSON lines: ``headers`` and ``text``, or ``b64`` if not UTF-8."""
+    """Writes deliveries to a file as JSON lines."""
 
     def __init__(self, path: Path, *, token: str | None = None) -> None:
         self._token = token or drain_token(path.name)
@@ -224,12 +224,7 @@ class FileTarget:
 
     def post(self, delivery: Delivery) -> Reply:
         """Appends the delivery; a file takes everything, so the answer is always 204."""
-        record: dict[str, object] = {"headers": dict(headers("drain.example.org", None, self._token, delivery))}
-        try:
-            record["text"] = delivery.body.decode()
-        except UnicodeDecodeError:
-            record["b64"] = base64.b64encode(delivery.body).decode()
-        self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        self._file.write(as_line(dict(headers("drain.example.org", None, self._token, delivery)), delivery.body))
         return Reply(204, "", 0.0)
 
     def close(self) -> None:

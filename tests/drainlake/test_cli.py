@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -353,3 +354,13 @@ def test_older_credentials_of_an_app_without_any_cannot_be_retired(inside: Insid
         assert (done.returncode, done.stdout) == (1, "")
         assert "shopp has no credentials" in done.stderr
     assert not (inside.folder / "elsewhere").exists()
+
+
+def test_a_day_written_to_a_file_is_sent_from_it(inside: Inside) -> None:
+    """The deliveries that ``simulate --to FILE`` wrote are those that ``simulate --from FILE`` sends."""
+    written = json.loads(inside.good("simulate", "--to", "day", "--lines", "20000", "--format", "json"))
+    sent = json.loads(inside.good("simulate", "--from", "day", "--to", "again", "--format", "json"))
+    counts = ("deliveries", "lines", "acknowledged", "octets")
+    assert [sent[0][name] for name in counts] == [written[0][name] for name in counts]
+    day, again = ((inside.folder / name).read_text("utf-8") for name in ("day", "again"))
+    assert re.sub(r'"d\.[0-9a-f-]+"', '""', again) == re.sub(r'"d\.[0-9a-f-]+"', '""', day)
