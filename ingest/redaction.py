@@ -42,7 +42,7 @@ _PARTS: Final = (
     "token", "secret", "passw", "passphrase", "pwd", "apikey", "api_key", "api-key", "access_key", "private_key",
     "session", "sessid", "signature", "credential", "jwt", "auth(?!or(?!iz))",
 )  # fmt: skip
-_NAMES: Final = ("sid", "sig", "code", "otp", "key", "pass")
+_NAMES: Final = ("sid", "sig", "code", "otp", "key", "pass", "pw", "hmac", "bearer")
 _ROUNDS_MAX: Final = 4
 _NAME_MAX_BYTES: Final = 64  # a longer name is suspect unread
 _ENCODINGS_MAX: Final = 3  # as in the scanner: ``%3D``, ``%253D``, ``%25253D``; a limit, for text of anybody

@@ -12,7 +12,7 @@ _PARTS: Final = (
     "token", "secret", "passw", "pwd", "apikey", "api_key", "api-key", "access_key", "session", "signature",
     "credential", "jwt",
 )  # fmt: skip
-_WHOLE: Final = frozenset({"sid", "sig", "code", "otp", "key"})
+_WHOLE: Final = frozenset({"sid", "sig", "code", "otp", "key", "pw", "hmac", "bearer"})
 
 
 def survivors(text: str) -> list[str]:

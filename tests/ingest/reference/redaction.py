@@ -24,7 +24,7 @@ PARTS = (
     "token|secret|passw|passphrase|pwd|apikey|api_key|api-key|access_key|private_key|auth(?!or(?!iz))|session|sessid"
     "|signature|credential|jwt"
 )
-WHOLE = "sid|sig|code|otp|key|pass"
+WHOLE = "sid|sig|code|otp|key|pass|pw|hmac|bearer"
 
 
 def _secret_name(allowed: str) -> str:
