@@ -111,6 +111,7 @@ class EmbeddedLog:
         self._identity: str = self._connection.execute("SELECT identity FROM log").fetchone()[0]
         self._floor = time.time_ns() // 1000
         self._trim_at = 0.0
+        self._refused_bytes = 0
 
     @property
     def may_repeat(self) -> bool:
@@ -146,12 +147,15 @@ class EmbeddedLog:
                 [(mark.digest, None if mark.lasting else now + KEEP_MARKS_SECONDS) for mark in marks],
             )
         self._floor += len(entries)
+        self._refused_bytes = 0
 
     def has_room(self) -> bool:
-        """Whether the budget has room for some batches, and the disk takes a page."""
+        """Whether the budget has room for what it refused last and for some batches, and the disk takes a page."""
         try:
             with self._transaction() as connection:
-                self._make_room(connection, time.time(), int(self._size_max_bytes * ROOM_SHARE))
+                # A batch of many deliveries may be larger than the whole budget, and the next one is not.
+                refused = min(self._refused_bytes, int(self._size_max_bytes * KEEP_LANDED_SHARE))
+                self._make_room(connection, time.time(), max(refused, int(self._size_max_bytes * ROOM_SHARE)))
                 # Something has to change, or SQLite writes nothing.
                 connection.execute("INSERT INTO marks VALUES (x'', 0)")
                 connection.execute("DELETE FROM marks WHERE digest = x''")
@@ -300,6 +304,7 @@ class EmbeddedLog:
             self._trim_at = now + TRIM_EVERY_SECONDS
             used = used_bytes(connection) + more_bytes
         if used > self._size_max_bytes:
+            self._refused_bytes = more_bytes
             raise LogFull(f"the event log {self._path} has reached its budget of {self._size_max_bytes} bytes")
 
 

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -337,6 +337,25 @@ def test_landed_entries_make_room_before_an_append_is_refused(tmp_path: Path) ->
     assert numbers(log)[-1] == 500
     assert set(range(10, appended)) <= set(numbers(log))
     log.close()
+
+
+def test_a_log_that_refused_a_batch_has_no_room_until_the_batch_fits(tmp_path: Path) -> None:
+    """Else it would take back that it is full, and refuse the next delivery of that size: Heroku loses each of them."""
+    with closing(EmbeddedLog(tmp_path / "log.db", size_max_bytes=2_000_000)) as log:
+        assert log.has_room()
+        appended = 0
+        with suppress(LogFull):
+            while True:
+                log.append([entry(appended, size=300_000)])
+                appended += 1
+        assert not log.has_room()
+        log.commit("router", "e0", log.read("router", "e0", 0, rows_max=100, bytes_max=10**9)[0].offset)
+        assert log.has_room()
+        log.append([entry(appended, size=300_000)])
+        log.commit("router", "e0", log.read("router", "e0", 0, rows_max=100, bytes_max=10**9)[-1].offset)
+        with pytest.raises(LogFull):
+            log.append([entry(number, size=300_000) for number in range(10)])
+        assert log.has_room()  # nothing waits: no batch could find more
 
 
 def test_the_newest_marks_outlive_a_clock_that_jumps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
