@@ -66,7 +66,7 @@ def parse(text: str) -> Path | S3Place:
     """A folder, or ``s3://bucket/prefix`` without access to it yet; raises ValueError with half a sentence."""
     scheme, separator, rest = text.partition("://")
     if not separator:
-        return values.path(text)
+        return values.folder(text)
     if scheme != "s3":
         raise ValueError("must be a folder on the local disk or s3://bucket/prefix")
     bucket, _, prefix = rest.partition("/")

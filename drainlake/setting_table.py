@@ -44,7 +44,7 @@ def _log(text: str) -> Path | KafkaUrl | None:
         return kafka_url.parse(text)
     if "://" in text:
         raise ValueError("must be a path on the local disk, or kafka://host:9092")
-    return values.path(text)
+    return values.file(text)
 
 
 TABLE: Final = (
@@ -54,7 +54,7 @@ TABLE: Final = (
         "./drainlake-data",
         "folder",
         "Holds `log.db`, `lake/` and `lake.duckdb`.",
-        values.path,
+        values.folder,
     ),
     Setting(
         "DRAINLAKE_LOG",

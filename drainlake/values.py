@@ -56,14 +56,37 @@ def path(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
 
+def folder(text: str) -> Path:
+    """An absolute path where a folder lies or can be made."""
+    place = path(text)
+    if _is(Path.is_file, place):
+        raise ValueError("must be a folder, and there is a file")
+    return place
+
+
+def file(text: str) -> Path:
+    """An absolute path where a file lies or can be made."""
+    place = path(text)
+    if _is(Path.is_dir, place):
+        raise ValueError("must be a file, and there is a folder")
+    return place
+
+
+def _is(kind: Callable[[Path], bool], place: Path) -> bool:
+    try:
+        return kind(place)
+    except OSError:  # who may not look there is told so by whoever uses it
+        return False
+
+
 def pem(text: str) -> str:
     """A PEM text, given itself or as the path of its file; the messages never quote it."""
     if text.startswith("-----BEGIN "):
         return text
-    file = Path(text).expanduser()
-    if "\n" in text or not file.is_file():
+    place = Path(text).expanduser()
+    if "\n" in text or not place.is_file():
         raise ValueError("must be a PEM text, which begins with -----BEGIN, or the path of its file")
-    return file.read_text("utf-8")
+    return place.read_text("utf-8")
 
 
 def size_bytes(text: str) -> int:
