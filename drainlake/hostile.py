@@ -12,7 +12,8 @@ from queries.report.escaping import clean, clean_line, escape_json, escape_markd
 
 __all__ = ["clean", "clean_line", "escape_json", "escape_markdown", "guard_formula"]
 
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+# OWASP's list: some spreadsheets drop blanks in front, and read the full-width signs of Asian keyboards as the others.
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def guard_formula(text: str) -> str:

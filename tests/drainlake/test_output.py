@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HOSTILE = [
+    "\n=1+1",
+    "\uff1d1+1",
+    "\uff0b1",
+    "\uff0d1",
+    "\uff20SUM(1)",
     "\x1b[31mred\x1b[0m",
     "\x9b31mred",
     "\x00nul\x07bell\x08",
@@ -85,7 +90,7 @@ def test_csv_of_hostile_text_runs_nothing_and_reads_back() -> None:
     rows = list(csv.reader(io.StringIO(text, newline="")))
     assert len(rows) == len(HOSTILE) + 1
     for row in rows:
-        assert not row[0].startswith(("=", "+", "-", "@", "\t", "\r"))
+        assert not unicodedata.normalize("NFKC", row[0]).startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
     assert rows[0] == ["text", "'=name"]
     assert [row[0].removeprefix("'") for row in rows[1:]] == [hostile.clean(text) for text in HOSTILE]
     assert not [c for c in text if _is_dangerous(c) and c not in "\n\r\t"]
