@@ -52,6 +52,7 @@ _UUID: Final = r"(?i)^\{?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f
 _HEX: Final = r"(?i)^(?:0x)?[0-9a-f]{8,}$"
 _DATE: Final = r"^(?:19|20)[0-9]{2}[-_.](?:0[1-9]|1[0-2])(?:[-_.](?:0[1-9]|[12][0-9]|3[01]))?(?:T[0-9:.]+Z?)?$"
 _EMAIL: Final = r"^[^@\s]+@[^@\s]+\.[A-Za-z]{2,}$"
+_DENSITY: Final = r"@[1-9](?:\.[0-9]+)?x[^A-Za-z0-9]"  # `logo@2x.png` is for screens of twice as many dots
 _SLUG: Final = r"^[\p{L}\p{M}\p{N}]+(?:-+[\p{L}\p{M}\p{N}]+){2,}-?$"
 _JWT: Final = r"^eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?$"
 _LONG: Final = r"^[A-Za-z0-9_~+=-]{16,}$"
@@ -217,7 +218,7 @@ def _typed() -> pl.Expr:
     return pl.coalesce(
         _kept(segment),
         _probe(segment),
-        _name(segment, _EMAIL, "{email}"),
+        _email(segment, pl.col("asset")),
         pl.concat_str(_plain(stem), extension),
         _without_fingerprint(pl.col("asset")),
         _mixed(pl.col("other")),
@@ -239,6 +240,11 @@ def _probe(segment: pl.Expr) -> pl.Expr:
 
 def _name(text: pl.Expr, pattern: str, name: str) -> pl.Expr:
     return pl.when(text.str.contains(pattern)).then(pl.lit(name))
+
+
+def _email(segment: pl.Expr, asset: pl.Expr) -> pl.Expr:
+    is_email = segment.str.contains(_EMAIL) & ~asset.str.contains(_DENSITY).fill_null(value=False)
+    return pl.when(is_email).then(pl.lit("{email}"))
 
 
 def _plain(text: pl.Expr) -> pl.Expr:
