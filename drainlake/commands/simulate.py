@@ -46,6 +46,8 @@ def command(to: str, source: Path | None, output: Output, **given: Any) -> None:
     One delivery is in flight at a time, of about 100 KB, with Logplex's headers, three tries and its losses.
     Prints the account of what was sent and what became of it.
     """
+    if source is not None and "://" not in to and Path(to).exists() and source.samefile(to):
+        raise WrongUse(f"--to {to} would write over what --from reads.", "another file for --to")
     deliveries = saved(source) if source is not None else _day(given)
     drain = _drain(to, given)
     started = datetime.now(UTC)

@@ -364,3 +364,12 @@ def test_a_day_written_to_a_file_is_sent_from_it(inside: Inside) -> None:
     assert [sent[0][name] for name in counts] == [written[0][name] for name in counts]
     day, again = ((inside.folder / name).read_text("utf-8") for name in ("day", "again"))
     assert re.sub(r'"d\.[0-9a-f-]+"', '""', again) == re.sub(r'"d\.[0-9a-f-]+"', '""', day)
+
+
+def test_a_file_is_not_sent_to_itself(inside: Inside) -> None:
+    """It would be empty before its first line is read."""
+    (inside.folder / "saved.log").write_text("2020-11-16T08:49:12+00:00 app[web.1]: hi\n")
+    done = inside.run("simulate", "--from", "saved.log", "--to", "./saved.log")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "would write over what --from reads" in done.stderr
+    assert (inside.folder / "saved.log").stat().st_size > 0
