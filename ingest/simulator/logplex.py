@@ -179,11 +179,16 @@ class Drain:
         return kept
 
     def _without_some(self, delivery: Delivery) -> Delivery:
-        """The delivery without a few of its first messages; one message always stays."""
+        """The delivery without a few of its first messages; one message always stays, and all if they are no frames."""
         if delivery.messages < 2:
             return delivery
-        lost = self._random.randint(1, min(LOST_AT_ONCE_MAX, delivery.messages - 1))
-        kept = split(delivery.body)[lost:]
+        try:
+            frames = split(delivery.body)
+        except ValueError:  # saved lines without a head
+            return delivery
+        if len(frames) != delivery.messages:
+            return delivery
+        kept = frames[self._random.randint(1, min(LOST_AT_ONCE_MAX, delivery.messages - 1)) :]
         return Delivery(delivery.frame_id, len(kept), b"".join(kept))
 
     def _strikes(self, share: float) -> bool:

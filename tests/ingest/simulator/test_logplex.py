@@ -170,6 +170,20 @@ def test_the_repeat_fault_sends_an_acknowledged_delivery_again(with_l10: bool) -
     assert balanced(one)
 
 
+@pytest.mark.parametrize(
+    "body", [b"no head\nnone here either\n", deliveries(1, messages=3)[0].body], ids=["lines", "more"]
+)
+def test_of_what_cannot_be_counted_nothing_is_lost_on_purpose(body: bytes) -> None:
+    """A saved log holds lines without a head, which go as they are: the faults leave such a delivery whole."""
+    target = Scripted()
+    one = drain(target, Faults(seed=3, repeat_share=0.5, drop_share=0.5))
+    one.replay([Delivery(f"{number:032X}", 2, body) for number in range(20)])
+    assert {post.body for post in target.posts} == {body}
+    assert len(target.posts) > 20
+    assert one.ledger.overflowed == 0
+    assert balanced(one)
+
+
 def test_faults_strike_by_share_and_the_same_for_a_seed() -> None:
     """A tenth is about a tenth, and a run can be repeated."""
 
