@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 # Servers are wanted in several folders, and only the topmost conftest may name plugins.
-pytest_plugins = ("tests.kafka.fixtures", "tests.nginx.fixtures", "tests.s3.fixtures")
+pytest_plugins = ("tests.kafka.fixtures", "tests.nginx.fixtures", "tests.s3.fixtures", "tests.spreading")
 
 # A busy machine is no error: no example has a deadline, and generating one may take its time.
 # In CI the examples are the same each time: what a new one finds belongs to the developer who ran it.

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from tests.kafka.access import Access
     from tests.s3.fixtures import S3Server
 
-pytestmark = pytest.mark.xdist_group("kafka")
 
 SAVED_PATH = Path(__file__).parent / "data" / "saved.log"
 

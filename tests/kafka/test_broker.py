@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from tests.kafka.access import Access, SecurityName
 
-pytestmark = pytest.mark.xdist_group("kafka")
 
 WAIT_SECONDS = 20
 

@@ -30,10 +30,8 @@ if TYPE_CHECKING:
 
     from tests.kafka.access import Access
 
-pytestmark = [
-    pytest.mark.xdist_group("kafka"),
-    pytest.mark.filterwarnings("ignore:unclosed <:ResourceWarning"),  # kafka-python leaves them to the collector
-]
+# kafka-python leaves them to the collector
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <:ResourceWarning")
 
 APPS = ("ant", "bee", "cat", "dog", "emu", "fox", "gnu", "hen")
 POINTS = ("read", "tail read", "temporary written", "renamed", "before commit", "committed")
