@@ -22,7 +22,7 @@ from kafka import KafkaAdminClient
 from tests.kafka.access import PASSWORD, SECURITY, USER, Access, SecurityName, certificates
 from tests.kafka.broker import Broker, Cluster
 from tests.kafka.installation import Installation, alone, installed, what_is_missing
-from tests.kafka.properties import Options, free_place
+from tests.kafka.properties import Options, free_places
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,7 +37,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Access]:
         yield Access(elsewhere)
         return
     # Not by way of `broker`: warnings that are forgiven here would be forgiven in every test of the process.
-    place = free_place(1)
+    [place] = free_places(1)
     folder = tmp_path_factory.mktemp("kafka") / "node-1"
     shared = Broker(_quick_installation(), folder, place, [place], Options(SECURITY["plaintext"]))
     with _running(shared):
@@ -67,7 +67,7 @@ def broker(
     """Run a broker until the block ends. With ``authorised`` nobody may do what ``Broker.allow`` did not allow."""
     home = Path(tempfile.mkdtemp(prefix="broker-", dir=folder))
     options = _options(home, security, properties, users, authorised=authorised)
-    place = free_place(1)
+    [place] = free_places(1)
     made = Broker(_quick_installation(), home / "node-1", place, [place], options)
     with forgotten_connections(), _running(made):
         yield made
@@ -150,7 +150,7 @@ def _record_classes(installation: Installation) -> None:
     """Run a broker whose JVM writes the archive when it ends; the rename at last lets no kill leave half of it."""
     with tempfile.TemporaryDirectory(dir=installation.folder.parent, prefix="recording-") as temporary:
         archive = Path(temporary) / "classes.jsa"
-        place = free_place(1)
+        [place] = free_places(1)
         recorder = Broker(installation, Path(temporary) / "node-1", place, [place], Options(SECURITY["plaintext"]))
         try:
             recorder.start(f"-XX:ArchiveClassesAtExit={archive}")
