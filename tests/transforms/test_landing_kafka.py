@@ -154,6 +154,7 @@ from transforms.landing import land_once
 from transforms.locallake import LocalLake
 from ingest.eventlog.kafka import membership
 membership.SESSION_MS = 2000
+membership.ANSWER_SECONDS = 3.0
 lake, server, prefix, signal_number, point = sys.argv[1:]
 def fault(reached):
     if reached == point:
