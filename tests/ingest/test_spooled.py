@@ -26,7 +26,7 @@ from ingest.eventlog.kafka.connection import KafkaConnection, Sasl, Tls
 from ingest.eventlog.kafka.log import KafkaLog
 from ingest.eventlog.spooled import SpooledLog
 from tests.ingest.running import frame
-from tests.kafka.fixtures import broker, restricted_broker
+from tests.kafka.fixtures import SECURED, broker, restricted_broker
 from transforms.landing import land_once
 from transforms.locallake import LocalLake
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.kafka.access import Access, SecurityName
+    from tests.kafka.access import Access
     from tests.kafka.broker import Broker
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <:ResourceWarning")
@@ -329,23 +329,22 @@ def test_a_user_that_may_only_look_is_said_in_a_sentence(tmp_path: Path) -> None
             store(log, [Delivery("shop", frame("x"), 0)])
 
 
-@pytest.mark.parametrize("kind", ["ssl", "client_certificate", "heroku", "sasl_plain", "sasl_plain_ssl", "sasl_scram"])
-def test_every_way_of_coming_in(tmp_path: Path, kind: SecurityName, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("secured", SECURED, indirect=True)
+def test_every_way_of_coming_in(secured: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
     """TLS, client certificates, Heroku's private authority, passwords: entries go in and come out."""
-    with broker(tmp_path, kind) as secured:
-        access = secured.access
-        with closing(KafkaLog(connection_of(access))) as log:
-            store(log, [Delivery("shop", frame("a"), time.time_ns() // 1000)])
-            assert sum(lag.entries for lag in log.backlog()) == 2
-        if access.password is not None:
-            wrong = Sasl(access.user or "", "not it", access.mechanism or "")
-            known = connection_of(access)
-            monkeypatch.setattr(connection, "CONNECT_SECONDS", 1.0)  # it is refused again and again, for so long
-            with closing(KafkaLog(KafkaConnection(known.servers, "", known.tls, wrong))) as log:
-                with pytest.raises(LogUnavailable) as refusal:
-                    log.connect()
-                assert "not it" not in str(refusal.value)
-                assert access.password not in repr(known)
+    access = secured.access
+    with closing(KafkaLog(connection_of(access))) as log:
+        store(log, [Delivery("shop", frame("a"), time.time_ns() // 1000)])
+        assert sum(lag.entries for lag in log.backlog()) == 2
+    if access.password is not None:
+        wrong = Sasl(access.user or "", "not it", access.mechanism or "")
+        known = connection_of(access)
+        monkeypatch.setattr(connection, "CONNECT_SECONDS", 1.0)  # it is refused again and again, for so long
+        with closing(KafkaLog(KafkaConnection(known.servers, "", known.tls, wrong))) as log:
+            with pytest.raises(LogUnavailable) as refusal:
+                log.connect()
+            assert "not it" not in str(refusal.value)
+            assert access.password not in repr(known)
 
 
 def connection_of(access: Access) -> KafkaConnection:

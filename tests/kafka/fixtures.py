@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 ANONYMOUS = "ANONYMOUS"
+# The parameters of ``secured``; tests with the same one share a broker, in whatever file they are.
+SECURED: tuple[SecurityName, ...] = tuple(name for name in SECURITY if name != "plaintext")
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +55,17 @@ def kafka_prefix(kafka: Access) -> Iterator[str]:
         if mine := [topic for topic in admin.list_topics() if topic.startswith(prefix)]:
             admin.delete_topics(mine)
     gc.collect()  # sockets that this test's clients left open are not the next test's
+
+
+@pytest.fixture(scope="session")
+def secured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A broker with the kind of security that is the parameter, for tests that use topics of their own."""
+    home = tmp_path_factory.mktemp(request.param)
+    [place] = free_places(1)
+    options = _options(home, request.param, None, None)
+    made = Broker(_quick_installation(), home / "node-1", place, [place], options)
+    with _running(made):
+        yield made
 
 
 @contextlib.contextmanager
