@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 ANONYMOUS = "ANONYMOUS"
+# For a broker that nobody kills and that mostly waits: half of the work of one that must be missed soon.
+CALM = {
+    "broker.heartbeat.interval.ms": "2000",
+    "broker.session.timeout.ms": "9000",
+    "metadata.max.idle.interval.ms": "5000",
+}
 # The parameters of ``secured``; tests with the same one share a broker, in whatever file they are.
 SECURED: tuple[SecurityName, ...] = tuple(name for name in SECURITY if name != "plaintext")
 
@@ -41,7 +47,8 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Access]:
     # Not by way of `broker`: warnings that are forgiven here would be forgiven in every test of the process.
     [place] = free_places(1)
     folder = tmp_path_factory.mktemp("kafka") / "node-1"
-    shared = Broker(_quick_installation(), folder, place, [place], Options(SECURITY["plaintext"]))
+    options = Options(SECURITY["plaintext"], properties=CALM)
+    shared = Broker(_quick_installation(), folder, place, [place], options)
     with _running(shared):
         yield shared.access
 
@@ -62,7 +69,7 @@ def secured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """A broker with the kind of security that is the parameter, for tests that use topics of their own."""
     home = tmp_path_factory.mktemp(request.param)
     [place] = free_places(1)
-    options = _options(home, request.param, None, None)
+    options = _options(home, request.param, CALM, None)
     made = Broker(_quick_installation(), home / "node-1", place, [place], options)
     with _running(made):
         yield made
