@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+import sys
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 # Servers are wanted in several folders, and only the topmost conftest may name plugins.
-pytest_plugins = ("tests.kafka.fixtures", "tests.nginx.fixtures", "tests.s3.fixtures")
+pytest_plugins = ("tests.kafka.fixtures", "tests.nginx.fixtures", "tests.s3.fixtures", "tests.spreading")
 
 # A busy machine is no error: no example has a deadline, and generating one may take its time.
 # In CI the examples are the same each time: what a new one finds belongs to the developer who ran it.
@@ -25,6 +27,11 @@ settings.register_profile(
 )
 settings.load_profile("drainlake")
 
+# Some environments keep Python from writing what it compiled. Hundreds of processes of the tests would each compile all
+# that they import, and each process of pytest all tests.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 FAIL_ON_SKIP = os.environ.get("DRAINLAKE_FAIL_ON_SKIP") == "1"
 
 
@@ -33,6 +40,12 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.getoption("numprocesses", None) and config.args_source is config.ArgsSource.TESTPATHS:
         _fetch_servers_meanwhile()
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector look at what tests make, not at the modules and thousands of tests each time anew."""
+    gc.collect()
+    gc.freeze()
 
 
 def _fetch_servers_meanwhile() -> None:

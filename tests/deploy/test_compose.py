@@ -141,7 +141,6 @@ class Topology:
         return subprocess.run(command, env=self.cli("bucket").env(), check=False, capture_output=True).returncode
 
 
-@pytest.mark.xdist_group("kafka")
 def test_the_topology_lands_each_line_once_though_a_lander_dies(
     tmp_path: Path, kafka: Access, kafka_prefix: str, s3: S3Server
 ) -> None:

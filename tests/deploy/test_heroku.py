@@ -168,7 +168,6 @@ def answers(port: int) -> bool:
         return False
 
 
-@pytest.mark.xdist_group("kafka")
 def test_a_delivery_to_the_dynos_is_answered_from_the_lake(
     tmp_path: Path, slug: Path, s3: S3Server, bucket: str
 ) -> None:

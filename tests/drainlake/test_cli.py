@@ -1,4 +1,4 @@
-"""The command line from outside: exit codes, stdout and stderr, help, lazy imports."""
+"""The command line: exit codes, stdout and stderr, help, lazy imports; what no process shows better is run inside."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from drainlake.cli import COMMANDS
 from drainlake.commands.query import as_options
 from drainlake.options import DAY_LINES
 from ingest.simulator.shop.day import MIN_LINES
+from queries import database
 from queries.catalog import questions
 from tests.drainlake.conftest import COMMAND
 
@@ -108,24 +109,24 @@ def test_help_lists_every_command(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize("name", [*COMMANDS, "import elb", "import access", "import heroku"])
-def test_every_command_explains_itself(cli: Cli, name: str) -> None:
+def test_every_command_explains_itself(inside: Inside, name: str) -> None:
     """Each help has the usage, a sentence, the options and an example that calls the command."""
-    text = cli.good(*name.split(), "--help")
+    text = inside.good(*name.split(), "--help")
     assert text.startswith(f"Usage: drainlake {name}")
     assert "\nOptions:\n" in text
     example = text.partition("Example: ")[2]
     assert f"drainlake {name}" in example
     assert text.splitlines()[2].strip().endswith((".", ",", ";")) or len(text.splitlines()[2]) > 60
-    assert not list(cli.folder.iterdir())
+    assert not list(inside.folder.iterdir())
 
 
 @pytest.mark.parametrize("question", questions(), ids=lambda question: question.name)
-def test_every_question_explains_itself(cli: Cli, question: Any) -> None:
+def test_every_question_explains_itself(inside: Inside, question: Any) -> None:
     """NAME before or behind --help shows the question's documentation."""
-    text = cli.good("query", "--help", question.name)
+    text = inside.good("query", "--help", question.name)
     assert question.question in " ".join(text.split())
     assert all(column.name in text for column in question.columns)
-    assert cli.good("query", question.name, "-h") == text
+    assert inside.good("query", question.name, "-h") == text
 
 
 def test_the_version_is_the_packages(cli: Cli) -> None:
@@ -140,10 +141,19 @@ def test_without_a_name_query_lists_the_questions(cli: Cli) -> None:
     assert [row["name"] for row in json.loads(cli.good("query", "--format", "json"))] == names
 
 
+@pytest.fixture(scope="module")
+def unused(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home into which nothing has landed, with the database of the questions, which asking makes once."""
+    home = tmp_path_factory.mktemp("unused")
+    database.ensure(str(home / "lake"), home / "lake.duckdb")
+    return home
+
+
 @pytest.mark.parametrize("question", questions(), ids=lambda question: question.name)
-def test_an_empty_lake_answers_with_no_rows(cli: Cli, question: Any) -> None:
+def test_an_empty_lake_answers_with_no_rows(inside: Inside, unused: Path, question: Any) -> None:
     """Before anything has landed, every question gives an empty answer and exit code 0."""
-    answer = json.loads(cli.good("query", question.name, "--since", "24h", "--format", "json"))
+    asked = inside.good("--home", str(unused), "query", question.name, "--since", "24h", "--format", "json")
+    answer = json.loads(asked)
     assert answer["rows"] == []
     assert answer["trust"]["received"] == 0
 
@@ -172,10 +182,10 @@ def test_query_takes_the_window_and_parameters(cli: Cli) -> None:
     ],
 )
 def test_query_refuses_a_wrong_parameter_in_the_words_of_the_question(
-    cli: Cli, question: str, given: str, told: str, remedy: str
+    inside: Inside, unused: Path, question: str, given: str, told: str, remedy: str
 ) -> None:
     """It is wrong use: the question's sentence, without what DuckDB puts before it, and an option to try."""
-    done = cli.run("query", question, "--param", given)
+    done = inside.run("--home", str(unused), "query", question, "--param", given)
     assert done.returncode == 2
     sentence, tried = done.stderr.splitlines()[-2:]
     assert sentence.startswith("drainlake: ")
@@ -209,26 +219,28 @@ def test_query_knows_a_question_in_capitals(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize("given", ["20", "2e1", "20.0"])
-def test_query_reads_a_number_however_it_is_written(cli: Cli, given: str) -> None:
+def test_query_reads_a_number_however_it_is_written(inside: Inside, unused: Path, given: str) -> None:
     """A whole number is one in any notation."""
-    assert cli.good("query", "slowest", "--param", f"top={given}", "--format", "jsonl") == ""
+    asked = ("query", "slowest", "--param", f"top={given}", "--format", "jsonl")
+    assert inside.good("--home", str(unused), *asked) == ""
 
 
-def test_query_takes_spans_for_other_moments_too(cli: Cli) -> None:
+def test_query_takes_spans_for_other_moments_too(inside: Inside, unused: Path) -> None:
     """What --since takes, the beginnings and ends of other periods take."""
-    cli.good("query", "compare_periods", "--since", "1d", "--param", "before_since=7d", "--param", "before_until=6d")
+    before = ("--param", "before_since=7d", "--param", "before_until=6d")
+    inside.good("--home", str(unused), "query", "compare_periods", "--since", "1d", *before)
 
 
-def test_sql_prints_rows_in_every_format(cli: Cli) -> None:
+def test_sql_prints_rows_in_every_format(inside: Inside) -> None:
     """The same row as table, JSON, JSON lines, CSV, Markdown and Parquet."""
     query = "SELECT 1 AS n, 'a' AS t"
-    assert cli.good("sql", query) == "n  t\n─  ─\n1  a\n"
-    assert json.loads(cli.good("sql", query, "--format", "json")) == [{"n": 1, "t": "a"}]
-    assert json.loads(cli.good("sql", query, "--format", "jsonl")) == {"n": 1, "t": "a"}
-    assert cli.good("sql", query, "--format", "csv") == "n,t\n1,a\n"
-    assert cli.good("sql", query, "--format", "markdown").splitlines()[2] == "| 1 | a |"
-    cli.good("sql", query, "--out", "x.parquet")
-    assert json.loads(cli.good("sql", "FROM 'x.parquet'", "--format", "json")) == [{"n": 1, "t": "a"}]
+    assert inside.good("sql", query) == "n  t\n─  ─\n1  a\n"
+    assert json.loads(inside.good("sql", query, "--format", "json")) == [{"n": 1, "t": "a"}]
+    assert json.loads(inside.good("sql", query, "--format", "jsonl")) == {"n": 1, "t": "a"}
+    assert inside.good("sql", query, "--format", "csv") == "n,t\n1,a\n"
+    assert inside.good("sql", query, "--format", "markdown").splitlines()[2] == "| 1 | a |"
+    inside.good("sql", query, "--out", "x.parquet")
+    assert json.loads(inside.good("sql", "FROM 'x.parquet'", "--format", "json")) == [{"n": 1, "t": "a"}]
 
 
 def test_parquet_goes_through_a_pipe(cli: Cli) -> None:
@@ -246,9 +258,9 @@ def test_parquet_goes_through_a_pipe(cli: Cli) -> None:
 @pytest.mark.parametrize(
     "statement", ["SELEC 1", "SELECT * FROM nowhere", "SELECT error('\x1b[31mboom')", "SELECT 'x'::INT"]
 )
-def test_a_failing_statement_exits_1_with_a_sentence(cli: Cli, statement: str) -> None:
+def test_a_failing_statement_exits_1_with_a_sentence(inside: Inside, unused: Path, statement: str) -> None:
     """DuckDB's message in one line, nothing on stdout, no traceback."""
-    done = cli.run("sql", statement)
+    done = inside.run("--home", str(unused), "sql", statement)
     assert (done.returncode, done.stdout) == (1, "")
     lines = [line for line in done.stderr.splitlines() if not line.startswith("Note: ")]
     assert len(lines) == 2

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from tests.drainlake.conftest import Cli
+    from tests.drainlake.inside import Inside
     from tests.nginx.fixtures import Nginx
 
 TAKES = {"Accept-Encoding": "gzip, deflate, br"}
@@ -151,17 +151,17 @@ def test_only_whole_answers_to_clients_that_take_an_encoding_count(nginx: Nginx,
         assert answer(connection) == {}
 
 
-def test_assets_and_probe_settle_the_evidence_from_end_to_end(nginx: Nginx, cli: Cli) -> None:
+def test_assets_and_probe_settle_the_evidence_from_end_to_end(nginx: Nginx, inside: Inside) -> None:
     """Saved lines are imported; files and site settle the rows; the fix is printed with them, and not without."""
     told = nginx.exchange("plain", ask_for(TEXTS))
     saved = "".join(
         f"2026-11-23T10:{at:02}:00.0+00:00 app[web.1]: {line[:-1]}\n" for at, line in enumerate(told.combined)
     )
-    (cli.folder / "saved.log").write_text(saved)
-    cli.good("import", "heroku", "saved.log", "--app", "shop")
+    (inside.folder / "saved.log").write_text(saved)
+    inside.good("import", "heroku", "saved.log", "--app", "shop")
 
     def settled(*options: str) -> tuple[dict[str, dict[str, Any]], str]:
-        done = cli.run("query", "uncompressed_assets", "--format", "json", *options)
+        done = inside.run("query", "uncompressed_assets", "--format", "json", *options)
         assert done.returncode == 0, done.stderr
         return {row["path"].removeprefix("/"): row for row in json.loads(done.stdout)["rows"]}, done.stderr
 
@@ -178,7 +178,7 @@ def test_assets_and_probe_settle_the_evidence_from_end_to_end(nginx: Nginx, cli:
     nothing, says = settled("--since", "2027-01-01", "--probe", nginx.url("plain"))
     assert nothing == {}
     assert "gzip_proxied" not in says
-    assert cli.good("query", "uncompressed_assets", "-h").endswith(question("uncompressed_assets").fix)
+    assert inside.good("query", "uncompressed_assets", "-h").endswith(question("uncompressed_assets").fix)
 
 
 def test_the_probe_asks_the_named_host_only_and_says_what_it_could_not_learn(nginx: Nginx) -> None:

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
-# One process makes the simulated day once.
-pytestmark = pytest.mark.xdist_group("documents")
 ROOT = Path(__file__).parents[2]
 COOKBOOK = (ROOT / "docs/cookbook.md").read_text("utf-8")
 RECIPES = re.findall(r"^## (.*?)$.*?^```sql\n(.*?)^```$", COOKBOOK, re.MULTILINE | re.DOTALL)

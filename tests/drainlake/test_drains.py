@@ -260,7 +260,6 @@ def test_a_long_backlog_is_not_read_whole(inside: Inside, heroku: HerokuApi, mon
     assert "much waits to be landed; of it the last 900 s are looked at" in done.stderr
 
 
-@pytest.mark.xdist_group("kafka")
 @pytest.mark.filterwarnings("ignore:unclosed <:ResourceWarning")
 def test_deliveries_in_kafka_count_and_landers_keep_their_partitions(
     inside: Inside, heroku: HerokuApi, kafka: Access, kafka_prefix: str

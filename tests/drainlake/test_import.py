@@ -18,6 +18,7 @@ from tests.ingest.running import stored
 
 if TYPE_CHECKING:
     from tests.drainlake.conftest import Cli
+    from tests.drainlake.inside import Inside
 
 WRONG = json.loads((Path(__file__).parent / "data" / "wrong_files.json").read_text("utf-8"))
 CLASSIC = '{time} lb 1.2.3.4:28 10.0.0.1:80 0.000010 {seconds} 0.000020 200 200 0 29 "GET http://h:80/{n} HTTP/1.1"'
@@ -58,7 +59,7 @@ def lines(shape: str, count: int) -> str:
     )
 
 
-def rows(cli: Cli, query: str) -> list[dict[str, Any]]:
+def rows(cli: Cli | Inside, query: str) -> list[dict[str, Any]]:
     """The rows of a statement."""
     found: list[dict[str, Any]] = json.loads(cli.good("sql", query, "--format", "json"))
     return found
@@ -84,17 +85,17 @@ def test_an_import_that_was_killed_goes_on(cli: Cli, kind: str, shape: str, appe
     assert found == {"n": count, "paths": count, "ledger": count}
 
 
-def test_a_folder_is_read_in_the_order_of_its_paths(cli: Cli) -> None:
+def test_a_folder_is_read_in_the_order_of_its_paths(inside: Inside) -> None:
     """As S3 exports it: a tree of .log.gz; what is no log is left out and told, all others are in."""
-    day = cli.folder / "AWSLogs" / "1" / "2015"
+    day = inside.folder / "AWSLogs" / "1" / "2015"
     (day / "08").mkdir(parents=True)
     (day / "07").mkdir()
     (day / "08" / "b.log.gz").write_bytes(gzip.compress(lines(ALB, 2).encode()))
     (day / "07" / "c.log").write_text(lines(CLASSIC, 3))
     (day / ".hidden").write_text("Roses are red")
-    (cli.folder / "AWSLogs" / "ELBAccessLogTestFile").write_text("Enable AccessLog for ELB: lb")
-    (cli.folder / "one.log").write_text(lines(CLASSIC, 1))
-    done = cli.run("import", "elb", "AWSLogs", "one.log", "--app", "shop")
+    (inside.folder / "AWSLogs" / "ELBAccessLogTestFile").write_text("Enable AccessLog for ELB: lb")
+    (inside.folder / "one.log").write_text(lines(CLASSIC, 1))
+    done = inside.run("import", "elb", "AWSLogs", "one.log", "--app", "shop")
     assert done.stdout.splitlines() == [
         "1/2015/07/c.log: 3 lines read, 3 new, 0 held already.",
         "1/2015/08/b.log.gz: 2 lines read, 2 new, 0 held already.",
@@ -103,13 +104,13 @@ def test_a_folder_is_read_in_the_order_of_its_paths(cli: Cli) -> None:
     assert done.returncode == 1
     assert "Left out: ELBAccessLogTestFile holds no line of a load balancer's access log." in done.stderr
     assert "1 of 4 files were left out" in done.stderr
-    assert rows(cli, "SELECT source, route, count(*) AS n FROM router GROUP BY ALL ORDER BY ALL") == [
+    assert rows(inside, "SELECT source, route, count(*) AS n FROM router GROUP BY ALL ORDER BY ALL") == [
         {"source": "alb", "route": "/{id}", "n": 2},
         {"source": "elb", "route": "/{id}", "n": 4},
     ]
 
 
-def test_requests_of_a_load_balancer_overlap_to_the_microsecond(cli: Cli) -> None:
+def test_requests_of_a_load_balancer_overlap_to_the_microsecond(inside: Inside) -> None:
     """Two layouts in one file; a Classic request ends at its arrival plus its times, an ALB one at its stamp."""
     at = "2015-11-07T10:00:0{}Z"
     shaped = [
@@ -121,19 +122,19 @@ def test_requests_of_a_load_balancer_overlap_to_the_microsecond(cli: Cli) -> Non
         # Never answered either, but its creation stands at the end: [0.9, 3).
         ALB.format(time=at.format("3.000000"), seconds="-1", n=6) + f' "h" "-" 0 {at.format("0.900000")} "forward"',
     ]
-    (cli.folder / "x.log").write_text("\n".join(shaped))
-    cli.good("import", "elb", "x.log", "--app", "shop")
-    [peak] = json.loads(cli.good("query", "peak_concurrency", "--format", "json"))["rows"]
+    (inside.folder / "x.log").write_text("\n".join(shaped))
+    inside.good("import", "elb", "x.log", "--app", "shop")
+    [peak] = json.loads(inside.good("query", "peak_concurrency", "--format", "json"))["rows"]
     assert (peak["peak"], peak["peak_at"]) == (4, "2015-11-07T10:00:01.000000Z")
 
 
-def test_lines_of_another_kind_are_kept_and_told(cli: Cli) -> None:
+def test_lines_of_another_kind_are_kept_and_told(inside: Inside) -> None:
     """They are counted in the ledger and under every answer."""
-    (cli.folder / "x.log").write_text(lines(COMBINED, 5) + "Roses are red\n\nViolets are blue\n")
-    done = cli.run("import", "access", "x.log", "--app", "shop")
+    (inside.folder / "x.log").write_text(lines(COMBINED, 5) + "Roses are red\n\nViolets are blue\n")
+    done = inside.run("import", "access", "x.log", "--app", "shop")
     assert done.stdout == "x.log: 7 lines read, 7 new, 0 held already.\n"
     assert "Note: 2 of these are no line of a web server's access log" in done.stderr
-    trust = json.loads(cli.good("query", "status_codes", "--format", "json"))["trust"]
+    trust = json.loads(inside.good("query", "status_codes", "--format", "json"))["trust"]
     assert (trust["received"], trust["parsed"], trust["defective"]) == (7, 5, 2)
 
 
@@ -169,19 +170,19 @@ def test_days_that_retention_would_remove_are_told(
     assert "DRAINLAKE_KEEP_DAYS=30 removes older days" in capsys.readouterr().err
 
 
-def test_files_that_cannot_be_read_are_left_out_and_told(cli: Cli) -> None:
+def test_files_that_cannot_be_read_are_left_out_and_told(inside: Inside) -> None:
     """All others are in, whatever their names hold; a pipe would give its lines only once, and is read twice."""
-    folder = cli.folder / "logs"
+    folder = inside.folder / "logs"
     folder.mkdir()
     (folder / "broken").symlink_to("/proc/self/mem")  # a file whose first byte cannot be read
     (folder / "z\x1b[2J.log").write_text(lines(CLASSIC, 2))
-    os.mkfifo(cli.folder / "pipe")
-    done = cli.run("import", "elb", "logs", "pipe", "--app", "shop")
+    os.mkfifo(inside.folder / "pipe")
+    done = inside.run("import", "elb", "logs", "pipe", "--app", "shop")
     assert (done.returncode, done.stdout) == (1, "z[2J.log: 2 lines read, 2 new, 0 held already.\n")
     assert "Left out: broken cannot be read: " in done.stderr
     assert "Left out: pipe is no file." in done.stderr
     assert "2 of 3 files were left out" in done.stderr
-    assert rows(cli, "SELECT count(*) AS n FROM router") == [{"n": 2}]
+    assert rows(inside, "SELECT count(*) AS n FROM router") == [{"n": 2}]
 
 
 def test_a_folder_that_cannot_be_read_is_told_before_anything_is_taken_in(cli: Cli) -> None:
@@ -209,15 +210,15 @@ def test_what_to_try_instead_can_be_pasted_into_a_shell(
     assert "Try: drainlake import access 'old x.log' --app shop" in capsys.readouterr().err
 
 
-def test_the_home_below_a_folder_is_no_log(cli: Cli) -> None:
+def test_the_home_below_a_folder_is_no_log(inside: Inside) -> None:
     """It lies in the working folder by default, where the logs may lie too."""
-    (cli.folder / "x.log").write_text(lines(CLASSIC, 2))
-    cli.good("import", "elb", ".", "--app", "shop")
-    assert cli.good("import", "elb", ".", "--app", "shop") == "x.log: 2 lines read, 0 new, 2 held already.\n"
+    (inside.folder / "x.log").write_text(lines(CLASSIC, 2))
+    inside.good("import", "elb", ".", "--app", "shop")
+    assert inside.good("import", "elb", ".", "--app", "shop") == "x.log: 2 lines read, 0 new, 2 held already.\n"
 
 
-def test_a_question_on_minutes_brings_them_up_to_date(cli: Cli) -> None:
+def test_a_question_on_minutes_brings_them_up_to_date(inside: Inside) -> None:
     """Whoever asks first sees what has landed, also where no report has ever run."""
-    cli.good("import", "heroku", str(Path(__file__).parent / "data" / "saved.log"), "--app", "shop")
-    answer = json.loads(cli.good("query", "series", "--param", "step_minutes=1440", "--format", "json"))
+    inside.good("import", "heroku", str(Path(__file__).parent / "data" / "saved.log"), "--app", "shop")
+    answer = json.loads(inside.good("query", "series", "--param", "step_minutes=1440", "--format", "json"))
     assert sum(row["requests"] for row in answer["rows"]) == 1

@@ -18,22 +18,22 @@ from tests.queries.lakes import instant
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.drainlake.conftest import Cli
+    from tests.drainlake.inside import Inside
 
 BEGAN = instant("2026-11-23T10:00:00Z")
 PLAN = ("query", "load_test_plan", "--app", "shop")
 
 
 @pytest.fixture
-def saved(cli: Cli) -> Cli:
+def saved(inside: Inside) -> Inside:
     """A home with a few requests of one page in its lake."""
     lines = [router_line(BEGAN, "/garden?page=1", 100, number=at) for at in range(4)]
-    (cli.folder / "saved.log").write_text("".join(lines))
-    cli.good("import", "heroku", "saved.log", "--app", "shop")
-    return cli
+    (inside.folder / "saved.log").write_text("".join(lines))
+    inside.good("import", "heroku", "saved.log", "--app", "shop")
+    return inside
 
 
-def test_a_written_plan_runs_and_stops_itself(saved: Cli) -> None:
+def test_a_written_plan_runs_and_stops_itself(saved: Inside) -> None:
     """ab.sh as it was written sends to the named host alone, and ends at the first step that has errors."""
     if shutil.which("ab") is None:
         pytest.skip("ab is not installed (apt-get install apache2-utils)")
@@ -52,7 +52,7 @@ def test_a_written_plan_runs_and_stops_itself(saved: Cli) -> None:
     assert "Non-2xx responses:" in (saved.folder / "plan/ab-page-1x.txt").read_text()
 
 
-def test_what_ab_printed_stands_beside_the_log(saved: Cli) -> None:
+def test_what_ab_printed_stands_beside_the_log(saved: Inside) -> None:
     """`--ab FILE` hands the whole text to the verdict."""
     (saved.folder / "ab.txt").write_text(
         "Document Path:          /garden?page=1\nConcurrency Level:      4\nComplete requests:      9\n"
@@ -77,21 +77,21 @@ def test_what_ab_printed_stands_beside_the_log(saved: Cli) -> None:
         (("query", "load_test_verdict", "--since", "1h", "--ab", "big.txt"), "big.txt is over 1 MiB"),
     ],
 )
-def test_what_makes_no_sense_is_wrong_use(cli: Cli, arguments: tuple[str, ...], sentence: str) -> None:
+def test_what_makes_no_sense_is_wrong_use(inside: Inside, arguments: tuple[str, ...], sentence: str) -> None:
     """One sentence, exit code 2, and no folder was made."""
-    (cli.folder / "big.txt").write_bytes(b"x" * 1_048_577)
-    done = cli.run(*arguments)
+    (inside.folder / "big.txt").write_bytes(b"x" * 1_048_577)
+    done = inside.run(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert sentence in done.stderr
-    assert not (cli.folder / "x").exists()
+    assert not (inside.folder / "x").exists()
 
 
-def test_nothing_to_plan_from_writes_nothing(cli: Cli) -> None:
+def test_nothing_to_plan_from_writes_nothing(inside: Inside) -> None:
     """An empty lake has no plan to write: a failure, and no folder."""
-    done = cli.run(*PLAN, "--host", "https://a.example", "--write", "plan")
+    done = inside.run(*PLAN, "--host", "https://a.example", "--write", "plan")
     assert done.returncode == 1
     assert "A plan is of one app" in done.stderr
-    assert not (cli.folder / "plan").exists()
+    assert not (inside.folder / "plan").exists()
 
 
 def names(folder: Path) -> set[str]:

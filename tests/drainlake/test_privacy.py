@@ -10,7 +10,7 @@ import pytest
 from transforms.addresses import Hasher
 
 if TYPE_CHECKING:
-    from tests.drainlake.conftest import Cli
+    from tests.drainlake.inside import Inside
 
 KEY = "a key of the tests"
 LINE = (
@@ -19,12 +19,12 @@ LINE = (
 
 
 @pytest.mark.parametrize("is_private", [True, False])
-def test_imported_lines_land_as_the_settings_ask(cli: Cli, is_private: bool) -> None:
+def test_imported_lines_land_as_the_settings_ask(inside: Inside, is_private: bool) -> None:
     """Without the settings nothing is changed."""
-    (cli.folder / "access.log").write_text(LINE)
+    (inside.folder / "access.log").write_text(LINE)
     asked = {"DRAINLAKE_ADDRESS_KEY": KEY, "DRAINLAKE_QUERY_STRINGS": "drop"} if is_private else {}
-    cli.good("import", "access", "access.log", "--app", "shop", **asked)
-    (row,) = json.loads(cli.good("sql", "SELECT client_ip, path, referrer FROM access", "--format", "json"))
+    inside.good("import", "access", "access.log", "--app", "shop", **asked)
+    (row,) = json.loads(inside.good("sql", "SELECT client_ip, path, referrer FROM access", "--format", "json"))
     found = (row["client_ip"], row["path"], row["referrer"])
     hashed = Hasher(KEY.encode()).token("203.0.113.7")
     plain = ("203.0.113.7", "/x?mail=jane", "https://e.com/?q=jane")

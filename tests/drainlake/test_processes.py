@@ -1,4 +1,4 @@
-"""The parts as real processes: from attach to an answer, restarts, signals, imports, the demo."""
+"""The parts as real processes: from attach to an answer, restarts, signals, the demo; and what is told of imports."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
+import pyarrow.parquet as pq
 import pytest
 
 from drainlake.commands.attach import split_url
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.drainlake.conftest import Cli
+    from tests.drainlake.inside import Inside
 
 SAVED = (Path(__file__).parent / "data" / "saved.log").read_text("utf-8")
 
@@ -84,7 +86,13 @@ def _attach(cli: Cli, app: str, port: int) -> str:
     return match[1]
 
 
-def _rows(cli: Cli, query: str) -> list[dict[str, Any]]:
+def _landed(cli: Cli) -> int:
+    """How many lines are in the lake, without a command of ours."""
+    files = list((cli.folder / "drainlake-data/lake/lines").glob("date=2*/*.parquet"))
+    return sum(pq.read_metadata(file).num_rows for file in files)
+
+
+def _rows(cli: Cli | Inside, query: str) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = json.loads(cli.good("sql", query, "--format", "json"))
     return rows
 
@@ -96,7 +104,8 @@ def test_from_attach_to_an_answer(cli: Cli) -> None:
         url = _attach(cli, "shop", port)
         account = json.loads(cli.good("simulate", "--to", url, "--from", "saved.log", "--format", "json"))
         assert account[0]["acknowledged"] == 4
-        _until(lambda: _rows(cli, "SELECT count(*) AS n FROM lines")[0]["n"] == 2, "the lines landed")
+        _until(lambda: _landed(cli) == 2, "the lines landed")
+        assert _rows(cli, "SELECT count(*) AS n FROM lines") == [{"n": 2}]
         done = cli.run("query", "h12_timeouts", "--app", "shop", "--format", "json")
         assert [row["timeouts"] for row in json.loads(done.stdout)["rows"]] == [1]
         assert cli.run("status").returncode == 0
@@ -266,31 +275,31 @@ def test_configured_drains_need_no_attach(cli: Cli) -> None:
         cli.good("simulate", "--to", f"http://shop:two@127.0.0.1:{port}/logs", "--from", "saved.log")
 
 
-def test_an_import_counts_once(cli: Cli) -> None:
+def test_an_import_counts_once(inside: Inside) -> None:
     """A file taken in twice, also compressed, adds nothing; another app's is its own; odd lines are kept."""
-    (cli.folder / "a.log").write_text(SAVED)
-    subprocess.run(["gzip", "-k", "a.log"], cwd=cli.folder, check=True)
-    assert cli.good("import", "heroku", "a.log", "--app", "shop") == "a.log: 4 lines read, 4 new, 0 held already.\n"
+    (inside.folder / "a.log").write_text(SAVED)
+    subprocess.run(["gzip", "-k", "a.log"], cwd=inside.folder, check=True)
+    assert inside.good("import", "heroku", "a.log", "--app", "shop") == "a.log: 4 lines read, 4 new, 0 held already.\n"
     for name in ("a.log", "a.log.gz"):
-        out = cli.good("import", "heroku", name, "--app", "shop")
+        out = inside.good("import", "heroku", name, "--app", "shop")
         assert out == f"{name}: 4 lines read, 0 new, 4 held already.\n"
-    cli.good("import", "heroku", "a.log", "--app", "blog")
-    rows = _rows(cli, "SELECT app, count(*) AS n, count(defect) AS defects FROM lines GROUP BY app ORDER BY app")
+    inside.good("import", "heroku", "a.log", "--app", "blog")
+    rows = _rows(inside, "SELECT app, count(*) AS n, count(defect) AS defects FROM lines GROUP BY app ORDER BY app")
     assert rows == [{"app": "blog", "n": 2, "defects": 1}, {"app": "shop", "n": 2, "defects": 1}]
 
 
-def test_hostile_lines_are_harmless_in_csv(cli: Cli) -> None:
+def test_hostile_lines_are_harmless_in_csv(inside: Inside) -> None:
     """A line that a spreadsheet would run comes out guarded, the whole way from the log file."""
-    (cli.folder / "a.log").write_text(SAVED)
-    cli.good("import", "heroku", "a.log", "--app", "shop")
-    text = cli.good("sql", "SELECT message FROM lines WHERE process = 'web.1'", "--format", "csv")
+    (inside.folder / "a.log").write_text(SAVED)
+    inside.good("import", "heroku", "a.log", "--app", "shop")
+    text = inside.good("sql", "SELECT message FROM lines WHERE process = 'web.1'", "--format", "csv")
     assert list(csv.reader(io.StringIO(text)))[1] == ['\'=HYPERLINK("http://evil")']
 
 
-def test_a_damaged_file_is_told(cli: Cli) -> None:
+def test_a_damaged_file_is_told(inside: Inside) -> None:
     """Broken gzip data is a failure in one sentence."""
-    (cli.folder / "a.log.gz").write_bytes(b"\x1f\x8b broken")
-    done = cli.run("import", "heroku", "a.log.gz", "--app", "shop")
+    (inside.folder / "a.log.gz").write_bytes(b"\x1f\x8b broken")
+    done = inside.run("import", "heroku", "a.log.gz", "--app", "shop")
     assert done.returncode == 1
     assert "not whole gzip data" in done.stderr
     assert "Traceback" not in done.stderr
@@ -301,26 +310,27 @@ def test_an_import_beside_a_lander_leaves_the_landing_to_it(cli: Cli) -> None:
     (cli.folder / "a.log").write_text(SAVED)
     with _running(cli, "up", DRAINLAKE_LAND_SECONDS="0.2"):
         cli.good("import", "heroku", "a.log", "--app", "shop")
-        _until(lambda: _rows(cli, "SELECT count(*) AS n FROM lines")[0]["n"] == 2, "the lines landed")
+        _until(lambda: _landed(cli) == 2, "the lines landed")
+        assert _rows(cli, "SELECT count(*) AS n FROM lines") == [{"n": 2}]
 
 
-def test_land_once_is_exact_and_repeatable(cli: Cli) -> None:
+def test_land_once_is_exact_and_repeatable(inside: Inside) -> None:
     """Without a receiver running, ``land --once`` says what it did; the second time it is nothing."""
-    assert "0 rows landed" in cli.run("land", "--once").stderr
-    (cli.folder / "a.log").write_text(SAVED)
-    cli.good("import", "heroku", "a.log", "--app", "shop")
-    done = cli.run("land", "--once")
+    assert "0 rows landed" in inside.run("land", "--once").stderr
+    (inside.folder / "a.log").write_text(SAVED)
+    inside.good("import", "heroku", "a.log", "--app", "shop")
+    done = inside.run("land", "--once")
     assert (done.returncode, done.stdout) == (0, "")
     assert "0 rows landed, 0 files" in done.stderr
 
 
-def test_land_once_removes_days_that_are_too_old(cli: Cli) -> None:
+def test_land_once_removes_days_that_are_too_old(inside: Inside) -> None:
     """Where a CronJob lands there is no other lander that would."""
-    (cli.folder / "a.log").write_text(SAVED)
-    cli.good("import", "heroku", "a.log", "--app", "shop")
-    assert _rows(cli, "SELECT count(*) AS n FROM router")[0]["n"] > 0
-    cli.good("land", "--once", DRAINLAKE_KEEP_DAYS="1")
-    assert _rows(cli, "SELECT count(*) AS n FROM router")[0]["n"] == 0
+    (inside.folder / "a.log").write_text(SAVED)
+    inside.good("import", "heroku", "a.log", "--app", "shop")
+    assert _rows(inside, "SELECT count(*) AS n FROM router")[0]["n"] > 0
+    inside.good("land", "--once", DRAINLAKE_KEEP_DAYS="1")
+    assert _rows(inside, "SELECT count(*) AS n FROM router")[0]["n"] == 0
 
 
 def test_tail_shows_what_the_log_holds(cli: Cli) -> None:
@@ -348,32 +358,32 @@ def test_tail_without_a_log_is_a_failure(cli: Cli) -> None:
     assert not list(cli.folder.iterdir())
 
 
-def test_status_is_well_at_first_and_after_landing(cli: Cli) -> None:
+def test_status_is_well_at_first_and_after_landing(inside: Inside) -> None:
     """Nothing received yet is well, and so is everything landed; a home that is not there is not."""
-    lost = cli.run("status", "--format", "json")
+    lost = inside.run("status", "--format", "json")
     assert (lost.returncode, json.loads(lost.stdout)[0]["part"]) == (1, "home")
-    (cli.folder / "drainlake-data").mkdir()
-    assert cli.run("status").returncode == 0
-    (cli.folder / "a.log").write_text(SAVED)
-    cli.good("import", "heroku", "a.log", "--app", "shop")
-    parts = {row["part"]: row for row in json.loads(cli.good("status", "--format", "json"))}
+    (inside.folder / "drainlake-data").mkdir()
+    assert inside.run("status").returncode == 0
+    (inside.folder / "a.log").write_text(SAVED)
+    inside.good("import", "heroku", "a.log", "--app", "shop")
+    parts = {row["part"]: row for row in json.loads(inside.good("status", "--format", "json"))}
     assert parts["behind"]["state"] == "nothing waits to be landed"
     assert all(row["well"] for row in parts.values())
 
 
-def test_status_exits_1_when_the_lake_is_gone_or_the_log_damaged(cli: Cli) -> None:
+def test_status_exits_1_when_the_lake_is_gone_or_the_log_damaged(inside: Inside) -> None:
     """Rows were landed into a lake that is no more; then a log that is no database."""
-    (cli.folder / "a.log").write_text(SAVED)
-    cli.good("import", "heroku", "a.log", "--app", "shop")
-    home = cli.folder / "drainlake-data"
+    (inside.folder / "a.log").write_text(SAVED)
+    inside.good("import", "heroku", "a.log", "--app", "shop")
+    home = inside.folder / "drainlake-data"
     (home / "lake").rename(home / "elsewhere")
-    done = cli.run("status")
+    done = inside.run("status")
     assert done.returncode == 1
     assert "Not all is well: lake: missing, although rows were landed into it." in done.stderr
     assert "missing" in done.stdout
     for path in home.glob("log.db*"):
         path.write_bytes(os.urandom(8192))
-    done = cli.run("status", "--format", "json")
+    done = inside.run("status", "--format", "json")
     assert done.returncode == 1
     state = json.loads(done.stdout)[0]["state"]
     assert "cannot be used" in state

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.drainlake.conftest import Cli
+    from tests.drainlake.inside import Inside
 
 HOMES = Path(__file__).parent / "homes"
 DAY_US = 1_795_651_200_000_000  # 2026-11-26T00:00Z
@@ -45,11 +46,11 @@ def home(version: str, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def ask(home: Path, cli: Cli) -> Callable[..., Any]:
+def ask(home: Path, inside: Inside) -> Callable[..., Any]:
     """Run SQL on that home; the first value of the answer."""
 
     def run(statement: str) -> Any:
-        rows = json.loads(cli.good("--home", str(home), "sql", statement, "--format", "json"))
+        rows = json.loads(inside.good("--home", str(home), "sql", statement, "--format", "json"))
         return next(iter(rows[0].values()))
 
     return run
@@ -62,12 +63,12 @@ def test_lake_is_read_before_anything_is_landed(version: str, ask: Callable[...,
     assert ask("SELECT max(requests) > 0 FROM minutes") is True
 
 
-def test_home_is_extended(home: Path, cli: Cli, ask: Callable[..., Any]) -> None:
+def test_home_is_extended(home: Path, inside: Inside, ask: Callable[..., Any]) -> None:
     """What waited is landed once, new lines are landed beside it, and a second landing adds nothing."""
     with closing(EmbeddedLog(home / "log.db")) as log:
         store(log, [Delivery("shop", BODY, DAY_US, frame_id="new", drain_token="d.new")])
     for _ in range(2):
-        cli.good("--home", str(home), "land", "--once")
+        inside.good("--home", str(home), "land", "--once")
     counted = " UNION ALL ".join(f"SELECT '{table}' AS name, count(*) AS rows FROM {table}" for table in HELD)
     counts = ask(f"SELECT json_group_object(name, rows) FROM ({counted})")
     assert json.loads(counts) == {**HELD, "router": HELD["router"] + 1, "deliveries": HELD["deliveries"] + 1}
@@ -75,27 +76,27 @@ def test_home_is_extended(home: Path, cli: Cli, ask: Callable[..., Any]) -> None
 
 
 @pytest.mark.parametrize("version", ["0.4.0"], indirect=True)
-def test_files_of_an_older_schema_stay_as_they_are(home: Path, cli: Cli) -> None:
+def test_files_of_an_older_schema_stay_as_they_are(home: Path, inside: Inside) -> None:
     """They are never rewritten; their rows and the new ones stand in different files."""
     files = sorted((home / "lake/deliveries/date=2026-11-24").iterdir())
     before = [hashlib.sha256(file.read_bytes()).digest() for file in files]
     with closing(EmbeddedLog(home / "log.db")) as log:
         store(log, [Delivery("shop", BODY.replace(b"-25T", b"-24T"), DAY_US, frame_id="new")])
-    cli.good("--home", str(home), "land", "--once")
+    inside.good("--home", str(home), "land", "--once")
     assert [hashlib.sha256(file.read_bytes()).digest() for file in files] == before
     assert len(list((home / "lake/deliveries/date=2026-11-24").iterdir())) == len(files) + 1
 
 
-def test_what_the_home_knows_is_still_known(home: Path, cli: Cli) -> None:
+def test_what_the_home_knows_is_still_known(home: Path, inside: Inside, cli: Cli) -> None:
     """Credentials open the door, and schedule, report and status go on from its notes."""
     assert list(CredentialStore(home / "log.db").digests()) == ["blog"]
-    cli.good("--home", str(home), "land", "--once")
+    inside.good("--home", str(home), "land", "--once")
     cli.good("--home", str(home), "schedule", "--once")
     report = json.loads(
-        cli.run(
+        inside.run(
             "--home", str(home), "report", "--since", "2026-11-24", "--until", "2026-11-26", "--format", "json"
         ).stdout
     )
     assert report["verdict"]
-    assert "minutes" in cli.good("--home", str(home), "sql", "SELECT 'minutes' FROM series() LIMIT 1")
-    cli.good("--home", str(home), "status")
+    assert "minutes" in inside.good("--home", str(home), "sql", "SELECT 'minutes' FROM series() LIMIT 1")
+    inside.good("--home", str(home), "status")

@@ -185,7 +185,7 @@ def test_a_stuck_worker_is_killed_and_another_takes_its_place(tmp_path: Path, mo
     monkeypatch.setattr("drainlake.supervisor.POLL_SECONDS", 0.02)
     supervisor = Supervisor(lambda event, *_, **__: said.append(event), failures_max=2, is_stuck=watch.is_stuck)
     supervisor.add("worker 1", ["--home", str(tmp_path), "serve"])
-    environment = {"DRAINLAKE_HOME": str(tmp_path), "PORT": "0"}
+    environment = {"DRAINLAKE_HOME": str(tmp_path), "PORT": str(free_port())}
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert supervisor.run() == 1

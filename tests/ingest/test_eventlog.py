@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 OpenLog = "Callable[[], EventLog]"
 
 
-@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.xdist_group("kafka"))])
+@pytest.fixture(params=["embedded", "kafka"])
 def open_log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], EventLog]]:
     """Opens the same log again and again; what a test leaves open is closed behind it."""
     opened: list[EventLog] = []
@@ -132,7 +132,6 @@ def test_an_entry_keeps_what_is_known_of_it(open_log: Callable[[], EventLog]) ->
     assert begun - 5 < found["blog"].appended_at < time.time() + 5
 
 
-@pytest.mark.xdist_group("kafka")
 def test_an_app_stays_in_the_partition_that_kafka_chooses_for_its_key(kafka: Access, kafka_prefix: str) -> None:
     """As with any producer, and with every version: the tries of a delivery must lie in one partition."""
     apps = [f"app-{number}" for number in range(9)]

@@ -22,10 +22,8 @@ if TYPE_CHECKING:
 
     from tests.kafka.access import Access
 
-pytestmark = [
-    pytest.mark.xdist_group("kafka"),
-    pytest.mark.filterwarnings("ignore:unclosed <:ResourceWarning"),  # kafka-python leaves them to the collector
-]
+# kafka-python leaves them to the collector
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <:ResourceWarning")
 
 SESSION_SECONDS = 2.0
 

@@ -26,7 +26,7 @@ from ingest.eventlog.kafka.connection import KafkaConnection, Sasl, Tls
 from ingest.eventlog.kafka.log import KafkaLog
 from ingest.eventlog.spooled import SpooledLog
 from tests.ingest.running import frame
-from tests.kafka.fixtures import broker, restricted_broker
+from tests.kafka.fixtures import SECURED, broker, restricted_broker
 from transforms.landing import land_once
 from transforms.locallake import LocalLake
 
@@ -34,15 +34,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.kafka.access import Access, SecurityName
+    from tests.kafka.access import Access
     from tests.kafka.broker import Broker
 
-pytestmark = [
-    pytest.mark.xdist_group("kafka"),
-    pytest.mark.filterwarnings("ignore:unclosed <:ResourceWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <:ResourceWarning")
 
 PREFIX = "spool-test."
+NOBODY = "127.0.0.1:9"
 
 
 @pytest.fixture(autouse=True)
@@ -74,6 +72,15 @@ def spooled_log(
     )
     with closing(log):
         yield log
+
+
+@contextmanager
+def spooled_log_without_kafka(folder: Path, budget_bytes: int = 1 << 30) -> Iterator[SpooledLog]:
+    """A receiver's log while nothing listens where Kafka should be, which it does not try for long at its end."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connection, "CONNECT_SECONDS", 0.2)
+        with spooled_log(folder, NOBODY, budget_bytes=budget_bytes) as log:
+            yield log
 
 
 def until(holds: Callable[[], object], what: str) -> None:
@@ -116,15 +123,16 @@ def test_batches_go_to_kafka_directly_while_it_is_well(tmp_path: Path, kafka: Ac
         assert in_kafka(kafka.bootstrap, prefix=kafka_prefix) == 1
 
 
-def test_a_broker_that_is_away_at_the_start_holds_up_nothing(tmp_path: Path) -> None:
+def test_a_broker_that_is_away_at_the_start_holds_up_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Deliveries are kept and counted, and the trouble is said once, in a sentence."""
     said: list[str] = []
-    with spooled_log(tmp_path, "127.0.0.1:9", said=said) as log:
+    with spooled_log(tmp_path, NOBODY, said=said) as log:
         assert max(put(log, f"line {n}") for n in range(5)) < 2
         until(lambda: said, "the trouble is said")
         state = log.state()
         assert (state.is_direct, state.entries) == (False, 10)  # each delivery has a row in the ledger
         assert state.oldest_at is not None
+        monkeypatch.setattr(connection, "CONNECT_SECONDS", 0.2)  # its last try, at the end
     assert len(said) == 1
     assert "Kafka at 127.0.0.1:9 does not answer" in said[0]
     assert str(tmp_path / "log.db") in said[0]
@@ -135,14 +143,17 @@ def test_tries_to_connect_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(connection, "CONNECT_SECONDS", 0.2)
     before = threading.active_count()
     for _ in range(4):
-        with closing(KafkaLog(KafkaConnection(("127.0.0.1:9",)))) as log, pytest.raises(LogUnavailable):
+        with closing(KafkaLog(KafkaConnection((NOBODY,)))) as log, pytest.raises(LogUnavailable):
             log.connect()
     gc.collect()
     assert threading.active_count() <= before
 
 
-def test_a_pause_of_kafka_costs_one_batch_a_second_and_no_line(tmp_path: Path, own: Broker) -> None:
+def test_a_pause_of_kafka_costs_one_batch_a_second_and_no_line(
+    tmp_path: Path, own: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The batch in flight waits for its deadline, the next ones do not; afterwards all is there once, in order."""
+    monkeypatch.setattr(spooled, "HOLD_SECONDS", 1.0)
     said: list[str] = []
     with spooled_log(tmp_path, own.bootstrap, said=said) as log:
         until(lambda: log.state().is_direct, "direct")
@@ -161,8 +172,11 @@ def test_a_pause_of_kafka_costs_one_batch_a_second_and_no_line(tmp_path: Path, o
     assert landed(tmp_path, own.bootstrap) == [f"{n:03}" for n in range(21)]
 
 
-def test_a_repeat_is_known_whichever_way_the_first_try_went(tmp_path: Path, own: Broker) -> None:
+def test_a_repeat_is_known_whichever_way_the_first_try_went(
+    tmp_path: Path, own: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """First try directly, second into the spool, third directly: stored once and counted as repeated."""
+    monkeypatch.setattr(spooled, "HOLD_SECONDS", 1.0)
     with spooled_log(tmp_path, own.bootstrap, prefix="repeats.") as log:
         until(lambda: log.state().is_direct, "direct")
         put(log, "a", frame_id="A")
@@ -179,7 +193,7 @@ def test_a_repeat_is_known_whichever_way_the_first_try_went(tmp_path: Path, own:
 def test_a_full_spool_refuses_and_loses_nothing(tmp_path: Path, kafka: Access, kafka_prefix: str) -> None:
     """With Kafka away and the budget used up an append is refused; what was kept is forwarded later."""
     kept = 0
-    with spooled_log(tmp_path, "127.0.0.1:9", budget_bytes=600_000) as log, pytest.raises(LogFull):  # noqa: PT012
+    with spooled_log_without_kafka(tmp_path, budget_bytes=600_000) as log, pytest.raises(LogFull):  # noqa: PT012
         while True:
             put(log, f"line {kept} " + os.urandom(20_000).hex())
             kept += 1
@@ -195,7 +209,7 @@ def test_a_full_spool_refuses_and_loses_nothing(tmp_path: Path, kafka: Access, k
 
 def test_a_stop_that_is_asked_for_empties_the_spool(tmp_path: Path, kafka: Access, kafka_prefix: str) -> None:
     """On a dyno the disk goes with the process: what Kafka would take now is not left on it."""
-    with spooled_log(tmp_path, "127.0.0.1:9") as log:
+    with spooled_log_without_kafka(tmp_path) as log:
         put(log, "a")
     shared = KafkaLog(KafkaConnection((kafka.bootstrap,), kafka_prefix))
     path = tmp_path / "log.db"
@@ -206,7 +220,7 @@ def test_a_stop_that_is_asked_for_empties_the_spool(tmp_path: Path, kafka: Acces
 
 def test_a_stop_waits_for_another_worker_that_forwards(tmp_path: Path, kafka: Access, kafka_prefix: str) -> None:
     """That one may have looked into the spool before the last batch of this one came."""
-    with spooled_log(tmp_path, "127.0.0.1:9") as log:
+    with spooled_log_without_kafka(tmp_path) as log:
         put(log, "a")
     path = tmp_path / "log.db"
     with ExitStack() as other:
@@ -242,7 +256,7 @@ def test_a_forwarder_killed_before_it_notes_what_it_wrote_doubles_nothing(
     tmp_path: Path, kafka: Access, kafka_prefix: str
 ) -> None:
     """The portion is written again after the restart, and landing keeps the first, hours later too."""
-    with spooled_log(tmp_path, "127.0.0.1:9") as log:
+    with spooled_log_without_kafka(tmp_path) as log:
         for n in range(5):
             put(log, f"line {n}")
     command = [sys.executable, "-c", KILLED, str(tmp_path / "log.db"), kafka.bootstrap, kafka_prefix]
@@ -315,22 +329,22 @@ def test_a_user_that_may_only_look_is_said_in_a_sentence(tmp_path: Path) -> None
             store(log, [Delivery("shop", frame("x"), 0)])
 
 
-@pytest.mark.parametrize("kind", ["ssl", "client_certificate", "heroku", "sasl_plain", "sasl_plain_ssl", "sasl_scram"])
-def test_every_way_of_coming_in(tmp_path: Path, kind: SecurityName) -> None:
+@pytest.mark.parametrize("secured", SECURED, indirect=True)
+def test_every_way_of_coming_in(secured: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
     """TLS, client certificates, Heroku's private authority, passwords: entries go in and come out."""
-    with broker(tmp_path, kind) as secured:
-        access = secured.access
-        with closing(KafkaLog(connection_of(access))) as log:
-            store(log, [Delivery("shop", frame("a"), time.time_ns() // 1000)])
-            assert sum(lag.entries for lag in log.backlog()) == 2
-        if access.password is not None:
-            wrong = Sasl(access.user or "", "not it", access.mechanism or "")
-            known = connection_of(access)
-            with closing(KafkaLog(KafkaConnection(known.servers, "", known.tls, wrong))) as log:
-                with pytest.raises(LogUnavailable) as refusal:
-                    log.connect()
-                assert "not it" not in str(refusal.value)
-                assert access.password not in repr(known)
+    access = secured.access
+    with closing(KafkaLog(connection_of(access))) as log:
+        store(log, [Delivery("shop", frame("a"), time.time_ns() // 1000)])
+        assert sum(lag.entries for lag in log.backlog()) == 2
+    if access.password is not None:
+        wrong = Sasl(access.user or "", "not it", access.mechanism or "")
+        known = connection_of(access)
+        monkeypatch.setattr(connection, "CONNECT_SECONDS", 1.0)  # it is refused again and again, for so long
+        with closing(KafkaLog(KafkaConnection(known.servers, "", known.tls, wrong))) as log:
+            with pytest.raises(LogUnavailable) as refusal:
+                log.connect()
+            assert "not it" not in str(refusal.value)
+            assert access.password not in repr(known)
 
 
 def connection_of(access: Access) -> KafkaConnection:

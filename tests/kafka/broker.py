@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,12 +24,13 @@ from kafka.admin import (
 from kafka.errors import KafkaError
 
 from tests.kafka.access import Access
+from tests.kafka.installation import keep
 from tests.kafka.properties import (
     ADMINISTRATOR,
     ADMINISTRATOR_PASSWORD,
     Options,
     Place,
-    free_place,
+    free_places,
     server_properties,
 )
 
@@ -95,6 +97,10 @@ class Broker:
         return self._folder / "broker.log"
 
     @property
+    def _data(self) -> Path:
+        return self._folder / "data"
+
+    @property
     def _properties_path(self) -> Path:
         return self._folder / "server.properties"
 
@@ -118,7 +124,7 @@ class Broker:
     def launch(self, *jvm_options: str) -> None:
         """Start without waiting, as the nodes of a cluster must: they answer only when they are a majority."""
         assert self._process is None, "the broker runs already"
-        if not (self._folder / "data/meta.properties").exists():
+        if not (self._data / "meta.properties").exists():
             self._format()
         command = self._installation.command("kafka.Kafka", str(self._properties_path), jvm_options=jvm_options)
         with self.log_path.open("ab") as log:
@@ -211,7 +217,17 @@ class Broker:
             assert admin.create_acls(acls)["failed"] == []
 
     def _format(self) -> None:
-        """Give the data folder its identity and the users that log in with SCRAM."""
+        """Give the data folder its identity; users that log in with SCRAM stand there too, else one is like another."""
+        made = self._installation.formatted(self.place.node_id)
+        if self._options.security.mechanism == "SCRAM-SHA-512":
+            self._run_format()
+        elif made.exists():
+            shutil.copytree(made, self._data)
+        else:
+            self._run_format()
+            keep(self._data, made)
+
+    def _run_format(self) -> None:
         arguments = ["format", "-t", CLUSTER_ID, "-c", str(self._properties_path)]
         if (mechanism := self._options.security.mechanism) == "SCRAM-SHA-512":
             for user, password in self._options.users.items():
@@ -242,7 +258,7 @@ class Cluster:
     """Several nodes that copy what they are given; a majority of them must live."""
 
     def __init__(self, installation: Installation, folder: Path, nodes: int, options: Options) -> None:
-        places = [free_place(number) for number in range(1, nodes + 1)]
+        places = free_places(nodes)
         self.nodes = [
             Broker(installation, folder / f"node-{place.node_id}", place, places, options) for place in places
         ]

@@ -22,12 +22,20 @@ from kafka import KafkaAdminClient
 from tests.kafka.access import PASSWORD, SECURITY, USER, Access, SecurityName, certificates
 from tests.kafka.broker import Broker, Cluster
 from tests.kafka.installation import Installation, alone, installed, what_is_missing
-from tests.kafka.properties import Options, free_place
+from tests.kafka.properties import Options, free_places
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 ANONYMOUS = "ANONYMOUS"
+# For a broker that nobody kills and that mostly waits: half of the work of one that must be missed soon.
+CALM = {
+    "broker.heartbeat.interval.ms": "2000",
+    "broker.session.timeout.ms": "9000",
+    "metadata.max.idle.interval.ms": "5000",
+}
+# The parameters of ``secured``; tests with the same one share a broker, in whatever file they are.
+SECURED: tuple[SecurityName, ...] = tuple(name for name in SECURITY if name != "plaintext")
 
 
 @pytest.fixture(scope="session")
@@ -37,9 +45,10 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Access]:
         yield Access(elsewhere)
         return
     # Not by way of `broker`: warnings that are forgiven here would be forgiven in every test of the process.
-    place = free_place(1)
+    [place] = free_places(1)
     folder = tmp_path_factory.mktemp("kafka") / "node-1"
-    shared = Broker(_quick_installation(), folder, place, [place], Options(SECURITY["plaintext"]))
+    options = Options(SECURITY["plaintext"], properties=CALM)
+    shared = Broker(_quick_installation(), folder, place, [place], options)
     with _running(shared):
         yield shared.access
 
@@ -55,6 +64,17 @@ def kafka_prefix(kafka: Access) -> Iterator[str]:
     gc.collect()  # sockets that this test's clients left open are not the next test's
 
 
+@pytest.fixture(scope="session")
+def secured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A broker with the kind of security that is the parameter, for tests that use topics of their own."""
+    home = tmp_path_factory.mktemp(request.param)
+    [place] = free_places(1)
+    options = _options(home, request.param, CALM, None)
+    made = Broker(_quick_installation(), home / "node-1", place, [place], options)
+    with _running(made):
+        yield made
+
+
 @contextlib.contextmanager
 def broker(
     folder: Path,
@@ -67,7 +87,7 @@ def broker(
     """Run a broker until the block ends. With ``authorised`` nobody may do what ``Broker.allow`` did not allow."""
     home = Path(tempfile.mkdtemp(prefix="broker-", dir=folder))
     options = _options(home, security, properties, users, authorised=authorised)
-    place = free_place(1)
+    [place] = free_places(1)
     made = Broker(_quick_installation(), home / "node-1", place, [place], options)
     with forgotten_connections(), _running(made):
         yield made
@@ -150,7 +170,7 @@ def _record_classes(installation: Installation) -> None:
     """Run a broker whose JVM writes the archive when it ends; the rename at last lets no kill leave half of it."""
     with tempfile.TemporaryDirectory(dir=installation.folder.parent, prefix="recording-") as temporary:
         archive = Path(temporary) / "classes.jsa"
-        place = free_place(1)
+        [place] = free_places(1)
         recorder = Broker(installation, Path(temporary) / "node-1", place, [place], Options(SECURITY["plaintext"]))
         try:
             recorder.start(f"-XX:ArchiveClassesAtExit={archive}")

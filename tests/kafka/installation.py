@@ -43,6 +43,10 @@ class Installation:
         """The archive of loaded classes that makes a broker start in a third of the time."""
         return self.folder.with_suffix(".jsa")
 
+    def formatted(self, node_id: int) -> Path:
+        """The data folder of a node that has not been started: to format one takes a third of the work of a start."""
+        return self.folder.with_suffix(f".node-{node_id}")
+
     def command(self, main_class: str, *arguments: str, jvm_options: tuple[str, ...] = ()) -> list[str]:
         """The command that runs one of Kafka's programs."""
         shared = [f"-XX:SharedArchiveFile={self.shared_classes}"] if self.shared_classes.exists() else []
@@ -58,6 +62,14 @@ def what_is_missing() -> str | None:
     if shutil.which("mvn") is None and not _folder().exists():
         return "no Maven on the PATH to fetch the Kafka broker with"
     return None
+
+
+def keep(folder: Path, kept: Path) -> None:
+    """Copy a folder into the cache, beside its place and renamed: another process may do the same."""
+    with tempfile.TemporaryDirectory(dir=kept.parent, prefix="keeping-") as temporary:
+        copy = shutil.copytree(folder, Path(temporary) / "copy")
+        with contextlib.suppress(OSError):
+            copy.rename(kept)
 
 
 @functools.cache

@@ -39,9 +39,12 @@ class Options:
     properties: Mapping[str, str] = field(default_factory=dict)
 
 
-def free_place(node_id: int) -> Place:
-    """A place whose ports are free now."""
-    return Place(node_id, _free_port(), _free_port(), _free_port())
+def free_places(nodes: int) -> list[Place]:
+    """Places of so many nodes; their ports are free now, and no two of them are the same."""
+    ports = set[int]()
+    while len(ports) < 3 * nodes:
+        ports.add(_free_port())
+    return [Place(node_id, ports.pop(), ports.pop(), ports.pop()) for node_id in range(1, nodes + 1)]
 
 
 def _free_port() -> int:

@@ -14,15 +14,15 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError, TopicAuthorizationFailedError
 
-from tests.kafka.fixtures import ANONYMOUS, broker, cluster, restricted_broker
+from tests.kafka.fixtures import ANONYMOUS, SECURED, broker, cluster, forgotten_connections, restricted_broker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from tests.kafka.access import Access, SecurityName
+    from tests.kafka.broker import Broker
 
-pytestmark = pytest.mark.xdist_group("kafka")
 
 WAIT_SECONDS = 20
 
@@ -57,14 +57,14 @@ def received(access: Access, topic: str) -> list[bytes]:
     return found
 
 
-def expect_refusal(options: dict[str, Any]) -> None:
-    """Fail unless a producer with these options gets no word from the broker.
+def expect_refusal(options: dict[str, Any], topic: str) -> None:
+    """Fail unless a producer with these options gets no word of a topic from the broker.
 
     With a version given it connects late: a client that fails in its constructor cannot be closed.
     """
     producer = KafkaProducer(**options, api_version=(4, 1), max_block_ms=1_000)
     with contextlib.closing(producer), pytest.raises(KafkaTimeoutError, match="metadata"):
-        producer.send("lines", b"one")
+        producer.send(topic, b"one")
 
 
 def test_the_shared_broker_keeps_what_it_acknowledged(kafka: Access, kafka_prefix: str) -> None:
@@ -76,33 +76,28 @@ def test_the_shared_broker_keeps_what_it_acknowledged(kafka: Access, kafka_prefi
     assert received(kafka, topic) == [b"one", b"two"]
 
 
-@pytest.mark.parametrize(
-    "security", ["ssl", "client_certificate", "heroku", "sasl_plain", "sasl_plain_ssl", "sasl_scram"]
-)
-def test_a_client_with_the_right_papers_comes_in(tmp_path: Path, security: SecurityName) -> None:
+@pytest.mark.parametrize("secured", SECURED, indirect=True)
+def test_a_client_with_the_right_papers_comes_in(secured: Broker) -> None:
     """``Broker.access`` has all that each kind of security asks for."""
-    with broker(tmp_path, security) as running:
-        running.create_topic("lines")
-        send(running.access, "lines", [b"one"])
-        assert received(running.access, "lines") == [b"one"]
+    secured.create_topic("with-papers")
+    send(secured.access, "with-papers", [b"one"])
+    assert received(secured.access, "with-papers") == [b"one"]
 
 
-@pytest.mark.parametrize(
-    ("security", "missing"),
-    [
-        ("client_certificate", {"ssl_certfile": None, "ssl_keyfile": None}),
-        ("heroku", {"ssl_check_hostname": True}),
-        ("sasl_scram", {"sasl_plain_password": "wrong"}),
-    ],
-    ids=["certificate", "name", "password"],
-)
-def test_a_client_without_the_right_papers_stays_outside(
-    tmp_path: Path, security: SecurityName, missing: dict[str, Any]
-) -> None:
-    """The kinds of security are no decoration."""
-    with broker(tmp_path, security) as running:
-        running.create_topic("lines")
-        expect_refusal({**running.access.options(), **missing})
+MISSING: dict[SecurityName, dict[str, Any]] = {
+    "client_certificate": {"ssl_certfile": None, "ssl_keyfile": None},
+    "heroku": {"ssl_check_hostname": True},
+    "sasl_scram": {"sasl_plain_password": "wrong"},
+}
+
+
+@pytest.mark.parametrize("secured", MISSING, indirect=True)
+def test_a_client_without_the_right_papers_stays_outside(secured: Broker, request: pytest.FixtureRequest) -> None:
+    """The kinds of security are no decoration: certificate, name and password are looked at."""
+    missing = MISSING[request.node.callspec.params["secured"]]
+    secured.create_topic("without-papers")
+    with forgotten_connections():
+        expect_refusal({**secured.access.options(), **missing}, "without-papers")
 
 
 def test_properties_reach_the_broker(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tests.s3.fixtures import options_for
 from transforms.objects import ObjectStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tests.s3.fixtures import S3Server
 
@@ -27,22 +27,30 @@ LIMITS = Limits(seconds=10, rows=100, memory_bytes=256 << 20, spill_bytes=64 << 
 ROWS = {"router": [{"timestamp": "2026-11-20T00:00:00Z", "app": "shop", "path": "/"}]}
 
 
-@pytest.fixture
-def guarded(tmp_path: Path, opened: Callable[[Path], duckdb.DuckDBPyConnection]) -> duckdb.DuckDBPyConnection:
-    """A guarded connection to a lake, with files beside the lake that are none of a reader's business."""
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake and its database, with files beside the lake that are none of a reader's business."""
+    made = tmp_path_factory.mktemp("guarded")
     for name in ("secret.txt", "secret.csv"):
-        (tmp_path / name).write_text("secret,value\n1,2\n")
-    connection = opened(write_lake(tmp_path / "lake", ROWS))
-    guard(connection, str(tmp_path / "lake"), tmp_path / "spill", LIMITS)
-    return connection
+        (made / name).write_text("secret,value\n1,2\n")
+    database.ensure(str(write_lake(made / "lake", ROWS)), made / "lake.duckdb")
+    return made
 
 
-@pytest.fixture(autouse=True)
-def _nothing_written(tmp_path: Path) -> Iterator[None]:
-    """Whatever was tried, no file has come or changed."""
-    yield
-    names = {path.name for path in tmp_path.rglob("*") if path.is_file()}
-    assert names <= {"secret.txt", "secret.csv", "lake.duckdb", "e0-000001.parquet", "empty-0.parquet"}
+@pytest.fixture
+def guarded(folder: Path, tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A guarded connection to the lake; whatever is tried with it, no file comes or changes."""
+    before = contents(folder)
+    with database.connect(str(folder / "lake"), folder / "lake.duckdb") as connection:
+        guard(connection, str(folder / "lake"), tmp_path / "spill", LIMITS)
+        yield connection
+    assert contents(folder) == before
+    assert contents(tmp_path) == {}
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    """All files below a folder."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def run(connection: duckdb.DuckDBPyConnection, text: str, folder: Path) -> list[tuple[object, ...]]:
@@ -53,38 +61,38 @@ def run(connection: duckdb.DuckDBPyConnection, text: str, folder: Path) -> list[
 
 
 @pytest.mark.parametrize("text", STATEMENTS["allowed"])
-def test_what_reads_the_lake_runs(text: str, guarded: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+def test_what_reads_the_lake_runs(text: str, guarded: duckdb.DuckDBPyConnection, folder: Path) -> None:
     """Tables, questions, descriptions and plans are there."""
-    run(guarded, text, tmp_path)
+    run(guarded, text, folder)
 
 
 @pytest.mark.parametrize("text", STATEMENTS["refused as not reading"])
-def test_what_does_more_than_read_is_not_run(text: str, guarded: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+def test_what_does_more_than_read_is_not_run(text: str, guarded: duckdb.DuckDBPyConnection, folder: Path) -> None:
     """DuckDB's settings alone would let a file be written into the lake."""
     with pytest.raises(NotReadingError):
-        run(guarded, text, tmp_path)
+        run(guarded, text, folder)
 
 
 @pytest.mark.parametrize("text", STATEMENTS["refused by the lock"])
-def test_other_places_cannot_be_read(text: str, guarded: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+def test_other_places_cannot_be_read(text: str, guarded: duckdb.DuckDBPyConnection, folder: Path) -> None:
     """A SELECT reaches no file outside the lake, no network, no secret and no variable of the process."""
     variable_of_the_process = pa.table({"secret": [1]})
     assert variable_of_the_process.num_rows == 1
     with pytest.raises(duckdb.Error):
-        run(guarded, text, tmp_path)
+        run(guarded, text, folder)
 
 
-def test_the_lock_stays(guarded: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+def test_the_lock_stays(guarded: duckdb.DuckDBPyConnection, folder: Path) -> None:
     """Not even we can widen it again, nor can another cursor."""
     for connection in (guarded, guarded.cursor()):
         with pytest.raises(duckdb.Error, match="locked"):
-            guard(connection, "/", tmp_path, LIMITS)
+            guard(connection, "/", folder, LIMITS)
 
 
-def test_a_sort_that_outgrows_its_limits_is_refused(guarded: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+def test_a_sort_that_outgrows_its_limits_is_refused(guarded: duckdb.DuckDBPyConnection, folder: Path) -> None:
     """Memory and disk of a statement have an end."""
     with pytest.raises(duckdb.OutOfMemoryException):
-        run(guarded, "SELECT list(a || 'x') FROM range(100_000_000) t(a)", tmp_path)
+        run(guarded, "SELECT list(a || 'x') FROM range(100_000_000) t(a)", folder)
 
 
 def test_a_lake_on_s3_is_read_and_nothing_beside_it(s3: S3Server, bucket: str, tmp_path: Path) -> None:
@@ -97,3 +105,4 @@ def test_a_lake_on_s3_is_read_and_nothing_beside_it(s3: S3Server, bucket: str, t
         assert run(connection, "SELECT path FROM router", tmp_path) == [("/",)]
         with pytest.raises(duckdb.Error, match="disabled by configuration"):
             run(connection, f"FROM read_csv('s3://{bucket}/other/secret.csv')", tmp_path)
+    assert {path.name for path in contents(tmp_path)} == {"lake.duckdb", "e0-000001.parquet", "empty-0.parquet"}

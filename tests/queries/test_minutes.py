@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from queries.anomalies.model import Series, SeriesSet
 
-# One process makes the simulated day once.
-pytestmark = pytest.mark.xdist_group("minutes")
 DAY = datetime(2026, 11, 23, tzinfo=UTC)
 END = DAY + timedelta(days=1)
 

@@ -23,14 +23,15 @@ from transforms.objects import ObjectStore
 from transforms.s3lake import S3Lake
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from tests.queries.lakes import Row
     from tests.s3.faults import FaultProxy
     from tests.s3.fixtures import S3Server
     from transforms.objects import S3Options
 
-    Opened = Callable[[Path], duckdb.DuckDBPyConnection]
+    Holding = Callable[[Mapping[str, Iterable[Row]]], duckdb.DuckDBPyConnection]
 
 # One question for each table; which of them are asked makes no difference to how files are read.
 ASKED = (
@@ -87,15 +88,14 @@ def test_questions_answer_as_on_a_local_lake(
     plain: S3Options,
     tmp_path: Path,
     connected: Callable[[S3Options], duckdb.DuckDBPyConnection],
-    opened: Opened,
+    holding: Holding,
 ) -> None:
     """A question about each table gives the same rows from a folder and from S3."""
     case = load(file)
-    lake = write_lake(tmp_path / "lake", case["tables"])
-    upload(lake, plain)
+    upload(write_lake(tmp_path / "lake", case["tables"]), plain)
     local, distant = (
         [[comparable(value) for value in row] for row in connection.execute(statement(case)).fetchall()]
-        for connection in (opened(lake), connected(plain))
+        for connection in (holding(case["tables"]), connected(plain))
     )
     assert distant == local == case["rows"]
 

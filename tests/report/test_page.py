@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["chromium"]
 
-pytestmark = pytest.mark.xdist_group("chromium")
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
 
 # For each drawn chart: how many pixels inside its axes have exactly the colour of each line, and how many of the first

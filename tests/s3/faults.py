@@ -67,9 +67,17 @@ class FaultProxy:
         self._server.shutdown()
         self._server.server_close()
 
-    def answer(self, status: int, times: int = 1, method: str | None = None, *, passes_on: bool = False) -> None:
+    def answer(
+        self,
+        status: int,
+        times: int = 1,
+        method: str | None = None,
+        *,
+        passes_on: bool = False,
+        delay_seconds: float = 0.0,
+    ) -> None:
         """Answer the next requests with a status of ours; ``passes_on``: after the store has done the work."""
-        self._add(Fault(times, method, status, passes_on))
+        self._add(Fault(times, method, status, passes_on, delay_seconds))
 
     def reset(self, times: int = 1, method: str | None = None, *, passes_on: bool = False) -> None:
         """Break the connection of the next requests instead of answering them."""

@@ -30,10 +30,8 @@ if TYPE_CHECKING:
 
     from tests.kafka.access import Access
 
-pytestmark = [
-    pytest.mark.xdist_group("kafka"),
-    pytest.mark.filterwarnings("ignore:unclosed <:ResourceWarning"),  # kafka-python leaves them to the collector
-]
+# kafka-python leaves them to the collector
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <:ResourceWarning")
 
 APPS = ("ant", "bee", "cat", "dog", "emu", "fox", "gnu", "hen")
 POINTS = ("read", "tail read", "temporary written", "renamed", "before commit", "committed")
@@ -156,6 +154,7 @@ from transforms.landing import land_once
 from transforms.locallake import LocalLake
 from ingest.eventlog.kafka import membership
 membership.SESSION_MS = 2000
+membership.ANSWER_SECONDS = 3.0
 lake, server, prefix, signal_number, point = sys.argv[1:]
 def fault(reached):
     if reached == point:

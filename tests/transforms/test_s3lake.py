@@ -174,7 +174,7 @@ def test_a_store_that_fails_is_not_asked_for_each_footer(options: S3Options, pro
     """The first error ends it, or a year of days would wait for hours."""
     reader = S3Lake(ObjectStore(dataclasses.replace(options, endpoint=proxy.endpoint), PATIENCE))
     files = [dataclasses.replace(FIRST, sequence=sequence, version="1") for sequence in range(1, 400)]
-    proxy.answer(403, times=1_000)
+    proxy.answer(403, times=1_000, delay_seconds=0.05)  # time to see the first error, also on a busy machine
     with pytest.raises(LakeError):
         reader.foresee(files)
     assert len(proxy.seen) < 100

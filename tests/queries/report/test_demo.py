@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
     from queries.report.model import Report
 
-# One process makes the simulated day once.
-pytestmark = pytest.mark.xdist_group("report")
 SINCE = datetime.combine(example_lake.DAY, datetime.min.time(), UTC)
 WINDOW = Window(SINCE, SINCE + timedelta(days=1))
 PLANTED = {

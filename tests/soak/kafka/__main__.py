@@ -25,7 +25,7 @@ from ingest.eventlog.contract import LogUnavailable
 from ingest.eventlog.kafka.connection import KafkaConnection
 from ingest.eventlog.kafka.log import KafkaLog
 from tests.kafka.fixtures import cluster
-from tests.kafka.properties import free_place
+from tests.kafka.properties import free_places
 from tests.soak.kafka import checks
 from tests.soak.kafka.drains import Drain
 from tests.soak.kafka.faults import Stage, sending
@@ -127,7 +127,7 @@ class Soak:
         return Stage(self._brokers, self._topic, self._receivers, landers, self._lander, self._say)
 
     def _receiver(self, number: int) -> Receiver:
-        home, port = self._folder / f"home-{number}", free_place(1).client_port
+        home, port = self._folder / f"home-{number}", free_places(1)[0].client_port
         own = {"DRAINLAKE_HOME": str(home), "PORT": str(port)}
         made = Receiver(f"receiver {number}", "serve", self._environment | own, self._folder, port=port)
         self._processes.append(made)

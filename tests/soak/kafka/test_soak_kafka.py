@@ -22,7 +22,6 @@ SESSION_MS = 3000
 SINCE = "2026-11-24T10:00:00.000000+00:00"
 
 
-@pytest.mark.xdist_group("kafka")
 @pytest.mark.timeout(300)  # a busy host takes its time to start brokers; what is not landed in time is told
 def test_faults_of_all_kinds_at_once_lose_and_double_nothing(tmp_path: Path) -> None:
     """Receivers, landers and brokers die and stand still while drains send: all acknowledged lines land once."""
