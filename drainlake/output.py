@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from drainlake import cells, hostile, table
 from drainlake.errors import Failure, WrongUse
+from drainlake.writing import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -162,18 +163,8 @@ class Output:
                 self._write_to(cast("IO[bytes]", sink), rows, trust)
             sys.stdout.flush()
         else:
-            self._write_file(self.path, rows, trust)
+            write_file(self.path, lambda sink: self._write_to(sink, rows, trust))
         return rows.taken
-
-    def _write_file(self, path: Path, rows: Rows, trust: Mapping[str, Any] | None) -> None:
-        def write(temporary: Path) -> None:
-            with temporary.open("wb") as sink:
-                self._write_to(sink, rows, trust)
-
-        from transforms.durable import publish  # noqa: PLC0415 - for a file only
-
-        path = path.absolute()
-        publish(path, path.parent, write)
 
     def _write_to(self, sink: IO[bytes], rows: Rows, trust: Mapping[str, Any] | None) -> None:
         if self.kind == "parquet":

@@ -139,10 +139,9 @@ def write(report: Report, kind: str, out: Path | None) -> None:
         click.echo(text, nl=False)
         return
     from drainlake.hostile import clean_line  # noqa: PLC0415
-    from transforms.durable import publish_bytes  # noqa: PLC0415
+    from drainlake.writing import write_file  # noqa: PLC0415
 
-    path = out.absolute()
-    publish_bytes(path, path.parent, text.encode())
+    write_file(out, lambda sink: sink.write(text.encode()))
     click.echo(f"{clean_line(report.verdict)} Written to {out}.", err=True)
 
 
