@@ -90,8 +90,8 @@ class FewDays:
             self._views = self._found()
         except duckdb.InterruptException:
             raise
-        except duckdb.Error:  # what is wrong with the lake is told by whatever is asked of it
-            self._views = {}
+        except duckdb.Error:
+            pass  # what is wrong with the lake is told by whatever is asked of it
         self._hide()
         return self
 

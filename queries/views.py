@@ -45,10 +45,9 @@ def pattern(lake: str, table: str) -> str:
     """
     if "\\" in lake:
         raise ValueError(f"The lake's path {lake!r} has a backslash; choose a folder without one.")
-    place = lake.rstrip("/") if is_remote(lake) else str(Path(lake).absolute())
+    place = lake.rstrip("/") if _is_remote(lake) else str(Path(lake).absolute())
     return f"{glob.escape(place)}/{table}/*/*.parquet"
 
 
-def is_remote(lake: str) -> bool:
-    """Whether a lake is a prefix in a store rather than a local folder."""
+def _is_remote(lake: str) -> bool:
     return "://" in lake

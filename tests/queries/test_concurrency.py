@@ -228,7 +228,7 @@ TIMED_OUT: Row = {**FINE, "timestamp": MIDNIGHT + timedelta(hours=1, minutes=5),
     per=KEYS,
 )
 @example(rows=[(TIMED_OUT, "k"), (FINE, "k")], since=None, until=None, per="app")
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_levels_by_minutes_equal_brute_force(
     memory: Any, rows: list[tuple[Row, str]], since: datetime | None, until: datetime | None, per: str
 ) -> None:
