@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
+from queries import database
 from queries.catalog import questions
 from queries.few_days import FewDays
 from queries.views import VIEWS
+from tests.queries.facts import FACTS, every_hour
 from tests.queries.lakes import ALL, write_lake
-from tests.queries.test_questions import FACTS, HOURS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,20 +28,17 @@ LEFT_OUT = "left out: "
 DAYS = "SELECT DISTINCT date::VARCHAR FROM router ORDER BY ALL"
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> Path:
-    """Thirteen days of every table."""
-    rows = {
-        name: [{"timestamp": hour, "app": "shop", **row} for hour in HOURS for row in FACTS.get(name, [{}])]
-        for name in ALL
-    }
-    return write_lake(tmp_path / "lake", rows)
+def make_lake(folder: Path) -> Path:
+    """Twelve days of every table."""
+    return write_lake(folder / "lake", every_hour({name: FACTS.get(name, [{}]) for name in ALL}))
 
 
-@pytest.fixture
-def connection(lake: Path, opened: Opened) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection to all of them."""
-    return opened(lake)
+@pytest.fixture(scope="module")
+def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to all of them, for tests that change no file."""
+    folder = tmp_path_factory.mktemp("days")
+    with database.connect(str(make_lake(folder)), folder / "lake.duckdb") as opened:
+        yield opened
 
 
 def hiding(connection: duckdb.DuckDBPyConnection, since: datetime = SINCE, until: datetime = UNTIL) -> FewDays:
@@ -156,8 +154,10 @@ def test_of_two_at_once_both_answer_right(connection: duckdb.DuckDBPyConnection)
         assert found(one, "2026-11-18") == [("2026-11-18",)]
 
 
-def test_a_file_that_goes_meanwhile_is_no_error(lake: Path, connection: duckdb.DuckDBPyConnection) -> None:
+def test_a_file_that_goes_meanwhile_is_no_error(tmp_path: Path, opened: Opened) -> None:
     """Retention can remove a day while a report is made: it is asked with what is there then."""
+    lake = make_lake(tmp_path)
+    connection = opened(lake)
     with hiding(connection) as few_days:
         [file] = (lake / "router" / "date=2026-11-15").iterdir()
         file.unlink()
@@ -166,8 +166,10 @@ def test_a_file_that_goes_meanwhile_is_no_error(lake: Path, connection: duckdb.D
         assert few_days.answer(lambda: connection.execute(DAYS).fetchall()) == rows
 
 
-def test_a_torn_file_is_told_by_the_question(lake: Path, connection: duckdb.DuckDBPyConnection) -> None:
+def test_a_torn_file_is_told_by_the_question(tmp_path: Path, opened: Opened) -> None:
     """What is wrong with a file is an error of what reads it, and of nothing else."""
+    lake = make_lake(tmp_path)
+    connection = opened(lake)
     (lake / "router" / "date=2026-11-15" / "e0-000002.parquet").write_bytes(b"torn")
     with hiding(connection) as few_days:
         with pytest.raises(duckdb.Error, match="too small to be a Parquet file"):

@@ -13,6 +13,7 @@ from ingest.schema import TABLES
 from queries import database
 from queries.catalog import questions
 from tests.queries.cases import CASES, FILES, case_id, comparable, earlier, load, statement
+from tests.queries.facts import FACTS, HOURS, every_hour
 from tests.queries.lakes import write_lake
 
 if TYPE_CHECKING:
@@ -24,30 +25,6 @@ if TYPE_CHECKING:
     Holding = Callable[[Mapping[str, Iterable[Row]]], duckdb.DuckDBPyConnection]
 
 NAMES = [question.name for question in questions()]
-# Rows of an hour that some question's filter finds, by table.
-_ASSET: Row = {"method": "GET", "path": "/a.css", "status": 200, "bytes": 9000, "service_ms": 1, "connect_ms": 1}
-FACTS: dict[str, list[Row]] = {
-    "router": [
-        _ASSET | {"source": "heroku"},
-        _ASSET | {"source": "elb"},
-        _ASSET | {"source": "heroku", "dyno": "web.1", "route": "/a.css", "request_id": "r"},
-        {"source": "heroku", "code": "H12"},
-    ],
-    "access": [{"method": "GET", "path": "/b.css", "status": 200, "bytes": 9000, "request_ms": 1}],
-    "platform": [{"code": "R14"}, {"code": "L10", "lines_dropped": 1}, {"dyno": "web.1", "event": "start"}],
-    "php": [
-        {"component": "php", "level": "Fatal error", "message": "m", "memory_limit_bytes": 1, "memory_wanted_bytes": 1},
-        {"component": "php-fpm", "message": "child 1, executing too slow (3 sec)"},
-    ],
-    "samples": [
-        {"source": "web.1", "kind": "dyno", "metric": "memory_total", "value": 1.0},
-        {"source": "DATABASE", "kind": "postgres", "metric": "active_connections", "value": 1.0},
-    ],
-    "releases": [{"event": "deploy", "message": "Deploy 5c1f09ab"}],
-    "lines": [{"process": "web.1", "message": "hello"}],
-    "deliveries": [{"lines": 1}],
-    "minutes": [{"per": "app", "is_covered": True, "requests": 1, "latency_buckets": [0], "latency_counts": [1]}],
-}
 # Files that a question opens beyond two scans a table, on purpose: those of days it was not asked about, and the same
 # days once more. A verdict also plans from the 7 days before.
 FILES_BEYOND = {
@@ -72,7 +49,6 @@ OF_STEPS = {
     "series",
     "throughput",
 }
-HOURS = [f"2026-11-{day}T{hour:02d}:00:00Z" for day in range(10, 22) for hour in (0, 12, 23)]
 
 
 @pytest.mark.parametrize("file", FILES, ids=case_id)
@@ -177,11 +153,7 @@ def thirteen_days(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.D
     DuckDB leaves a scan out when a file's statistics show that no row can match, so each filter finds some rows.
     """
     folder = tmp_path_factory.mktemp("days")
-    every_hour = {
-        name: [{"timestamp": hour, "app": "shop", **row} for hour in HOURS for row in rows]
-        for name, rows in FACTS.items()
-    }
-    lake = write_lake(folder / "lake", every_hour)
+    lake = write_lake(folder / "lake", every_hour(FACTS))
     with database.connect(str(lake), folder / "lake.duckdb") as connection:
         yield connection
 
