@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tarfile
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,6 +91,8 @@ def test_files_of_an_older_schema_stay_as_they_are(home: Path, inside: Inside) -
 def test_what_the_home_knows_is_still_known(home: Path, inside: Inside, cli: Cli) -> None:
     """Credentials open the door, and schedule, report and status go on from its notes."""
     assert list(CredentialStore(home / "log.db").digests()) == ["blog"]
+    with closing(EmbeddedLog(home / "log.db")) as log:  # else the app is silent a day after the home was made
+        store(log, [Delivery("shop", BODY, time.time_ns() // 1000, frame_id="of now", drain_token="d.new")])
     inside.good("--home", str(home), "land", "--once")
     cli.good("--home", str(home), "schedule", "--once")
     report = json.loads(

@@ -119,6 +119,7 @@ def test_the_keyboard_reads_values_and_zooms(chromium: Chromium) -> None:
     """On a chart the arrows show a value with its time, also told to a screen reader; plus and Escape zoom."""
     with chromium.opened(render(quiet_day())) as opened:
         page = opened.page
+        opened.settle()  # a chart that is not drawn yet hears no key
         page.locator(".plot").first.focus()
         page.keyboard.press("ArrowRight")
         page.keyboard.press("ArrowRight")
