@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from ingest.schema import STEP_MINUTES
+from ingest.schema import ROUTE_STEP, STEP_MINUTES
 from queries.anomalies.model import Scale, Series, SeriesSet
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ ORDER BY weight DESC, app, key
 """
 # Only what is read of a kind: also a column without any value takes its time.
 _MEASURES: Final = {
-    "route": "sum(requests)::DOUBLE AS requests, sum(failed)::DOUBLE AS failed, max(step_p95_ms) AS p95_ms",
+    ROUTE_STEP: "requests::DOUBLE AS requests, failed::DOUBLE AS failed, step_p95_ms AS p95_ms",
     "code": "sum(requests)::DOUBLE AS requests",
     "dyno": "max(memory_mb) AS memory_mb, max(memory_percent) AS memory_percent",
 }
@@ -150,16 +150,15 @@ SELECT
   {measures}
 FROM minutes_of($3, $4, $5, $6)
 JOIN (SELECT unnest($7::VARCHAR[]) AS app, unnest($8::VARCHAR[]) AS key, unnest(range(len($7))) AS id) USING (app, key)
-GROUP BY ALL
 """
 
 
 def _routes(connection: duckdb.DuckDBPyConnection, steps: _Steps, apps: _Apps) -> Iterator[Series]:
     """Requests, failures and latency of the busiest routes: those with a request a step or more on average."""
-    found = _busiest(connection, steps, "route", "sum(requests)::DOUBLE")
+    found = _busiest(connection, steps, ROUTE_STEP, "sum(requests)::DOUBLE")
     of_app = dict(zip(apps.names, apps.steps_with_rows.tolist(), strict=True))
     keys = [(app, key) for app, key, requests in found if requests >= of_app.get(app, np.inf)]
-    table = _keyed(connection, steps, "route", keys)
+    table = _keyed(connection, steps, ROUTE_STEP, keys)
     row = table["id"].to_numpy()
     app = np.array([apps.names.index(app) for app, _ in keys], np.int64)
     requests, failed = (_counts(_grid(steps, table, name, row, len(keys))) for name in ("requests", "failed"))
@@ -201,9 +200,8 @@ def _busiest(connection: duckdb.DuckDBPyConnection, steps: _Steps, per: str, wei
 
 def _keyed(connection: duckdb.DuckDBPyConnection, steps: _Steps, per: str, keys: list[tuple[str, str]]) -> pa.Table:
     names = [[app for app, _ in keys], [key for _, key in keys]]
-    return _fetch(
-        connection, _KEYED.format(measures=_MEASURES[per]), [STEP_MINUTES, steps.first, per, *steps.window(), *names]
-    )
+    sql = _KEYED.format(measures=_MEASURES[per]) + ("" if per == ROUTE_STEP else "GROUP BY ALL")
+    return _fetch(connection, sql, [STEP_MINUTES, steps.first, per, *steps.window(), *names])
 
 
 def _fetch(connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[Any]) -> pa.Table:

@@ -95,6 +95,19 @@ def test_percentiles_of_steps_are_those_of_their_minutes(shop: Any, per: str) ->
     assert wrong == 0
 
 
+def test_steps_of_routes_are_the_sums_of_their_minutes(shop: Any) -> None:
+    """One row for each step in which a request of a route ended, with what its minutes have of it."""
+    of_minutes = f"""
+        SELECT app, key, time_bucket(INTERVAL {STEP_MINUTES} MINUTE, timestamp) AS begins_at, sum(requests)::BIGINT,
+            sum(failed)::BIGINT, max(step_p95_ms)
+        FROM minutes WHERE per = 'route' GROUP BY ALL HAVING sum(requests) > 0 ORDER BY ALL"""
+    steps = """
+        SELECT app, key, timestamp, requests, failed, step_p95_ms FROM minutes WHERE per = 'route_step' ORDER BY ALL"""
+    rows = shop.execute(steps).fetchall()
+    assert len(rows) > 1000
+    assert rows == shop.execute(of_minutes).fetchall()
+
+
 def test_the_base_of_the_histograms_is_one(shop: Any) -> None:
     """What SQL makes of a bucket is what it was counted by."""
     assert shop.execute("SELECT latency_base()").fetchone() == (LATENCY_BASE,)

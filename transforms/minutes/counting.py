@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from ingest.schema import MINUTES, STEP_MINUTES
+from ingest.schema import MINUTES, ROUTE_STEP, STEP_MINUTES
 from transforms.minutes import requests, served
 from transforms.minutes.flights import MINUTE_US, in_flight_at, unit_peaks
 from transforms.minutes.latency import buckets_of
@@ -120,7 +120,7 @@ class _Flights(NamedTuple):
 
 
 def of_hours(rows: pl.DataFrame, sides: pl.DataFrame, hours: range) -> Iterator[pl.DataFrame]:
-    """The minutes of hours that follow each other: first those per app, then those per code, dyno and route.
+    """The minutes of hours that follow each other: first those per app, then those per code, dyno and route, and steps.
 
     Each is sorted by ``app``, ``key``, ``minute``. ``rows`` are the router's that ended in these hours or were in
     flight in them, as :func:`narrowed` gives them. ``sides`` are the rows of these hours as ``sides.of_side`` gives
@@ -133,7 +133,10 @@ def of_hours(rows: pl.DataFrame, sides: pl.DataFrame, hours: range) -> Iterator[
     else:
         made = map(_together, zip(*[[*_of_span(rows.filter(span.touches), told, span)] for span in spans], strict=True))
     for minutes in made:
-        yield _completed(pl.concat([EMPTY, minutes], how="diagonal"))
+        completed = _completed(pl.concat([EMPTY, minutes], how="diagonal"))
+        yield completed
+        if completed["per"].first() == "route":
+            yield _steps(completed)
 
 
 def _of_span(rows: pl.DataFrame, told: pl.DataFrame, span: Span) -> Iterator[pl.DataFrame]:
@@ -294,6 +297,14 @@ def _completed(rows: pl.DataFrame) -> pl.DataFrame:
         lines=pl.when(is_app).then(pl.col("lines").fill_null(0) + pl.col("requests").fill_null(0)),
         lines_lost=pl.when(is_app).then(pl.col("lines_lost").fill_null(0)),
     ).select(EMPTY.columns)
+
+
+def _steps(routes: pl.DataFrame) -> pl.DataFrame:
+    """The steps in which requests of routes ended, in the order of their minutes."""
+    step = pl.col("minute") // STEP_MINUTES * STEP_MINUTES
+    ended = routes.filter(pl.col("requests") > 0).group_by("app", "key", minute=step, maintain_order=True)
+    steps = ended.agg(pl.col("requests", "failed").sum(), pl.col("step_p95_ms").max())
+    return pl.concat([EMPTY, steps.with_columns(per=pl.lit(ROUTE_STEP))], how="diagonal")
 
 
 def quiet(minutes: pl.DataFrame) -> pl.DataFrame:

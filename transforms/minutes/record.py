@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 KEY: Final = "drainlake.minutes"
 # With another one all minutes are made again: raise it when the same rows give other minutes.
-RULES: Final = 1
+RULES: Final = 2
 _VERSION: Final = [RULES, LATENCY_BASE, [column.name for column in MINUTES.columns]]
 
 
