@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import duckdb
 
 from queries.few_days import FewDays
-from queries.report import sums
+from queries.report import hours, sums
 from queries.report.model import Answer
 from queries.report.parts import LONG, PART_OF, is_long, stretches
 from queries.report.quoting import between, call
@@ -69,6 +69,8 @@ class Asked:
         self.connection = connection
         self.window = window
         self._few_days = FewDays(connection, window.since, window.until)
+        self._counted_hours = hours.Hours(connection)
+        self._by_hours: dict[str, Window] = {}
         self._known: dict[str, Rows | duckdb.Error] = {}
         self._tables: dict[str, str | duckdb.Error | None] = {}
         self.narrowed: dict[str, tuple[Window, ...]] = {}  # of each question that was not asked of all, what of
@@ -85,6 +87,7 @@ class Asked:
             if isinstance(table, str):
                 with suppress(duckdb.Error):  # a connection that was closed has none any more
                     self.connection.execute(f"DROP TABLE IF EXISTS temp.{table}")
+        self._counted_hours.forget()
         self._few_days.__exit__(kind, error, trace)
 
     @cached_property
@@ -133,6 +136,8 @@ class Asked:
         """The question as it is called in SQL for another window."""
         text = call(question, window, **more)
         self._tables.setdefault(text, None)
+        if question in hours.QUESTIONS:
+            self._by_hours[text] = window
         return text
 
     def shared(self, sql: str) -> str:
@@ -206,7 +211,12 @@ class Asked:
             with self._few_days.all_days():
                 self.connection.execute(statement)
         else:
-            self._few_days.answer(lambda: self.connection.execute(statement))
+            self._few_days.answer(lambda: self._create(text, statement))
+
+    def _create(self, text: str, statement: str) -> None:
+        if text in self._by_hours:
+            self._counted_hours.count(self._by_hours[text])
+        self.connection.execute(statement)
 
     def _run(self, sql: str) -> Rows:
         cursor = self.connection.execute(sql)
