@@ -46,20 +46,27 @@ at_most AS MATERIALIZED (
     FROM minutes_of('dyno', first_minute(since), until, app_name)
   )
 ),
--- So many PHP requests at least there were at once: at any of the moments of the busiest hour when requests of all kinds
--- were most. At the busiest of them alone files may have been among them, and far more minutes would seem to matter.
+-- So many PHP requests at least there were at once: at any of the moments of the app's busiest hour when requests of all
+-- kinds were most, in the app or on a dyno. At the busiest of them alone files may have been among them, and far more
+-- minutes would seem to matter.
 probes AS MATERIALIZED (
-  SELECT app, of_each, unnest(arg_max(tops, tops[1]), recursive := true)
+  SELECT app, of_each, unnest(tops, recursive := true)
   FROM (
     SELECT
       app,
       of_each,
+      steps_since_1970(minute, 60) AS hour,
       max({'requests': peak_in_flight, 'earlier': -minute, 'at_us': epoch_us(peak_at), 'at_dyno': dyno}, 16) AS tops
     FROM at_most
     WHERE peak_at IS NOT NULL
-    GROUP BY app, of_each, steps_since_1970(minute, 60)
+    GROUP BY ALL
   )
-  GROUP BY app, of_each
+  JOIN (
+    SELECT app, steps_since_1970(arg_max(minute, (peak_in_flight, -minute)), 60) AS hour
+    FROM at_most
+    WHERE of_each = 'app' AND peak_at IS NOT NULL
+    GROUP BY app
+  ) USING (app, hour)
 ),
 at_least AS MATERIALIZED (
   SELECT app, of_each, max(requests) AS requests
@@ -108,7 +115,7 @@ read_hours AS MATERIALIZED (
 ),
 -- All that was in flight in these minutes, and some more, which does no harm: levels are too low outside, never too high.
 -- Paths are looked at afterwards, which costs more than all else.
-near AS MATERIALIZED (
+near AS (
   SELECT app, dyno, path, start_us, end_us
   FROM served
   JOIN read_hours USING (app, hour, date)
@@ -119,7 +126,7 @@ near AS MATERIALIZED (
       OR (app, steps_since_1970(end_us - 1, 60000000)) IN (FROM busiest_minutes)
     )
 ),
-in_flight AS NOT MATERIALIZED (
+in_flight AS MATERIALIZED (
   SELECT app, dyno, start_us, end_us FROM near WHERE NOT coalesce(static_name(path), false)
 ),
 -- Numbers for the names, as in peak_concurrency: each request counts for its dyno and for the app.

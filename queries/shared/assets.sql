@@ -52,9 +52,10 @@ CREATE OR REPLACE MACRO offers_encoding(offered) AS
 CREATE OR REPLACE MACRO page_name(asset_path) AS
   NOT regexp_matches(asset_path, '\.[A-Za-z0-9]+$') OR regexp_matches(lower(asset_path), '\.(php|aspx?|jsp|cgi)$');
 
--- What nginx serves itself, as far as a path tells: files that PHP hardly ever makes.
+-- What nginx serves itself, as far as a path tells: files that PHP hardly ever makes. A dot is looked for first here, too.
 CREATE OR REPLACE MACRO static_name(asset_path) AS
-  regexp_matches(
+  contains(asset_path, '.')
+  AND regexp_matches(
     asset_path,
     '(?i)^[^?]*\.(?:css|js|mjs|map|png|jpe?g|gif|svg|ico|webp|avif|bmp|woff2?|ttf|otf|eot|mp[34]|webm|ogg|webmanifest)(?:\?|$)'
   );
