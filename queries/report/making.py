@@ -19,12 +19,12 @@ from queries.report.changes import changes
 from queries.report.checks import CHECKS
 from queries.report.model import Muted, Report
 from queries.report.notes import narrowed_to, notes
-from queries.report.sections import SECTIONS
+from queries.report.sections import APART, SECTIONS
 from queries.report.verdict import verdict
 from queries.trust import Trust, trust
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from datetime import datetime
 
     from queries.report.asked import Record
@@ -64,10 +64,12 @@ def make(  # noqa: PLR0913 - what a report depends on
     with Asked(connection, window) as asked, _thread_with_cursor(connection) as (pool, own):
         others = pool.submit(_more_findings, own, window, aside, more)
         other_sections = pool.submit(_more_sections, own, window, aside, more_sections)
+        apart = pool.submit(_sections_apart, own, asked, aside)
         found = [*_findings(asked, trying), *others.result()]
         near = trying.listed("The list of changes", lambda: changes(asked))
         told, muted = _told(grouped(found, near), made_at, previous, mutes or {})
         trying.cut(len(told))
+        sections = _sections(asked, trying, [name for name in SECTIONS if name not in APART]) | apart.result()
         seen = trying.value("The share of lines seen", lambda: _trust(asked), _NO_TRUST)
         return Report(
             window=window,
@@ -75,7 +77,7 @@ def make(  # noqa: PLR0913 - what a report depends on
             apps=trying.value("The list of apps", lambda: apps(asked), ()),
             verdict=verdict(told, seen, trying.value("The count of requests", lambda: traffic(asked), _no_traffic())),
             findings=told[:FINDINGS_MAX],
-            sections=(*_sections(asked, trying), *other_sections.result()),
+            sections=(*(sections[name] for name in SECTIONS if name in sections), *other_sections.result()),
             trust=seen,
             muted=muted,
             previous_until=previous.until if previous is not None else None,
@@ -151,9 +153,21 @@ def _more_findings(
     return found
 
 
-def _sections(asked: Asked, trying: _Trying) -> Iterator[Section]:
-    for name, section in SECTIONS.items():
-        yield from trying.listed(f"The section on {name}", lambda section=section: [_looked_at(asked, section)])  # type: ignore[misc]
+def _sections(asked: Asked, trying: _Trying, names: Collection[str]) -> dict[str, Section]:
+    made: dict[str, Section] = {}
+    for name in names:
+        ask = SECTIONS[name]
+        for section in trying.listed(f"The section on {name}", lambda ask=ask: [_looked_at(asked, ask)]):  # type: ignore[misc]
+            made[name] = section
+    return made
+
+
+def _sections_apart(connection: duckdb.DuckDBPyConnection, beside: Asked, trying: _Trying) -> dict[str, Section]:
+    """Sections made on a connection of its own; what they narrow is told beside what the other one did."""
+    with Asked(connection, beside.window) as asked:
+        made = _sections(asked, trying, APART)
+    beside.narrowed |= asked.narrowed
+    return made
 
 
 def _more_sections(

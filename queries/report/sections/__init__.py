@@ -36,3 +36,5 @@ SECTIONS: Final[Mapping[str, Callable[[Asked], Section]]] = {
     "load tests": load_tests.section,
     "trust": trust.section,
 }
+# They ask what no check and no other section asks, and can be made beside these.
+APART: Final = frozenset({"load tests"})
