@@ -177,7 +177,7 @@ def _blocks(values: Array, grid: Grid, shape: Array, hours: int, *, is_count: bo
         return robust.mean((values - shape).reshape(blocks), 3, max(1, width // 4))
     is_known = ~np.isnan(values) & ~np.isnan(shape)
     events, usual = (np.where(is_known, part, 0.0).reshape(blocks).sum(3) for part in (values, np.exp(shape)))
-    is_enough = is_known.reshape(blocks).mean(3) >= 0.25
+    is_enough = robust.count(is_known.reshape(blocks), 3) >= 0.25 * width
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(is_enough, np.log((events + COUNT_OFFSET) / usual), np.nan)
 

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 def middle_mean(values: Array, keep: float, at_least: int = 1) -> Array:
     """Mean of the middle ``keep`` share of the known values along the first axis; NaN under ``at_least`` of them."""
     ordered = np.sort(values, 0)  # NaN sorts last
-    known = len(values) - np.count_nonzero(np.isnan(ordered), 0)
-    counts = np.arange(len(values) + 1)
-    cut = np.clip(np.floor(counts * (1 - keep) / 2), 0, np.maximum((counts - 1) // 2, 0)).astype(int)[known]
-    places = counts[:-1].reshape(-1, *(1,) * known.ndim)
-    total = np.where((cut <= places) & (places < known - cut), ordered, 0.0).sum(0)
+    known = count(~np.isnan(ordered), 0)
+    counts = np.arange(len(values) + 1, dtype=np.int32)
+    cut = np.clip(np.floor(counts * (1 - keep) / 2), 0, np.maximum((counts - 1) // 2, 0)).astype(np.int32)[known]
+    total, end = np.zeros(known.shape), known - cut
+    for place, each in enumerate(ordered):
+        total += np.where((cut <= place) & (place < end), each, 0.0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(known >= max(1, at_least), total / (known - 2 * cut), np.nan)
+        return np.where(known >= max(1, at_least), total / (end - cut), np.nan)
 
 
 def mean_of_a_week(values: Array, at_least: int = 1) -> Array:
@@ -46,17 +47,23 @@ def mean_of_a_week(values: Array, at_least: int = 1) -> Array:
 def median(values: Array, axis: int, at_least: int = 1) -> Array:
     """Median of the known values along an axis; NaN under ``at_least`` of them."""
     ordered = np.sort(values, axis)  # NaN sorts last
-    known = np.count_nonzero(~np.isnan(values), axis, keepdims=True)
+    known = np.expand_dims(count(~np.isnan(values), axis), axis)
     below, above = np.maximum(known - 1, 0) // 2, np.minimum(known // 2, values.shape[axis] - 1)
     lower, upper = (np.take_along_axis(ordered, place, axis) for place in (below, above))
     found: Array = np.where(known >= max(1, at_least), 0.5 * (lower + upper), np.nan).squeeze(axis)
     return found
 
 
+def count(is_so: NDArray[np.bool_], axis: int) -> NDArray[np.int32]:
+    """How many are so along an axis: ``sum`` takes five times as long for rows as short as the steps of an hour."""
+    found: NDArray[np.int32] = np.einsum("...i->...", np.moveaxis(is_so, axis, -1).astype(np.int32))
+    return found
+
+
 def mean(values: Array, axis: int, at_least: int = 1) -> Array:
     """Mean of the known values along an axis; NaN under ``at_least`` of them."""
     is_known = ~np.isnan(values)
-    known = is_known.sum(axis)
+    known = count(is_known, axis)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(known >= at_least, np.where(is_known, values, 0.0).sum(axis) / known, np.nan)
 
