@@ -33,7 +33,7 @@ def failing(failed: Array, requests: Array, grid: Grid) -> tuple[Array, Flags]:
     is_known = ~np.isnan(failed) & ~np.isnan(requests)
     steps = grid.steps(SUSTAINED_MINUTES)
     events, of = (Windows(np.where(is_known, part, 0.0)).sums(steps) for part in (failed, requests))
-    is_worth = is_known & (events >= FAILURES_MIN)
+    is_worth = is_known & (events >= FAILURES_MIN) & (events > FAILING_SHARE * of)
     score = np.where(is_known, 0.0, np.nan)  # the tail costs: it is asked for where it may ring
     score[is_worth] = -np.log(np.maximum(tails.share_tail(events[is_worth], of[is_worth], FAILING_SHARE), 1e-300))
     return score, is_worth
