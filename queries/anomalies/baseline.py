@@ -70,7 +70,7 @@ class Baseline:
 
 def densities(values: Array, grid: Grid) -> NDArray[np.int64]:
     """How many events a step has, a Density for each day, (series, days)."""
-    rate = robust.mean_of_a_week(trailing(robust.mean(values, 2, grid.per_day // 8), WEEK))
+    rate = robust.mean_of_a_week(robust.mean(values, 2, grid.per_day // 8))
     return np.searchsorted(_DENSITY_FROM, np.nan_to_num(rate), "right").astype(np.int64)
 
 
@@ -80,8 +80,9 @@ def of_counts(values: Array, density: NDArray[np.int64], grid: Grid) -> Baseline
     for one in np.unique(density):
         is_here = density == one
         of_series = is_here.any(1)
-        parts = _of_density(values[of_series], grid, Density(one), is_count=True)
-        expected[is_here], levels[is_here] = (part[is_here[of_series]] for part in parts)
+        days = slice(int(np.flatnonzero(is_here.any(0))[-1]) + 1)  # what is said of a day comes from none after it
+        parts = _of_density(values[of_series, days], grid, Density(one), is_count=True)
+        expected[is_here], levels[is_here] = (part[is_here[of_series, days]] for part in parts)
     return Baseline(expected, levels)
 
 
@@ -125,12 +126,12 @@ def _shapes(values: Array, grid: Grid, density: Density, *, is_count: bool) -> l
         logs = _logs(values, side, is_count=is_count)
         day_level = _day_level(logs, grid)
         normal = logs - day_level[:, :, None]
-        alike = robust.mean_of_a_week(trailing(normal, WEEK), 2)
+        alike = robust.mean_of_a_week(normal, at_least=2)
         of_week = day_level - robust.mean(_week(day_level), 0, WEEK - 2)
         weekday = robust.median(trailing(of_week, SAME_WEEKDAYS, WEEK), 0)[:, :, None]
         shapes += [alike, alike + weekday]
         if len(shapes) == 2:  # the most smoothed
-            shapes.append(robust.mean_of_a_week(trailing(normal, SAME_WEEKDAYS, WEEK), 3) + weekday)
+            shapes.append(robust.mean_of_a_week(normal, SAME_WEEKDAYS, WEEK, 3) + weekday)
     return [*shapes, flat]
 
 

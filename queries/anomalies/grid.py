@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -97,12 +97,12 @@ class Windows:
         return found.reshape(self._rows.shape)
 
 
-def trailing(rows: Array, days: int, stride: int = 1) -> Array:
+def trailing(rows: NDArray[Any], days: int, stride: int = 1, *, before: float = np.nan) -> NDArray[Any]:
     """Of each day the ``days`` days before it, ``stride`` apart, the latest first: (days before, series, days, …).
 
-    NaN stands before all.
+    What is ``before`` stands before all.
     """
-    padded = np.concatenate([np.full_like(rows, np.nan, shape=(len(rows), days * stride, *rows.shape[2:])), rows], 1)
+    padded = np.concatenate([np.full_like(rows, before, shape=(len(rows), days * stride, *rows.shape[2:])), rows], 1)
     day = padded.strides[1]
     # A view: copies of all the days before each day would be most of what is done.
     return np.ndarray(
