@@ -147,7 +147,8 @@ def _smoothed(values: Array, side: int) -> Array:
     ring = np.concatenate([values[..., -side:], values, values[..., :side]], 2)
     is_known = ~np.isnan(ring)
     sums, known = (
-        np.cumsum(np.pad(part, ((0, 0), (0, 0), (1, 0))), 2) for part in (np.where(is_known, ring, 0.0), is_known * 1.0)
+        np.cumsum(np.pad(part, ((0, 0), (0, 0), (1, 0))), 2, part.dtype)
+        for part in (np.where(is_known, ring, 0.0), is_known.astype(np.int32))
     )
     width = 2 * side + 1
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -79,20 +79,24 @@ def grid(begins_at: datetime, step_minutes: int, length: int) -> Grid:
 
 
 class Windows:
-    """Windows of any width, each of which ends at its step and goes on across midnight."""
+    """Windows of any width, each of which ends at its step and goes on across midnight.
 
-    def __init__(self, rows: Array) -> None:
+    Whole numbers add up in an eighth of the time of others: what is counted is given as such.
+    """
+
+    def __init__(self, rows: NDArray[Any]) -> None:
         self._rows = rows
 
     @cached_property
-    def _sums(self) -> Array:
-        return np.cumsum(self._rows.reshape(len(self._rows), -1), 1)
+    def _sums(self) -> NDArray[Any]:
+        return np.cumsum(self._rows.reshape(len(self._rows), -1), 1, self._rows.dtype)
 
-    def sums(self, steps: int) -> Array:
+    def sums(self, steps: int) -> NDArray[Any]:
         """Sums over so many steps, or those that there are."""
         if steps == 1:
             return self._rows
-        found = self._sums.copy()
+        found = np.empty_like(self._sums)
+        found[:, :steps] = self._sums[:, :steps]
         np.subtract(self._sums[:, steps:], self._sums[:, :-steps], out=found[:, steps:])
         return found.reshape(self._rows.shape)
 

@@ -42,5 +42,5 @@ def failing(failed: Array, requests: Array, grid: Grid) -> tuple[Array, Flags]:
 def at_quota(memory_percent: Array, grid: Grid) -> tuple[Array, Flags]:
     """Certain where memory stood at its quota for a quarter of an hour."""
     steps = grid.steps(SUSTAINED_MINUTES)
-    is_full = Windows((memory_percent >= QUOTA_PERCENT).astype(np.float64)).sums(steps) >= steps - 0.5
+    is_full = Windows((memory_percent >= QUOTA_PERCENT).astype(np.int32)).sums(steps) >= steps
     return np.where(np.isnan(memory_percent), np.nan, CERTAIN * is_full), is_full
