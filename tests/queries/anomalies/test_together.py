@@ -46,6 +46,14 @@ def test_a_series_says_alone_what_it_says_among_others(weeks: int, rang: int, mo
         )
 
 
+@pytest.mark.parametrize("day", [0, 6, 13, 20, 27])
+def test_what_rang_before_changes_nothing_of_what_rings_since(day: int) -> None:
+    """Series that rang only before are left out: of the others the alarms are those of the whole time."""
+    series_set = with_incidents(4)
+    since = day * worlds.DAY + worlds.HOUR
+    assert detect(series_set, 5.0, since) == [alarm for alarm in detect(series_set, 5.0) if alarm.rings >= since]
+
+
 @given(
     arrays(
         np.float64, st.tuples(st.integers(1, 16), st.just(5)), elements=st.one_of(st.just(np.nan), st.floats(-9, 9))
