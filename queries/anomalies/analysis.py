@@ -38,8 +38,10 @@ class Analysis:
     decades: float
 
 
-def analyses(series: Sequence[Series], grid: Grid, per_week: Array) -> Iterator[tuple[int, Analysis]]:
-    """Analyses of those of some series of one kind that may ring, with their places.
+def analyses(
+    series: Sequence[Series], grid: Grid, per_week: Array, since_step: int = 0
+) -> Iterator[tuple[int, Analysis]]:
+    """Analyses of those of some series of one kind that may ring from the day of a step on, with their places.
 
     ``per_week`` is how often each may ring falsely a week.
     """
@@ -47,7 +49,8 @@ def analyses(series: Sequence[Series], grid: Grid, per_week: Array) -> Iterator[
     checks = block.checks()
     counts = np.sum([np.broadcast_to(check.is_asked, len(series)) for check in checks], 0)
     risk = step_risk(counts, per_week, grid)
-    ringing = np.any([check.reaches(check.least(risk), block.known_days).any(1) for check in checks], 0)
+    days = slice((grid.lead + since_step) // grid.per_day, None)
+    ringing = np.any([check.reaches(check.least(risk), block.known_days)[:, days].any(1) for check in checks], 0)
     if not ringing.any():
         return
     checks = [check.of(ringing) for check in checks]

@@ -70,7 +70,7 @@ class Baseline:
 
 def densities(values: Array, grid: Grid) -> NDArray[np.int64]:
     """How many events a step has, a Density for each day, (series, days)."""
-    rate = robust.mean_of_a_week(trailing(robust.mean(values, 2, grid.per_day // 8), WEEK))
+    rate = robust.mean_of_a_week(robust.mean(values, 2, grid.per_day // 8))
     return np.searchsorted(_DENSITY_FROM, np.nan_to_num(rate), "right").astype(np.int64)
 
 
@@ -80,8 +80,9 @@ def of_counts(values: Array, density: NDArray[np.int64], grid: Grid) -> Baseline
     for one in np.unique(density):
         is_here = density == one
         of_series = is_here.any(1)
-        parts = _of_density(values[of_series], grid, Density(one), is_count=True)
-        expected[is_here], levels[is_here] = (part[is_here[of_series]] for part in parts)
+        days = slice(int(np.flatnonzero(is_here.any(0))[-1]) + 1)  # what is said of a day comes from none after it
+        parts = _of_density(values[of_series, days], grid, Density(one), is_count=True)
+        expected[is_here], levels[is_here] = (part[is_here[of_series, days]] for part in parts)
     return Baseline(expected, levels)
 
 
@@ -125,12 +126,12 @@ def _shapes(values: Array, grid: Grid, density: Density, *, is_count: bool) -> l
         logs = _logs(values, side, is_count=is_count)
         day_level = _day_level(logs, grid)
         normal = logs - day_level[:, :, None]
-        alike = robust.mean_of_a_week(trailing(normal, WEEK), 2)
+        alike = robust.mean_of_a_week(normal, at_least=2)
         of_week = day_level - robust.mean(_week(day_level), 0, WEEK - 2)
         weekday = robust.median(trailing(of_week, SAME_WEEKDAYS, WEEK), 0)[:, :, None]
         shapes += [alike, alike + weekday]
         if len(shapes) == 2:  # the most smoothed
-            shapes.append(robust.mean_of_a_week(trailing(normal, SAME_WEEKDAYS, WEEK), 3) + weekday)
+            shapes.append(robust.mean_of_a_week(normal, SAME_WEEKDAYS, WEEK, 3) + weekday)
     return [*shapes, flat]
 
 
@@ -146,7 +147,8 @@ def _smoothed(values: Array, side: int) -> Array:
     ring = np.concatenate([values[..., -side:], values, values[..., :side]], 2)
     is_known = ~np.isnan(ring)
     sums, known = (
-        np.cumsum(np.pad(part, ((0, 0), (0, 0), (1, 0))), 2) for part in (np.where(is_known, ring, 0.0), is_known * 1.0)
+        np.cumsum(np.pad(part, ((0, 0), (0, 0), (1, 0))), 2, part.dtype)
+        for part in (np.where(is_known, ring, 0.0), is_known.astype(np.int32))
     )
     width = 2 * side + 1
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -177,7 +179,7 @@ def _blocks(values: Array, grid: Grid, shape: Array, hours: int, *, is_count: bo
         return robust.mean((values - shape).reshape(blocks), 3, max(1, width // 4))
     is_known = ~np.isnan(values) & ~np.isnan(shape)
     events, usual = (np.where(is_known, part, 0.0).reshape(blocks).sum(3) for part in (values, np.exp(shape)))
-    is_enough = is_known.reshape(blocks).mean(3) >= 0.25
+    is_enough = robust.count(is_known.reshape(blocks), 3) >= 0.25 * width
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(is_enough, np.log((events + COUNT_OFFSET) / usual), np.nan)
 

@@ -177,9 +177,8 @@ def _usual_share(events: Array, of: Array) -> Array:
     Never under half an event in all of these days: what was not seen yet is not impossible.
     """
     counted, total = (np.nansum(np.where(np.isnan(events), np.nan, part), 2) for part in (events, of))
-    of_days, total_days = trailing(counted, SHARE_DAYS), trailing(total, SHARE_DAYS)
     with np.errstate(invalid="ignore", divide="ignore"):
-        rates = np.where(total_days > 0, of_days / total_days, np.nan)
-    usual = robust.mean_of_a_week(rates, 2)
-    least: Array = 0.5 / np.maximum(np.nansum(total_days, 0), 1.0)
+        rates = np.where(total > 0, counted / total, np.nan)
+    usual = robust.mean_of_a_week(rates, SHARE_DAYS, at_least=2)
+    least: Array = 0.5 / np.maximum(np.nansum(trailing(total, SHARE_DAYS), 0), 1.0)
     return np.maximum(usual, least)

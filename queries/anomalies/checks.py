@@ -73,6 +73,10 @@ class Check:
         found: Flags = np.logical_or.reduce(self.is_worth & (self.scores >= enough[:, :, None]), 2)
         return found
 
+    def ringing_scores(self, days: Flags) -> Array:
+        """Scores of some days, (series, days), as (days, steps), 0 where they do not ring."""
+        return np.where(self.is_worth[days], np.fmax(self.scores[days], 0.0), 0.0)
+
     def of(self, series: Flags) -> Check:
         """The same of some of the series."""
         return replace(self, scores=self.scores[series], is_worth=self.is_worth[series])
@@ -85,13 +89,14 @@ def ratio(check: Check, checks: Counts, per_week: Array, known_days: Days, grid:
     """
     least = check.least(step_risk(checks, per_week, grid))
     is_near = check.reaches(NEAR * least, known_days)
-    if not is_near.any():
-        return np.zeros_like(check.scores)
-    level = np.where(is_near, least[:, None], np.inf)
-    if check.needs_history:
-        risk = budget.risk(per_week, checks, check.block_hours)
-        level = np.maximum(level, _thresholds(check, risk, known_days, is_near))
-    return np.where(check.is_worth, np.fmax(check.scores, 0.0), 0.0) / level[:, :, None]
+    some: Flags = np.logical_or.reduce(is_near, 1)
+    level = np.repeat(least[:, None], known_days.shape[1], 1)
+    if check.needs_history and some.any():
+        risk = budget.risk(per_week, checks, check.block_hours)[some]
+        level[some] = np.maximum(level[some], _thresholds(check.of(some), risk, known_days[some], is_near[some]))
+    found = np.zeros_like(check.scores)
+    found[is_near] = check.ringing_scores(is_near) / level[is_near][:, None]
+    return found
 
 
 def step_risk(checks: Counts, per_week: Array, grid: Grid) -> Array:

@@ -48,7 +48,7 @@ def detect(series_set: SeriesSet, budget_per_week: float, since_step: int = 0) -
     found: dict[int, list[Alarm]] = {}
     for places in _blocks(series):
         steps = grid(series_set.begins_at, series_set.step_minutes, len(series[places[0]].values))
-        for at, analysis in analyses([series[place] for place in places], steps, per_week[places]):
+        for at, analysis in analyses([series[place] for place in places], steps, per_week[places], since_step):
             found[places[at]] = _alarms(series[places[at]], steps, analysis)
     alarms = [alarm for _, of_series in sorted(found.items()) for alarm in of_series if alarm.rings >= since_step]
     return sorted(alarms, key=lambda alarm: (alarm.rings, -alarm.surprise))

@@ -28,7 +28,7 @@ def scores(values: Array, grid: Grid) -> tuple[Array, NDArray[np.bool_]]:
     flat = values.reshape(len(values), -1)
     squares = np.square(np.diff(flat, prepend=np.nan)).reshape(values.shape)
     is_known = ~np.isnan(squares)
-    sums, known = (Windows(part).sums(steps) for part in (np.where(is_known, squares, 0.0), is_known * 1.0))
+    sums, known = (Windows(part).sums(steps) for part in (np.where(is_known, squares, 0.0), is_known.astype(np.int32)))
     with np.errstate(invalid="ignore", divide="ignore"):
         varied = np.where(known >= 0.9 * steps, np.maximum(sums, 0.0) / known, np.nan)
         of_hours = robust.median(grid.by_hour(varied), 3)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -79,30 +79,34 @@ def grid(begins_at: datetime, step_minutes: int, length: int) -> Grid:
 
 
 class Windows:
-    """Windows of any width, each of which ends at its step and goes on across midnight."""
+    """Windows of any width, each of which ends at its step and goes on across midnight.
 
-    def __init__(self, rows: Array) -> None:
+    Whole numbers add up in an eighth of the time of others: what is counted is given as such.
+    """
+
+    def __init__(self, rows: NDArray[Any]) -> None:
         self._rows = rows
 
     @cached_property
-    def _sums(self) -> Array:
-        return np.cumsum(self._rows.reshape(len(self._rows), -1), 1)
+    def _sums(self) -> NDArray[Any]:
+        return np.cumsum(self._rows.reshape(len(self._rows), -1), 1, self._rows.dtype)
 
-    def sums(self, steps: int) -> Array:
+    def sums(self, steps: int) -> NDArray[Any]:
         """Sums over so many steps, or those that there are."""
         if steps == 1:
             return self._rows
-        found = self._sums.copy()
+        found = np.empty_like(self._sums)
+        found[:, :steps] = self._sums[:, :steps]
         np.subtract(self._sums[:, steps:], self._sums[:, :-steps], out=found[:, steps:])
         return found.reshape(self._rows.shape)
 
 
-def trailing(rows: Array, days: int, stride: int = 1) -> Array:
+def trailing(rows: NDArray[Any], days: int, stride: int = 1, *, before: float = np.nan) -> NDArray[Any]:
     """Of each day the ``days`` days before it, ``stride`` apart, the latest first: (days before, series, days, …).
 
-    NaN stands before all.
+    What is ``before`` stands before all.
     """
-    padded = np.concatenate([np.full_like(rows, np.nan, shape=(len(rows), days * stride, *rows.shape[2:])), rows], 1)
+    padded = np.concatenate([np.full_like(rows, before, shape=(len(rows), days * stride, *rows.shape[2:])), rows], 1)
     day = padded.strides[1]
     # A view: copies of all the days before each day would be most of what is done.
     return np.ndarray(

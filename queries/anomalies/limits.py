@@ -33,7 +33,7 @@ def failing(failed: Array, requests: Array, grid: Grid) -> tuple[Array, Flags]:
     is_known = ~np.isnan(failed) & ~np.isnan(requests)
     steps = grid.steps(SUSTAINED_MINUTES)
     events, of = (Windows(np.where(is_known, part, 0.0)).sums(steps) for part in (failed, requests))
-    is_worth = is_known & (events >= FAILURES_MIN)
+    is_worth = is_known & (events >= FAILURES_MIN) & (events > FAILING_SHARE * of)
     score = np.where(is_known, 0.0, np.nan)  # the tail costs: it is asked for where it may ring
     score[is_worth] = -np.log(np.maximum(tails.share_tail(events[is_worth], of[is_worth], FAILING_SHARE), 1e-300))
     return score, is_worth
@@ -42,5 +42,5 @@ def failing(failed: Array, requests: Array, grid: Grid) -> tuple[Array, Flags]:
 def at_quota(memory_percent: Array, grid: Grid) -> tuple[Array, Flags]:
     """Certain where memory stood at its quota for a quarter of an hour."""
     steps = grid.steps(SUSTAINED_MINUTES)
-    is_full = Windows((memory_percent >= QUOTA_PERCENT).astype(np.float64)).sums(steps) >= steps - 0.5
+    is_full = Windows((memory_percent >= QUOTA_PERCENT).astype(np.int32)).sums(steps) >= steps
     return np.where(np.isnan(memory_percent), np.nan, CERTAIN * is_full), is_full

@@ -26,16 +26,13 @@ MIDDLE: Final = 0.6
 FACTOR_MAX: Final = 0.95
 FACTOR_MIN: Final = 0.1  # less gains nothing
 REACH: Final = 3.0  # spreads: an incident must not become what is expected
-WIDE_MINUTES: Final = 60
 
 
-def forecast(deviations: Windows, known: Windows, grid: Grid, minutes: int, steps: int) -> Array:
+def forecast(deviations: Windows, known: Windows, grid: Grid, steps: int) -> Array:
     """Deviation expected of each step of a window of so many steps that ends at it, from the window before that.
 
     ``deviations`` are 0 where unknown, ``known`` 1 where known.
     """
-    if minutes > WIDE_MINUTES:
-        return np.zeros((1, 1, 1))
     means = means_of(deviations.sums(steps), known.sums(steps), steps)
     before = np.full_like(means, np.nan)
     before.reshape(len(means), -1)[:, steps:] = means.reshape(len(means), -1)[:, :-steps]

@@ -76,12 +76,14 @@ def of_counts(values: Array, baseline: Baseline, grid: Grid) -> list[Window]:
     is_known = ~np.isnan(values) & ~np.isnan(usual)
     logs = _known(np.log(values + COUNT_OFFSET) - np.log(usual + COUNT_OFFSET), is_known)
     calm = _known(usual + _without_spikes(values - usual, np.sqrt(usual), grid, 1.0), is_known)
-    events, known = _known(values, is_known), Windows(is_known.astype(np.float64))
+    events, known, smooth = _known(values, is_known), Windows(is_known.astype(np.int32)), _known(usual, is_known)
     out = []
     for minutes, steps in widths(grid):
-        forecast = persistence.forecast(logs, known, grid, minutes, steps)
-        expected = _known(np.exp(baseline.expected + forecast), is_known)
-        part = events if minutes <= SHORT_MINUTES else calm
+        if minutes <= SHORT_MINUTES:
+            forecast = persistence.forecast(logs, known, grid, steps)
+            part, expected = events, _known(np.exp(baseline.expected + forecast), is_known)
+        else:
+            part, expected = calm, smooth
         out.append(_count_window(part, expected, known, grid, minutes, steps))
     return out
 
@@ -102,7 +104,7 @@ def of_shares(values: Array, of: Array, share: Array, grid: Grid) -> list[Window
     share = share[:, :, None]
     expected = of * share
     is_known = ~np.isnan(values) & ~np.isnan(expected)
-    events, usual, known = _known(values, is_known), _known(expected, is_known), Windows(is_known.astype(np.float64))
+    events, usual, known = _known(values, is_known), _known(expected, is_known), Windows(is_known.astype(np.int32))
     all_events, total = (_known(part, ~np.isnan(values)) for part in (values, of))
     out = []
     for minutes, steps in widths(grid):
@@ -129,12 +131,12 @@ def of_levels(logs: Array, baseline: Baseline, grid: Grid) -> list[Window]:
     base = logs - baseline.expected
     is_known = ~np.isnan(base)
     calm = _known(_without_spikes(base, np.ones_like(base), grid, SPREAD_MIN), is_known)
-    deviations, known = _known(base, is_known), Windows(is_known.astype(np.float64))
+    deviations, known = _known(base, is_known), Windows(is_known.astype(np.int32))
     effect = np.log1p(EFFECT_MIN)
     out = []
     for minutes, steps in widths(grid):
         if minutes <= SHORT_MINUTES:
-            part = _known(base - persistence.forecast(deviations, known, grid, minutes, steps), is_known)
+            part = _known(base - persistence.forecast(deviations, known, grid, steps), is_known)
         else:
             part = calm
         mean = persistence.means_of(part.sums(steps), known.sums(steps), steps)

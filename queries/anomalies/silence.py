@@ -37,7 +37,7 @@ def scores(values: Array, grid: Grid) -> tuple[Array, NDArray[np.bool_]]:
     ended = np.where(is_zero & ~np.pad(is_zero[:, 1:], ((0, 0), (0, 1))), run, 0)
     longest = np.maximum.accumulate(ended, 1)
     before = np.maximum(start - 1, 0)
-    known = _at(Windows((~np.isnan(values)).astype(np.float64)).sums(2 * grid.per_hour), before)
+    known = _at(Windows((~np.isnan(values)).astype(np.int32)).sums(2 * grid.per_hour), before)
     hour = Windows(np.nan_to_num(values)).sums(grid.per_hour)
     weaker = np.minimum(_at(hour, before), _at(hour, np.maximum(before - grid.per_hour, 0))) / grid.per_hour
     spread = _at(_dispersion(np.nan_to_num(values), grid), before)

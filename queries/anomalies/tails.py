@@ -8,10 +8,10 @@ probability (1 + t / (k b)) ** -k, exactly, if they are exponential.
 
 from __future__ import annotations
 
+from math import lgamma
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy import special
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,6 +24,7 @@ SHAPE_MARGIN: Final = 1.5  # the estimate from few scores is low more often than
 LEVEL_FREEDOM: Final = 30.0
 FAR: Final = 2.0  # times the threshold of calm days: a past incident counts as no more
 DEAF: Final = 3.0  # times it: past incidents raise the threshold to no more
+TERM_MIN: Final = 1e-17  # of a sum: what adds less does not change it
 WORST_DAYS: Final = 6  # of the six weeks: those that may have had an incident
 
 
@@ -47,10 +48,21 @@ def level_score(deviation: Array, spread: Array) -> Array:
 
 
 def share_tail(events: Array, of: Array, share: float) -> Array:
-    """P(so many events or more of ``of``), exact: binomial."""
-    return np.where(
-        events <= 0, 1.0, special.betainc(np.maximum(events, 1e-9), np.maximum(of - events + 1, 1e-9), share)
-    )
+    """P(so many events or more of ``of``), exact: binomial. Only for more than the ``share``: there its terms fall."""
+    events = np.round(events)
+    missed = np.maximum(np.round(of) - events, 0.0)
+    choices = _log_factorial(events + missed) - _log_factorial(events) - _log_factorial(missed)
+    term: Array = np.exp(choices + events * np.log(share) + missed * np.log1p(-share))  # P(exactly so many)
+    total, odds, more = term.copy(), share / (1 - share), 0
+    while (term > TERM_MIN * total).any():
+        more += 1
+        term = term * (odds * np.maximum(missed - more + 1, 0.0) / (events + more))
+        total += term
+    return total
+
+
+def _log_factorial(numbers: Array) -> Array:
+    return np.array([lgamma(number + 1) for number in numbers.tolist()])
 
 
 def thresholds(scores: Array, upper_share: float, risk: Array) -> Array:

@@ -12,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from queries.anomalies import detection, robust
 from queries.anomalies.detection import detect
+from queries.anomalies.grid import trailing
 from queries.anomalies.model import SeriesSet
 from tests.queries.anomalies import worlds
 from tests.queries.anomalies.worlds import DAY, HOUR
@@ -45,11 +46,25 @@ def test_a_series_says_alone_what_it_says_among_others(weeks: int, rang: int, mo
         )
 
 
+@pytest.mark.parametrize("day", [0, 6, 13, 20, 27])
+def test_what_rang_before_changes_nothing_of_what_rings_since(day: int) -> None:
+    """Series that rang only before are left out: of the others the alarms are those of the whole time."""
+    series_set = with_incidents(4)
+    since = day * worlds.DAY + worlds.HOUR
+    assert detect(series_set, 5.0, since) == [alarm for alarm in detect(series_set, 5.0) if alarm.rings >= since]
+
+
 @given(
-    arrays(np.float64, st.tuples(st.integers(1, 7), st.just(5)), elements=st.one_of(st.just(np.nan), st.floats(-9, 9)))
+    arrays(
+        np.float64, st.tuples(st.integers(1, 16), st.just(5)), elements=st.one_of(st.just(np.nan), st.floats(-9, 9))
+    ),
+    st.integers(1, 7),
+    st.sampled_from([1, 2, 7]),
 )
-def test_the_mean_of_a_week_is_the_middle_mean_of_a_half(values: worlds.Array) -> None:
-    """It is the same without sorting, for up to seven values and however many of them are unknown."""
+def test_the_mean_of_a_week_is_the_middle_mean_of_a_half(values: worlds.Array, days: int, stride: int) -> None:
+    """It is the same without sorting, for up to seven days before each and however many of their values are unknown."""
+    rows = values[None]
     for at_least in (1, 2, 5):
-        expected = robust.middle_mean(values, 0.5, at_least)
-        assert np.allclose(robust.mean_of_a_week(values, at_least), expected, equal_nan=True, rtol=0, atol=1e-12)
+        expected = robust.middle_mean(trailing(rows, days, stride), 0.5, at_least)
+        found = robust.mean_of_a_week(rows, days, stride, at_least)
+        assert np.allclose(found, expected, equal_nan=True, rtol=0, atol=1e-12)
