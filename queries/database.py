@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 import duckdb
 
+from ingest.schema import ROUTER
 from queries.catalog import questions
 from queries.literals import literal
 from queries.views import VIEWS, pattern, reading, view
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 # Files of this version open in DuckDB 1.5 too; what 2.0 writes by default opens in 2.0 only.
 STORAGE_VERSION: Final = "v1.5.0"
+_DAY: Final = r"TRY_CAST(regexp_extract(file, '/date=([^/]*)/[^/]*$', 1) AS DATE)"
 
 
 def ensure(lake: str, database: Path, objects: Objects | None = None) -> None:
@@ -172,6 +174,7 @@ def statements(lake: str, objects: Objects | None = None) -> list[str]:
     return [
         *(_view(lake, table, has_files=table.name in there) for table in VIEWS.values()),
         _files(lake, there if objects is None else ()),
+        _router_rows(lake, is_local=objects is None and ROUTER.name in there),
         *_shared_macros(),
         *_documented_questions(),
     ]
@@ -203,8 +206,16 @@ def _files(lake: str, tables: Iterable[str]) -> str:
     """A view of the files of a local lake, by table and day; those of one on S3, which requests would list, are not."""
     found = [f"SELECT {literal(name)}, file FROM glob({literal(pattern(lake, name))})" for name in sorted(tables)]  # noqa: S608 - names are the schema's
     listed = " UNION ALL ".join(["SELECT NULL::VARCHAR, NULL::VARCHAR WHERE false", *found])
-    day = r"TRY_CAST(regexp_extract(file, '/date=([^/]*)/[^/]*$', 1) AS DATE)"
-    return f"CREATE VIEW drainlake_files AS SELECT *, {day} AS date FROM ({listed}) AS files (table_name, file)"  # noqa: S608
+    return f"CREATE VIEW drainlake_files AS SELECT *, {_DAY} AS date FROM ({listed}) AS files (table_name, file)"  # noqa: S608
+
+
+def _router_rows(lake: str, *, is_local: bool) -> str:
+    """A view of how many rows the router has of each day: of a local lake as its files' footers tell, since to count a
+    month of requests takes longer than most questions."""
+    files = f"SELECT file_name AS file, num_rows FROM parquet_file_metadata({literal(pattern(lake, ROUTER.name))})"  # noqa: S608 - a literal
+    told = f"SELECT {_DAY} AS date, sum(num_rows)::BIGINT AS rows FROM ({files}) WHERE num_rows > 0"  # noqa: S608
+    counted = f'SELECT date, count(*) AS rows FROM "{ROUTER.name}"'  # noqa: S608
+    return f"CREATE VIEW drainlake_router_rows AS {told if is_local else counted} GROUP BY ALL"
 
 
 def _tables_with_files(lake: str, objects: Objects | None) -> frozenset[str]:

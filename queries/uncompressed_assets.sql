@@ -26,7 +26,7 @@
 --   month_high_seconds DOUBLE: Seconds that visitors would wait less in such a month, all together, for the higher saving.
 --   file VARCHAR: The site's file that the path matches: of those where one path ends with the other, the longest; NULL when there is none.
 --   probe VARCHAR: What the site answered when asked: 'uncompressed', the encoding (then it is compressed now), or why it gave no answer; NULL when not asked.
--- cost: Counts the router's rows by day. The sizes of whole hours of past days are kept in asset_sizes, which a report brings up to date; other hours are read from the router, which for the days before the window is most of a day's question (look_back_days := 0 leaves it out). Two passes over access, one over the load-balancer rows of all earlier days.
+-- cost: Counts the router's rows by day, which the footers of a local lake tell. The sizes of whole hours of past days are kept in asset_sizes, which a report brings up to date; other hours are read from the router, which for the days before the window is most of a day's question (look_back_days := 0 leaves it out). Two passes over access, one over the load-balancer rows of all earlier days.
 -- example: SELECT * FROM uncompressed_assets(since := now() - INTERVAL 7 DAY) LIMIT 20
 CREATE OR REPLACE MACRO uncompressed_assets(
   since := NULL, until := NULL, app_name := NULL, mbit_per_second := 10, site_files := NULL, probed := NULL,

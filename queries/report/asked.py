@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import duckdb
 
 from queries.few_days import FewDays
-from queries.report import hours, sums
+from queries.report import hours, moments, sums
 from queries.report.model import Answer
 from queries.report.parts import LONG, PART_OF, is_long, stretches
 from queries.report.quoting import between, call
@@ -77,6 +77,7 @@ class Asked:
         self.exampled = 0  # findings that wanted request ids
 
     def __enter__(self) -> Self:
+        moments.cast(self.connection)
         self._few_days.__enter__()
         return self
 
@@ -88,6 +89,7 @@ class Asked:
                 with suppress(duckdb.Error):  # a connection that was closed has none any more
                     self.connection.execute(f"DROP TABLE IF EXISTS temp.{table}")
         self._counted_hours.forget()
+        moments.forget(self.connection)
         self._few_days.__exit__(kind, error, trace)
 
     @cached_property

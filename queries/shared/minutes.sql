@@ -49,9 +49,9 @@ found AS (
     id,
     step,
     max(timed) AS timed,
-    bucket_ms(min(bucket) FILTER (WHERE rank_here >= ceil(0.50 * timed))) AS p50_ms,
-    bucket_ms(min(bucket) FILTER (WHERE rank_here >= ceil(0.95 * timed))) AS p95_ms,
-    CASE WHEN max(timed) >= 100 THEN bucket_ms(min(bucket) FILTER (WHERE rank_here >= ceil(0.99 * timed))) END AS p99_ms
+    bucket_ms(min(bucket) FILTER (WHERE 100 * rank_here >= 50 * timed)) AS p50_ms,
+    bucket_ms(min(bucket) FILTER (WHERE 100 * rank_here >= 95 * timed)) AS p95_ms,
+    CASE WHEN max(timed) >= 100 THEN bucket_ms(min(bucket) FILTER (WHERE 100 * rank_here >= 99 * timed)) END AS p99_ms
   FROM ranked
   GROUP BY id, step
 )

@@ -14,7 +14,7 @@ CREATE OR REPLACE MACRO is_inside_hour(moment, hour_number) AS
 CREATE OR REPLACE MACRO asset_hours(since, middle, until) AS TABLE
 WITH days AS (
   SELECT date, coalesce(rows_kept = rows_there, false) AS is_kept
-  FROM (SELECT date, count(*) AS rows_there FROM router WHERE has_part_of(date, since, until) GROUP BY date)
+  FROM (SELECT date, rows AS rows_there FROM drainlake_router_rows WHERE has_part_of(date, since, until))
   LEFT JOIN (
     SELECT date, sum(responses) AS rows_kept
     FROM asset_sizes

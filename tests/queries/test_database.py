@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ import pytest
 from ingest.schema import TABLES
 from queries import database
 from queries.catalog import questions
-from tests.queries.lakes import write_file, write_lake
+from tests.queries.lakes import write_file, write_lake, write_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,6 +86,17 @@ def test_any_folder_name_will_do(name: str, tmp_path: Path, opened: Opened) -> N
     write_lake(tmp_path / "xx", {"router": [ROW, ROW]})
     connection = opened(write_lake(tmp_path / name / "lake", {"router": [ROW]}))
     assert connection.execute(COUNT).fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize("name", ["lake", "it's a la[k]e*", "date=2026-01-01"])
+def test_the_rows_of_days_are_those_of_their_files(name: str, tmp_path: Path, opened: Opened) -> None:
+    """Of all files of a day, and not of a day whose files have none."""
+    at = datetime(2026, 11, 15, 12, tzinfo=UTC)
+    lake = write_lake(tmp_path / name / "lake", {"router": [ROW | {"timestamp": at}] * 3})
+    write_rows(lake, {"router": [ROW | {"timestamp": moment} for moment in (at, at + timedelta(days=1))]}, 2)
+    write_file(lake / "router/date=2026-11-20/e0-000001.parquet", "router", [])
+    rows = opened(lake).execute("FROM drainlake_router_rows ORDER BY date").fetchall()
+    assert rows == [(at.date(), 4), (at.date() + timedelta(days=1), 1)]
 
 
 def test_a_backslash_is_refused(file: Path) -> None:
