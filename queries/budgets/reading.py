@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from ingest.schema import APP_HOUR
 from queries.budgets.burn_rates import WINDOWS, Count
 from queries.literals import literal
 from queries.report.quoting import sql_text
@@ -90,25 +91,33 @@ def months(
     """By app, what 30 days count for availability and for each limit, read once: as `burn_rates` has it for each."""
     found = {}
     slow = ", ".join(_SLOW.format(limit_ms=int(limit_ms)) for limit_ms in limits_ms)
+    sql = _MONTHS.format(slow=slow, hour=APP_HOUR, first_hour=_FIRST_HOUR, last_hour=_LAST_HOUR)
     for app, covered, requests, failed, timed, *beyond in connection.execute(
-        _MONTHS.format(slow=slow), {"until": until, "app": app_name}
+        sql, {"until": until, "app": app_name}
     ).fetchall():
         within = {ms: Count(timed, many, covered) for ms, many in zip(limits_ms, beyond, strict=True)}
         found[app] = (Count(requests, failed, covered), within)
     return found
 
 
+_LAST_HOUR: Final = "date_trunc('hour', first_minute($until))"
+_FIRST_HOUR: Final = f"{_LAST_HOUR} - INTERVAL 719 HOUR"
 _SLOW: Final = "coalesce(sum(histograms.requests) FILTER (WHERE bucket > latency_edge({limit_ms})), 0)::BIGINT"
-# The histograms of a month are added up first: to look into each for each limit takes twice as long.
+# The histograms of a month are added up first: to look into each for each limit takes twice as long. Whole hours are
+# added up in the lake; of the hours at both ends the minutes are read.
 _MONTHS: Final = """
-WITH kept AS NOT MATERIALIZED (
+WITH counted AS (
+  SELECT app, count(*) AS covered, sum(requests)::BIGINT AS requests, sum(failed)::BIGINT AS failed
   FROM minutes_of('app', first_minute($until) - INTERVAL 720 HOUR, first_minute($until), $app)
   WHERE is_covered OR lines > 0
-),
-counted AS (
-  SELECT app, count(*) AS covered, sum(requests)::BIGINT AS requests, sum(failed)::BIGINT AS failed
-  FROM kept
   GROUP BY app
+),
+kept AS (
+  FROM minutes_of('{hour}', {first_hour}, {last_hour}, $app)
+  UNION ALL
+  FROM minutes_of('app', first_minute($until) - INTERVAL 720 HOUR, {first_hour}, $app)
+  UNION ALL
+  FROM minutes_of('app', {last_hour}, first_minute($until), $app)
 ),
 histograms AS (
   SELECT app, bucket, sum(here)::BIGINT AS requests

@@ -108,6 +108,22 @@ def test_steps_of_routes_are_the_sums_of_their_minutes(shop: Any) -> None:
     assert rows == shop.execute(of_minutes).fetchall()
 
 
+def test_histograms_of_hours_are_the_sums_of_their_minutes(shop: Any) -> None:
+    """One row for each hour in which a request of an app was timed, with its buckets in order."""
+    of_minutes = """
+        SELECT app, begins_at, list(bucket ORDER BY bucket), list(held ORDER BY bucket)
+        FROM (
+            SELECT app, date_trunc('hour', timestamp) AS begins_at, bucket, sum(held)::INTEGER AS held
+            FROM (SELECT *, unnest(latency_buckets) AS bucket, unnest(latency_counts) AS held FROM minutes
+                WHERE per = 'app')
+            GROUP BY ALL)
+        GROUP BY ALL ORDER BY ALL"""
+    hours = "SELECT app, timestamp, latency_buckets, latency_counts FROM minutes WHERE per = 'app_hour' ORDER BY ALL"
+    rows = shop.execute(hours).fetchall()
+    assert len(rows) == 24
+    assert rows == shop.execute(of_minutes).fetchall()
+
+
 def test_the_base_of_the_histograms_is_one(shop: Any) -> None:
     """What SQL makes of a bucket is what it was counted by."""
     assert shop.execute("SELECT latency_base()").fetchone() == (LATENCY_BASE,)

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from ingest.schema import MINUTES, ROUTE_STEP, STEP_MINUTES
+from ingest.schema import APP_HOUR, MINUTES, ROUTE_STEP, STEP_MINUTES
 from transforms.minutes import requests, served
 from transforms.minutes.flights import MINUTE_US, in_flight_at, unit_peaks
 from transforms.minutes.latency import buckets_of
@@ -66,6 +66,7 @@ _BY: Final[Mapping[str, Callable[[pl.DataFrame], pl.DataFrame]]] = {
     "dyno": lambda fields: fields.filter(pl.col("dyno").is_not_null()).with_columns(key="dyno"),
     "route": lambda fields: fields.with_columns(key="route"),
 }
+_HISTOGRAM: Final = ("latency_buckets", "latency_counts")
 _COUNTED: Final = ("is_ended", "minute", "is_failed", "bytes", "is_timed", "bucket")
 _FLIGHT: Final = ("start_us", "end_us", "is_timed_out")
 _TOP: Final = ("peak_at", "peak_logged_at", "is_peak_timed_out")
@@ -120,7 +121,8 @@ class _Flights(NamedTuple):
 
 
 def of_hours(rows: pl.DataFrame, sides: pl.DataFrame, hours: range) -> Iterator[pl.DataFrame]:
-    """The minutes of hours that follow each other: first those per app, then those per code, dyno and route, and steps.
+    """The minutes of hours that follow each other: first those per app, then those per code, dyno and route; and
+    behind those of apps their hours, behind those of routes their steps.
 
     Each is sorted by ``app``, ``key``, ``minute``. ``rows`` are the router's that ended in these hours or were in
     flight in them, as :func:`narrowed` gives them. ``sides`` are the rows of these hours as ``sides.of_side`` gives
@@ -135,8 +137,8 @@ def of_hours(rows: pl.DataFrame, sides: pl.DataFrame, hours: range) -> Iterator[
     for minutes in made:
         completed = _completed(pl.concat([EMPTY, minutes], how="diagonal"))
         yield completed
-        if completed["per"].first() == "route":
-            yield _steps(completed)
+        if added_up := _ADDED_UP.get(completed["per"].first()):  # type: ignore[arg-type]
+            yield added_up(completed)
 
 
 def _of_span(rows: pl.DataFrame, told: pl.DataFrame, span: Span) -> Iterator[pl.DataFrame]:
@@ -305,6 +307,18 @@ def _steps(routes: pl.DataFrame) -> pl.DataFrame:
     ended = routes.filter(pl.col("requests") > 0).group_by("app", "key", minute=step, maintain_order=True)
     steps = ended.agg(pl.col("requests", "failed").sum(), pl.col("step_p95_ms").max())
     return pl.concat([EMPTY, steps.with_columns(per=pl.lit(ROUTE_STEP))], how="diagonal")
+
+
+def _hours(apps: pl.DataFrame) -> pl.DataFrame:
+    """The histograms of hours, in the order of their minutes."""
+    hour = pl.col("minute") // requests.MINUTES * requests.MINUTES
+    held = apps.select("app", *_HISTOGRAM, minute=hour).explode(_HISTOGRAM).drop_nulls("latency_buckets")
+    buckets = held.group_by("app", "minute", "latency_buckets").agg(pl.col("latency_counts").sum())
+    of_hour = buckets.sort("app", "minute", "latency_buckets").group_by("app", "minute", maintain_order=True)
+    return pl.concat([EMPTY, of_hour.agg(_HISTOGRAM).with_columns(per=pl.lit(APP_HOUR))], how="diagonal_relaxed")
+
+
+_ADDED_UP: Final[Mapping[str, Callable[[pl.DataFrame], pl.DataFrame]]] = {"app": _hours, "route": _steps}
 
 
 def quiet(minutes: pl.DataFrame) -> pl.DataFrame:

@@ -17,6 +17,23 @@ if TYPE_CHECKING:
 
     Minutes = Callable[[Iterable[Row]], duckdb.DuckDBPyConnection]
 
+# In a lake no minute has requests that has neither lines nor is covered.
+HOURS = """
+INSERT INTO rows BY NAME
+SELECT
+  timestamp, date, app, 'app_hour' AS per,
+  list(bucket ORDER BY bucket) AS latency_buckets, list(held ORDER BY bucket) AS latency_counts
+FROM (
+  SELECT date_trunc('hour', timestamp) AS timestamp, date, app, bucket, sum(held) AS held
+  FROM (
+    SELECT *, unnest(latency_buckets) AS bucket, unnest(latency_counts) AS held
+    FROM rows
+    WHERE per = 'app' AND (is_covered OR lines > 0)
+  )
+  GROUP BY ALL
+)
+GROUP BY ALL
+"""
 SCHEMA = pa.schema([*MINUTES.arrow, pa.field("date", pa.date32())])
 
 
@@ -40,6 +57,7 @@ def minutes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minutes]:
             connection.register("given", given)
             connection.execute("INSERT INTO rows BY NAME FROM given")
             connection.unregister("given")
+            connection.execute(HOURS)
             return connection
 
         yield hold
