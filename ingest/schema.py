@@ -235,9 +235,10 @@ LATENCY_BASE: Final = 1.02
 # Percentiles do not add up, and merging histograms of 40 routes and 65 days takes 15 s: so those that the alarms look
 # at every few minutes stand beside the counts.
 STEP_MINUTES: Final = 5  # divides an hour
-# What is read of weeks is added up: so the busiest routes are found in a fifth of the time.
-ROUTE_STEP: Final = "route_step"
-APP_HOUR: Final = "app_hour"
+# What is read of weeks is added up: so the busiest routes are found in a fifth of the time. Of these names each comes
+# after those of the minutes: so they lie together, and whoever reads them does not decode the minutes' histograms.
+STEPS: Final = {per: f"sum_{per}" for per in ("route", "dyno", "code")}
+APP_HOUR: Final = "sum_app"
 STEP_REQUESTS_MIN: Final = 20  # with fewer the 95th percentile would be the slowest request
 
 MINUTES: Final = _table(
@@ -247,9 +248,9 @@ MINUTES: Final = _table(
         "per",
         "VARCHAR",
         (
-            "What the row is of: 'app', 'route', 'dyno' or 'code'. One of 'route_step' is of a route in the "
-            f"{STEP_MINUTES} minutes of the clock from `timestamp` on, if a request ended in them, and has `requests`, "
-            "`failed` and `step_p95_ms` alone; one of 'app_hour' has an app's histogram of the hour that begins then."
+            "What the row is of: 'app', 'route', 'dyno' or 'code'. Rows of 'sum_route', 'sum_dyno' and 'sum_code' add "
+            f"up {STEP_MINUTES} minutes of the clock from `timestamp` on, if there was anything in them: `requests`, "
+            "`failed`, `step_p95_ms`, memory. One of 'sum_app' has an app's histogram of the hour that begins then."
         ),
     ),
     ("key", "VARCHAR", "The route, the dyno, or the code (an H code, else the status from 500 on); NULL for 'app'."),

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from ingest.schema import ROUTE_STEP, STEP_MINUTES
+from ingest.schema import STEP_MINUTES, STEPS
 from queries.anomalies.model import Scale, Series, SeriesSet
 
 if TYPE_CHECKING:
@@ -139,9 +139,9 @@ ORDER BY weight DESC, app, key
 """
 # Only what is read of a kind: also a column without any value takes its time.
 _MEASURES: Final = {
-    ROUTE_STEP: "requests::DOUBLE AS requests, failed::DOUBLE AS failed, step_p95_ms AS p95_ms",
-    "code": "sum(requests)::DOUBLE AS requests",
-    "dyno": "max(memory_mb) AS memory_mb, max(memory_percent) AS memory_percent",
+    "route": "requests::DOUBLE AS requests, failed::DOUBLE AS failed, step_p95_ms AS p95_ms",
+    "code": "requests::DOUBLE AS requests",
+    "dyno": "memory_mb, memory_percent",
 }
 _KEYED: Final = """
 SELECT
@@ -155,10 +155,10 @@ JOIN (SELECT unnest($7::VARCHAR[]) AS app, unnest($8::VARCHAR[]) AS key, unnest(
 
 def _routes(connection: duckdb.DuckDBPyConnection, steps: _Steps, apps: _Apps) -> Iterator[Series]:
     """Requests, failures and latency of the busiest routes: those with a request a step or more on average."""
-    found = _busiest(connection, steps, ROUTE_STEP, "sum(requests)::DOUBLE")
+    found = _busiest(connection, steps, "route", "sum(requests)::DOUBLE")
     of_app = dict(zip(apps.names, apps.steps_with_rows.tolist(), strict=True))
     keys = [(app, key) for app, key, requests in found if requests >= of_app.get(app, np.inf)]
-    table = _keyed(connection, steps, ROUTE_STEP, keys)
+    table = _keyed(connection, steps, "route", keys)
     row = table["id"].to_numpy()
     app = np.array([apps.names.index(app) for app, _ in keys], np.int64)
     requests, failed = (_counts(_grid(steps, table, name, row, len(keys))) for name in ("requests", "failed"))
@@ -195,13 +195,13 @@ def _dynos(connection: duckdb.DuckDBPyConnection, steps: _Steps) -> Iterator[Ser
 
 
 def _busiest(connection: duckdb.DuckDBPyConnection, steps: _Steps, per: str, weight: str) -> list[tuple[Any, ...]]:
-    return connection.execute(_BUSIEST.format(weight=weight), [per, *steps.window(), KEYS_MAX]).fetchall()
+    return connection.execute(_BUSIEST.format(weight=weight), [STEPS[per], *steps.window(), KEYS_MAX]).fetchall()
 
 
 def _keyed(connection: duckdb.DuckDBPyConnection, steps: _Steps, per: str, keys: list[tuple[str, str]]) -> pa.Table:
     names = [[app for app, _ in keys], [key for _, key in keys]]
-    sql = _KEYED.format(measures=_MEASURES[per]) + ("" if per == ROUTE_STEP else "GROUP BY ALL")
-    return _fetch(connection, sql, [STEP_MINUTES, steps.first, per, *steps.window(), *names])
+    sql = _KEYED.format(measures=_MEASURES[per])
+    return _fetch(connection, sql, [STEP_MINUTES, steps.first, STEPS[per], *steps.window(), *names])
 
 
 def _fetch(connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[Any]) -> pa.Table:

@@ -10,7 +10,7 @@ import pytest
 
 from drainlake.derived import keep_minutes
 from drainlake.documents import example_lake
-from ingest.schema import LATENCY_BASE, STEP_MINUTES, STEP_REQUESTS_MIN
+from ingest.schema import LATENCY_BASE, STEP_MINUTES, STEP_REQUESTS_MIN, STEPS
 from queries import database
 from queries.anomalies import reading
 from queries.anomalies.model import Scale
@@ -95,16 +95,18 @@ def test_percentiles_of_steps_are_those_of_their_minutes(shop: Any, per: str) ->
     assert wrong == 0
 
 
-def test_steps_of_routes_are_the_sums_of_their_minutes(shop: Any) -> None:
-    """One row for each step in which a request of a route ended, with what its minutes have of it."""
+@pytest.mark.parametrize("per", STEPS)
+def test_steps_of_keys_are_the_sums_of_their_minutes(shop: Any, per: str) -> None:
+    """One row for each step in which a request ended or memory was measured, with what its minutes have of it."""
     of_minutes = f"""
         SELECT app, key, time_bucket(INTERVAL {STEP_MINUTES} MINUTE, timestamp) AS begins_at, sum(requests)::BIGINT,
-            sum(failed)::BIGINT, max(step_p95_ms)
-        FROM minutes WHERE per = 'route' GROUP BY ALL HAVING sum(requests) > 0 ORDER BY ALL"""
-    steps = """
-        SELECT app, key, timestamp, requests, failed, step_p95_ms FROM minutes WHERE per = 'route_step' ORDER BY ALL"""
+            sum(failed)::BIGINT, max(step_p95_ms), max(memory_mb), max(memory_percent)
+        FROM minutes WHERE per = '{per}' GROUP BY ALL HAVING sum(requests) > 0 OR count(memory_mb) > 0 ORDER BY ALL"""
+    steps = f"""
+        SELECT app, key, timestamp, requests, failed, step_p95_ms, memory_mb, memory_percent
+        FROM minutes WHERE per = '{STEPS[per]}' ORDER BY ALL"""
     rows = shop.execute(steps).fetchall()
-    assert len(rows) > 1000
+    assert len(rows) > 30
     assert rows == shop.execute(of_minutes).fetchall()
 
 
@@ -118,7 +120,7 @@ def test_histograms_of_hours_are_the_sums_of_their_minutes(shop: Any) -> None:
                 WHERE per = 'app')
             GROUP BY ALL)
         GROUP BY ALL ORDER BY ALL"""
-    hours = "SELECT app, timestamp, latency_buckets, latency_counts FROM minutes WHERE per = 'app_hour' ORDER BY ALL"
+    hours = "SELECT app, timestamp, latency_buckets, latency_counts FROM minutes WHERE per = 'sum_app' ORDER BY ALL"
     rows = shop.execute(hours).fetchall()
     assert len(rows) == 24
     assert rows == shop.execute(of_minutes).fetchall()

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from ingest.schema import APP_HOUR, MINUTES, ROUTE_STEP, STEP_MINUTES
+from ingest.schema import APP_HOUR, MINUTES, STEP_MINUTES, STEPS
 from transforms.minutes import requests, served
 from transforms.minutes.flights import MINUTE_US, in_flight_at, unit_peaks
 from transforms.minutes.latency import buckets_of
@@ -122,7 +122,7 @@ class _Flights(NamedTuple):
 
 def of_hours(rows: pl.DataFrame, sides: pl.DataFrame, hours: range) -> Iterator[pl.DataFrame]:
     """The minutes of hours that follow each other: first those per app, then those per code, dyno and route; and
-    behind those of apps their hours, behind those of routes their steps.
+    behind those of apps their hours, behind the others their steps.
 
     Each is sorted by ``app``, ``key``, ``minute``. ``rows`` are the router's that ended in these hours or were in
     flight in them, as :func:`narrowed` gives them. ``sides`` are the rows of these hours as ``sides.of_side`` gives
@@ -301,12 +301,13 @@ def _completed(rows: pl.DataFrame) -> pl.DataFrame:
     ).select(EMPTY.columns)
 
 
-def _steps(routes: pl.DataFrame) -> pl.DataFrame:
-    """The steps in which requests of routes ended, in the order of their minutes."""
+def _steps(minutes: pl.DataFrame) -> pl.DataFrame:
+    """The steps of keys in which requests ended or memory was measured, in the order of their minutes."""
     step = pl.col("minute") // STEP_MINUTES * STEP_MINUTES
-    ended = routes.filter(pl.col("requests") > 0).group_by("app", "key", minute=step, maintain_order=True)
-    steps = ended.agg(pl.col("requests", "failed").sum(), pl.col("step_p95_ms").max())
-    return pl.concat([EMPTY, steps.with_columns(per=pl.lit(ROUTE_STEP))], how="diagonal")
+    is_there = (pl.col("requests") > 0) | pl.col("memory_mb").is_not_null()
+    of_step = minutes.filter(is_there).group_by("per", "app", "key", minute=step, maintain_order=True)
+    steps = of_step.agg(pl.col("requests", "failed").sum(), pl.col("step_p95_ms", "memory_mb", "memory_percent").max())
+    return pl.concat([EMPTY, steps.with_columns(per=pl.col("per").replace(STEPS))], how="diagonal")
 
 
 def _hours(apps: pl.DataFrame) -> pl.DataFrame:
@@ -318,7 +319,7 @@ def _hours(apps: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([EMPTY, of_hour.agg(_HISTOGRAM).with_columns(per=pl.lit(APP_HOUR))], how="diagonal_relaxed")
 
 
-_ADDED_UP: Final[Mapping[str, Callable[[pl.DataFrame], pl.DataFrame]]] = {"app": _hours, "route": _steps}
+_ADDED_UP: Final[Mapping[str, Callable[[pl.DataFrame], pl.DataFrame]]] = {"app": _hours, **dict.fromkeys(STEPS, _steps)}
 
 
 def quiet(minutes: pl.DataFrame) -> pl.DataFrame:

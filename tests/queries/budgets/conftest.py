@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 HOURS = """
 INSERT INTO rows BY NAME
 SELECT
-  timestamp, date, app, 'app_hour' AS per,
+  timestamp, date, app, 'sum_app' AS per,
   list(bucket ORDER BY bucket) AS latency_buckets, list(held ORDER BY bucket) AS latency_counts
 FROM (
   SELECT date_trunc('hour', timestamp) AS timestamp, date, app, bucket, sum(held) AS held
