@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
-    from queries.report.model import Window
+    from queries.report.model import Chart, Window
     from queries.report.parts import Hour
 
 # Rows held of one answer: lines of a chart take 300 moments each, and a flooded app has a million routes.
@@ -74,6 +74,7 @@ class Asked:
         self._known: dict[str, Rows | duckdb.Error] = {}
         self._tables: dict[str, str | duckdb.Error | None] = {}
         self.narrowed: dict[str, tuple[Window, ...]] = {}  # of each question that was not asked of all, what of
+        self.charts: dict[tuple[object, ...], Chart] = {}  # by what was drawn
         self.exampled = 0  # findings that wanted request ids
 
     def __enter__(self) -> Self:

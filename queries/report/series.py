@@ -10,7 +10,8 @@ None, which is drawn as a gap.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from functools import wraps
+from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec
 
 import duckdb
 
@@ -18,11 +19,12 @@ from queries.report.model import Chart, Key, Line, Marker, Threshold
 from queries.report.quoting import between, sql_text, sql_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from queries.report.asked import Asked, Record
     from queries.report.model import Window
 
+P = ParamSpec("P")
 MOMENTS_MAX: Final = 300
 LINES_MAX: Final = 12  # more cannot be told apart
 MARKERS_MAX: Final = 30
@@ -45,6 +47,20 @@ def moments(window: Window) -> list[datetime]:
     return [datetime.fromtimestamp(number * step, UTC) for number in range(first, end)]
 
 
+def _once(draw: Callable[Concatenate[Asked, str, P], Chart]) -> Callable[Concatenate[Asked, str, P], Chart]:
+    """Draw a chart of an app once, however many findings show it: a dyno's memory is that of all dynos of its app."""
+
+    @wraps(draw)
+    def drawn(asked: Asked, app: str, /, *args: P.args, **more: P.kwargs) -> Chart:
+        wanted = (draw.__name__, app, args, *more.items())
+        if wanted not in asked.charts:
+            asked.charts[wanted] = draw(asked, app, *args, **more)
+        return asked.charts[wanted]
+
+    return drawn
+
+
+@_once
 def in_flight(asked: Asked, app: str, thresholds: tuple[Threshold, ...] = ()) -> Chart:
     """The most requests at once in each step, and the instant of the highest peak."""
     line = _line("requests in flight, at most", times := moments(asked.window), _steps(asked, app), "peak_in_flight")
@@ -53,6 +69,7 @@ def in_flight(asked: Asked, app: str, thresholds: tuple[Threshold, ...] = ()) ->
     return Chart("Requests in flight", "requests", times, (line,), keys, thresholds, markers(asked, app))
 
 
+@_once
 def requests(asked: Asked, app: str) -> Chart:
     """Requests and failures in each step."""
     rows = _steps(asked, app)
@@ -62,6 +79,7 @@ def requests(asked: Asked, app: str) -> Chart:
     return Chart("Requests", "requests", times, lines, keys, (), markers(asked, app))
 
 
+@_once
 def sent(asked: Asked, app: str) -> Chart:
     """Bytes sent in each step."""
     rows = _steps(asked, app)
@@ -69,6 +87,7 @@ def sent(asked: Asked, app: str) -> Chart:
     return Chart("Bytes sent", "bytes", times, (line,), _highest("most", rows, "bytes"), (), markers(asked, app))
 
 
+@_once
 def memory(asked: Asked, app: str) -> Chart:
     """The highest memory of each dyno in each step, of those that used most, and the quota if it is one."""
     source = asked.shared(_MEMORY.format(minutes=_minutes(asked, "dyno"), step=_step("timestamp", asked.window)))
@@ -83,6 +102,7 @@ def memory(asked: Asked, app: str) -> Chart:
     return Chart("Memory of the dynos", "MB", times, lines, keys, thresholds, markers(asked, app))
 
 
+@_once
 def latency(asked: Asked, app: str) -> Chart:
     """The time that half and 95 % of the requests took at most in each step."""
     rows = [row for row in _steps(asked, app) if row["p95_ms"] is not None]
@@ -91,6 +111,7 @@ def latency(asked: Asked, app: str) -> Chart:
     return Chart("Service time", "ms", times, lines, _highest("highest p95", rows, "p95_ms"), (), markers(asked, app))
 
 
+@_once
 def connections(asked: Asked, app: str, thresholds: tuple[Threshold, ...] = ()) -> Chart:
     """Open connections of each Postgres database in each step."""
     sql = _CONNECTIONS.format(rows=between("samples", asked.window), step=_step("timestamp", asked.window))
@@ -105,6 +126,7 @@ def connections(asked: Asked, app: str, thresholds: tuple[Threshold, ...] = ()) 
     return Chart("Database connections", "connections", times, lines, keys, thresholds, markers(asked, app))
 
 
+@_once
 def log_lines(asked: Asked, app: str) -> Chart:
     """Lines received and lost, hour by hour."""
     rows = _of(asked, app, asked.call("coverage"))
