@@ -56,20 +56,20 @@ def make(  # noqa: PLR0913 - what a report depends on
     """The report of a window.
 
     ``more`` and ``more_sections``, by name, are asked besides what this package has, in a thread of their own with a
-    cursor of the connection, which sees all days of the lake: the detector computes while DuckDB reads. ``previous`` is
-    the report before this one (None: there is none, and nothing is called new); ``mutes`` are ids with the time until
-    which they are not told. Raises duckdb.InterruptException when interrupted, and nothing else of the lake.
+    cursor of the connection, which sees all days of the lake; so are sections that share nothing with the others.
+    ``previous`` is the report before this one (None: nothing is called new); ``mutes`` are ids with the time until which
+    they are not told. Raises duckdb.InterruptException when interrupted, and nothing else of the lake.
     """
     trying, aside = _Trying(), _Trying()
     with Asked(connection, window) as asked, _thread_with_cursor(connection) as (pool, own):
         others = pool.submit(_more_findings, own, window, aside, more)
         other_sections = pool.submit(_more_sections, own, window, aside, more_sections)
         apart = pool.submit(_sections_apart, own, asked, aside)
-        found = [*_findings(asked, trying), *others.result()]
+        found = [*_findings(asked, trying), *others.result()]  # the detector computes while DuckDB reads
         near = trying.listed("The list of changes", lambda: changes(asked))
         told, muted = _told(grouped(found, near), made_at, previous, mutes or {})
         trying.cut(len(told))
-        sections = _sections(asked, trying, [name for name in SECTIONS if name not in APART]) | apart.result()
+        sections = _sections(asked, trying, SECTIONS.keys() - APART) | apart.result()
         seen = trying.value("The share of lines seen", lambda: _trust(asked), _NO_TRUST)
         return Report(
             window=window,
@@ -77,7 +77,7 @@ def make(  # noqa: PLR0913 - what a report depends on
             apps=trying.value("The list of apps", lambda: apps(asked), ()),
             verdict=verdict(told, seen, trying.value("The count of requests", lambda: traffic(asked), _no_traffic())),
             findings=told[:FINDINGS_MAX],
-            sections=(*(sections[name] for name in SECTIONS if name in sections), *other_sections.result()),
+            sections=(*_in_order(sections), *other_sections.result()),
             trust=seen,
             muted=muted,
             previous_until=previous.until if previous is not None else None,
@@ -155,11 +155,15 @@ def _more_findings(
 
 def _sections(asked: Asked, trying: _Trying, names: Collection[str]) -> dict[str, Section]:
     made: dict[str, Section] = {}
-    for name in names:
-        ask = SECTIONS[name]
-        for section in trying.listed(f"The section on {name}", lambda ask=ask: [_looked_at(asked, ask)]):  # type: ignore[misc]
-            made[name] = section
+    for name, ask in SECTIONS.items():
+        if name in names:
+            for section in trying.listed(f"The section on {name}", lambda ask=ask: [_looked_at(asked, ask)]):  # type: ignore[misc]
+                made[name] = section
     return made
+
+
+def _in_order(sections: Mapping[str, Section]) -> Iterator[Section]:
+    yield from (sections[name] for name in SECTIONS if name in sections)
 
 
 def _sections_apart(connection: duckdb.DuckDBPyConnection, beside: Asked, trying: _Trying) -> dict[str, Section]:
