@@ -24,7 +24,7 @@ from queries.report.verdict import verdict
 from queries.trust import Trust, trust
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from queries.report.asked import Record
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 # Each with all its effects; a lake that makes more has one problem that these show.
 FINDINGS_MAX: Final = 200
+_TOGETHER: Final = SECTIONS.keys() - APART
 _REASON_MAX: Final = 300
 _NOTHING: Final[Mapping[str, Any]] = {}
 _NO_TRUST: Final = Trust(received=0, parsed=0, defective=0, repeated=0, dropped=0, share_seen=None)
@@ -57,8 +58,8 @@ def make(  # noqa: PLR0913 - what a report depends on
 
     ``more`` and ``more_sections``, by name, are asked besides what this package has, in a thread of their own with a
     cursor of the connection, which sees all days of the lake; so are sections that share nothing with the others.
-    ``previous`` is the report before this one (None: nothing is called new); ``mutes`` are ids with the time until which
-    they are not told. Raises duckdb.InterruptException when interrupted, and nothing else of the lake.
+    ``previous`` is the report before this one (None: nothing is called new); ``mutes`` are ids with the time until
+    which they are not told. Raises duckdb.InterruptException when interrupted, and nothing else of the lake.
     """
     trying, aside = _Trying(), _Trying()
     with Asked(connection, window) as asked, _thread_with_cursor(connection) as (pool, own):
@@ -68,8 +69,6 @@ def make(  # noqa: PLR0913 - what a report depends on
         found = [*_findings(asked, trying), *others.result()]  # the detector computes while DuckDB reads
         near = trying.listed("The list of changes", lambda: changes(asked))
         told, muted = _told(grouped(found, near), made_at, previous, mutes or {})
-        trying.cut(len(told))
-        sections = _sections(asked, trying, SECTIONS.keys() - APART) | apart.result()
         seen = trying.value("The share of lines seen", lambda: _trust(asked), _NO_TRUST)
         return Report(
             window=window,
@@ -77,11 +76,11 @@ def make(  # noqa: PLR0913 - what a report depends on
             apps=trying.value("The list of apps", lambda: apps(asked), ()),
             verdict=verdict(told, seen, trying.value("The count of requests", lambda: traffic(asked), _no_traffic())),
             findings=told[:FINDINGS_MAX],
-            sections=(*_in_order(sections), *other_sections.result()),
+            sections=(*_in_order(_sections(asked, trying, _TOGETHER) | apart.result()), *other_sections.result()),
             trust=seen,
             muted=muted,
             previous_until=previous.until if previous is not None else None,
-            notes=(*trying.notes, *aside.notes, *_not_checked(asked, trying)),
+            notes=(*trying.notes, *aside.notes, *_left_out(told), *_not_checked(asked, trying)),
             settings=settings or {},
         )
 
@@ -106,10 +105,6 @@ class _Trying:
         found: list[T] = []
         self.value(what, lambda: _take(part(), found), None)
         return found
-
-    def cut(self, count: int) -> None:
-        if count > FINDINGS_MAX:
-            self.notes.append(f"Only the worst {FINDINGS_MAX:,} of {count:,} findings are told.")
 
 
 def _take(items: Iterable[T], found: list[T]) -> None:
@@ -210,6 +205,11 @@ def _told(
         else:
             told.append(replace(finding, is_new=previous is not None and finding.id not in previous.ids))
     return tuple(told), tuple(muted)
+
+
+def _left_out(told: Sequence[Finding]) -> Iterator[str]:
+    if len(told) > FINDINGS_MAX:
+        yield f"Only the worst {FINDINGS_MAX:,} of {len(told):,} findings are told."
 
 
 def _not_checked(asked: Asked, trying: _Trying) -> list[str]:
