@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from ingest.schema import APP_HOUR, MINUTES, STEP_MINUTES, STEPS
+from ingest.schema import MINUTES, STEP_MINUTES
 from transforms.minutes import requests, served
 from transforms.minutes.flights import MINUTE_US, in_flight_at, unit_peaks
 from transforms.minutes.latency import buckets_of
@@ -66,7 +66,6 @@ _BY: Final[Mapping[str, Callable[[pl.DataFrame], pl.DataFrame]]] = {
     "dyno": lambda fields: fields.filter(pl.col("dyno").is_not_null()).with_columns(key="dyno"),
     "route": lambda fields: fields.with_columns(key="route"),
 }
-_HISTOGRAM: Final = ("latency_buckets", "latency_counts")
 _COUNTED: Final = ("is_ended", "minute", "is_failed", "bytes", "is_timed", "bucket")
 _FLIGHT: Final = ("start_us", "end_us", "is_timed_out")
 _TOP: Final = ("peak_at", "peak_logged_at", "is_peak_timed_out")
@@ -121,8 +120,7 @@ class _Flights(NamedTuple):
 
 
 def of_hours(rows: pl.DataFrame, sides: pl.DataFrame, hours: range) -> Iterator[pl.DataFrame]:
-    """The minutes of hours that follow each other: first those per app, then those per code, dyno and route; and
-    behind those of apps their hours, behind the others their steps.
+    """The minutes of hours that follow each other: first those per app, then those per code, dyno and route.
 
     Each is sorted by ``app``, ``key``, ``minute``. ``rows`` are the router's that ended in these hours or were in
     flight in them, as :func:`narrowed` gives them. ``sides`` are the rows of these hours as ``sides.of_side`` gives
@@ -135,10 +133,7 @@ def of_hours(rows: pl.DataFrame, sides: pl.DataFrame, hours: range) -> Iterator[
     else:
         made = map(_together, zip(*[[*_of_span(rows.filter(span.touches), told, span)] for span in spans], strict=True))
     for minutes in made:
-        completed = _completed(pl.concat([EMPTY, minutes], how="diagonal"))
-        yield completed
-        if added_up := _ADDED_UP.get(completed["per"].first()):  # type: ignore[arg-type]
-            yield added_up(completed)
+        yield _completed(pl.concat([EMPTY, minutes], how="diagonal"))
 
 
 def _of_span(rows: pl.DataFrame, told: pl.DataFrame, span: Span) -> Iterator[pl.DataFrame]:
@@ -299,27 +294,6 @@ def _completed(rows: pl.DataFrame) -> pl.DataFrame:
         lines=pl.when(is_app).then(pl.col("lines").fill_null(0) + pl.col("requests").fill_null(0)),
         lines_lost=pl.when(is_app).then(pl.col("lines_lost").fill_null(0)),
     ).select(EMPTY.columns)
-
-
-def _steps(minutes: pl.DataFrame) -> pl.DataFrame:
-    """The steps of keys in which requests ended or memory was measured, in the order of their minutes."""
-    step = pl.col("minute") // STEP_MINUTES * STEP_MINUTES
-    is_there = (pl.col("requests") > 0) | pl.col("memory_mb").is_not_null()
-    of_step = minutes.filter(is_there).group_by("per", "app", "key", minute=step, maintain_order=True)
-    steps = of_step.agg(pl.col("requests", "failed").sum(), pl.col("step_p95_ms", "memory_mb", "memory_percent").max())
-    return pl.concat([EMPTY, steps.with_columns(per=pl.col("per").replace(STEPS))], how="diagonal")
-
-
-def _hours(apps: pl.DataFrame) -> pl.DataFrame:
-    """The histograms of hours, in the order of their minutes."""
-    hour = pl.col("minute") // requests.MINUTES * requests.MINUTES
-    held = apps.select("app", *_HISTOGRAM, minute=hour).explode(_HISTOGRAM).drop_nulls("latency_buckets")
-    buckets = held.group_by("app", "minute", "latency_buckets").agg(pl.col("latency_counts").sum())
-    of_hour = buckets.sort("app", "minute", "latency_buckets").group_by("app", "minute", maintain_order=True)
-    return pl.concat([EMPTY, of_hour.agg(_HISTOGRAM).with_columns(per=pl.lit(APP_HOUR))], how="diagonal_relaxed")
-
-
-_ADDED_UP: Final[Mapping[str, Callable[[pl.DataFrame], pl.DataFrame]]] = {"app": _hours, **dict.fromkeys(STEPS, _steps)}
 
 
 def quiet(minutes: pl.DataFrame) -> pl.DataFrame:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from transforms.derived import PARTITION
-from transforms.minutes import counting, record
+from transforms.minutes import counting, record, sums
 from transforms.minutes.contents import fingerprint, name_of
 from transforms.minutes.coverage import ARRIVAL_MINUTES, DAY
 from transforms.minutes.filling import Lines, complete, fill, is_quiet
@@ -102,7 +102,8 @@ class Day:
 
     def _held(self, lines: Lines) -> Iterator[pl.DataFrame]:
         """The rows that hold still; their lines are added."""
-        holds = ~(pl.col("minute") // 60).is_in(self.changed) & ~is_quiet().fill_null(value=False)
+        is_made = (pl.col("minute") // 60).is_in(self.changed) | sums.is_sum()
+        holds = ~is_made & ~is_quiet().fill_null(value=False)
         for piece in self._lake.pieces(self._file):
             rows = _numbered(piece).filter(holds).select(counting.EMPTY.columns)
             lines.add(rows)
@@ -118,9 +119,13 @@ class Day:
         self.record, self.is_written = made, True
 
     def _completed(self, filled: Filled) -> Iterator[pl.DataFrame]:
-        """The day's rows in order, in pieces."""
+        """The day's rows in order, in pieces; the sums are the last."""
+        spill, added_up = Spill(self._lake.scratch(TABLE, PARTITION)), []
         for begin, end, rows in merged(self._made[0], filled.cuts):
-            yield complete(pl.concat([counting.EMPTY, *rows]), filled.spans, filled.between(begin, end))
+            piece = complete(pl.concat([counting.EMPTY, *rows]), filled.spans, filled.between(begin, end))
+            added_up.append(spill.add(sums.of(piece)))
+            yield piece
+        yield from map(spill.rows, added_up)
 
     def forget_rows(self) -> None:
         """Free the memory; the lines by minute stay."""
