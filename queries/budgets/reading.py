@@ -91,33 +91,42 @@ def months(
     """By app, what 30 days count for availability and for each limit, read once: as `burn_rates` has it for each."""
     found = {}
     slow = ", ".join(_SLOW.format(limit_ms=int(limit_ms)) for limit_ms in limits_ms)
-    sql = _MONTHS.format(slow=slow, hour=APP_HOUR, first_hour=_FIRST_HOUR, last_hour=_LAST_HOUR)
-    for app, covered, requests, failed, timed, *beyond in connection.execute(
-        sql, {"until": until, "app": app_name}
-    ).fetchall():
+    asked = {"until": until, "app": app_name}
+    [(is_added_up,)] = connection.execute(_ADDED_UP.format(hour=APP_HOUR, **_ENDS), asked).fetchall()
+    sql = _MONTHS.format(slow=slow, hour=APP_HOUR if is_added_up else "app", **_ENDS)
+    for app, covered, requests, failed, timed, *beyond in connection.execute(sql, asked).fetchall():
         within = {ms: Count(timed, many, covered) for ms, many in zip(limits_ms, beyond, strict=True)}
         found[app] = (Count(requests, failed, covered), within)
     return found
 
 
-_LAST_HOUR: Final = "date_trunc('hour', first_minute($until))"
-_FIRST_HOUR: Final = f"{_LAST_HOUR} - INTERVAL 719 HOUR"
+_ENDS: Final = {
+    "until": "first_minute($until)",
+    "first_hour": "date_trunc('hour', first_minute($until)) - INTERVAL 719 HOUR",
+    "last_hour": "date_trunc('hour', first_minute($until))",
+}
+# An older version added up none: where nobody may make the minutes anew, they are read.
+_ADDED_UP: Final = """
+SELECT count(DISTINCT date) <= (SELECT count(DISTINCT date) FROM minutes_of('{hour}', {first_hour}, {last_hour}, $app))
+FROM minutes_of('app', {first_hour}, {last_hour}, $app)
+WHERE requests > 0
+"""
 _SLOW: Final = "coalesce(sum(histograms.requests) FILTER (WHERE bucket > latency_edge({limit_ms})), 0)::BIGINT"
 # The histograms of a month are added up first: to look into each for each limit takes twice as long. Whole hours are
 # added up in the lake; of the hours at both ends the minutes are read.
 _MONTHS: Final = """
 WITH counted AS (
   SELECT app, count(*) AS covered, sum(requests)::BIGINT AS requests, sum(failed)::BIGINT AS failed
-  FROM minutes_of('app', first_minute($until) - INTERVAL 720 HOUR, first_minute($until), $app)
+  FROM minutes_of('app', {until} - INTERVAL 720 HOUR, {until}, $app)
   WHERE is_covered OR lines > 0
   GROUP BY app
 ),
 kept AS (
   FROM minutes_of('{hour}', {first_hour}, {last_hour}, $app)
   UNION ALL
-  FROM minutes_of('app', first_minute($until) - INTERVAL 720 HOUR, {first_hour}, $app)
+  FROM minutes_of('app', {until} - INTERVAL 720 HOUR, {first_hour}, $app)
   UNION ALL
-  FROM minutes_of('app', {last_hour}, first_minute($until), $app)
+  FROM minutes_of('app', {last_hour}, {until}, $app)
 ),
 histograms AS (
   SELECT app, bucket, sum(here)::BIGINT AS requests

@@ -70,6 +70,20 @@ def test_windows_and_history_are_sums_of_covered_minutes(minutes: Minutes) -> No
         }
 
 
+def test_hours_that_nobody_added_up_are_read_by_the_minute(minutes: Minutes) -> None:
+    """Minutes made by an older version, which stay so in a lake that can only be read, give the same month."""
+    rows = [
+        {"timestamp": END - timedelta(hours=hours), "requests": 2, **histogram([3, 9000])} for hours in range(1, 100, 7)
+    ]
+    connection = minutes(rows)
+    expected = reading.months(connection, UNTIL, None, (250,))
+    assert expected["shop"][1][250].bad == len(rows)
+    connection.execute("DELETE FROM rows WHERE per = 'sum_app' AND date < ?", [END.date()])
+    assert reading.months(connection, UNTIL, None, (250,)) == expected
+    connection.execute("DELETE FROM rows WHERE per = 'sum_app'")
+    assert reading.months(connection, UNTIL, None, (250,)) == expected
+
+
 def _loop(rows: list[dict[str, Any]], app: str, begin: int, end: int, latency_ms: int | None) -> Count:
     requests = bad = covered = 0
     for row in rows:
