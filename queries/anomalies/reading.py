@@ -11,13 +11,14 @@ Rows of routes are many: they come out of DuckDB as steps in Arrow, and no Pytho
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from ingest.schema import STEP_MINUTES, STEPS
+from queries.added_up import are_added_up
 from queries.anomalies.model import Scale, Series, SeriesSet
 
 if TYPE_CHECKING:
@@ -37,16 +38,21 @@ _STEP: Final = timedelta(minutes=STEP_MINUTES)
 
 @dataclass(frozen=True)
 class _Steps:
-    """Whole steps: the number of the first one from 1970 on, and how many."""
+    """Whole steps: the number of the first one from 1970 on, how many, and whether they are added up in the lake."""
 
     first: int
     count: int
     app_name: str | None
+    are_added_up: bool = True
 
     def window(self) -> list[Any]:
         """Since, until and app for the macros."""
         since, until = (_EPOCH + step * _STEP for step in (self.first, self.first + self.count))
         return [since, until, self.app_name]
+
+    def of(self, per: str) -> tuple[str, list[Any]]:
+        """A source of what each key has in each step, for $1 to $4, and these: what is added up, else the minutes."""
+        return (_SUMS, [STEPS[per], *self.window()]) if self.are_added_up else (_MINUTES, [per, *self.window()])
 
     def empty(self, rows: int) -> Values:
         """NaN for each step of some series."""
@@ -70,6 +76,7 @@ def read(
         return SeriesSet(begins_at, STEP_MINUTES, ())
     # A cursor of its own: the caller's may have rows that are not fetched yet.
     with connection.cursor() as own:
+        steps = replace(steps, are_added_up=are_added_up(own, *steps.window()))
         apps = _Apps(own, steps)
         series = [*apps.series(), *_routes(own, steps, apps), *_codes(own, steps, apps), *_dynos(own, steps)]
     return SeriesSet(begins_at, STEP_MINUTES, tuple(series))
@@ -131,9 +138,23 @@ SELECT
 FROM minutes_of('app', $3, $4, $5)
 GROUP BY ALL
 """
+_SUMS: Final = "minutes_of($1, $2, $3, $4)"
+_MINUTES: Final = f"""(
+  SELECT
+    app,
+    key,
+    time_bucket(INTERVAL {STEP_MINUTES} MINUTE, timestamp) AS timestamp,
+    sum(requests) AS requests,
+    sum(failed) AS failed,
+    max(step_p95_ms) AS step_p95_ms,
+    max(memory_mb) AS memory_mb,
+    max(memory_percent) AS memory_percent
+  FROM {_SUMS}
+  GROUP BY ALL
+)"""  # noqa: S608 - a constant
 _BUSIEST: Final = """
 SELECT app, key, weight
-FROM (SELECT app, key, {weight} AS weight FROM minutes_of($1, $2, $3, $4) WHERE key IS NOT NULL GROUP BY ALL)
+FROM (SELECT app, key, {weight} AS weight FROM {source} WHERE key IS NOT NULL GROUP BY ALL)
 QUALIFY row_number() OVER (PARTITION BY app ORDER BY weight DESC, key) <= $5
 ORDER BY weight DESC, app, key
 """
@@ -146,9 +167,9 @@ _MEASURES: Final = {
 _KEYED: Final = """
 SELECT
   id,
-  (steps_since_1970(epoch_us(timestamp), 60000000::BIGINT * $1) - $2)::INTEGER AS step,
+  (steps_since_1970(epoch_us(timestamp), 60000000::BIGINT * $5) - $6)::INTEGER AS step,
   {measures}
-FROM minutes_of($3, $4, $5, $6)
+FROM {source}
 JOIN (SELECT unnest($7::VARCHAR[]) AS app, unnest($8::VARCHAR[]) AS key, unnest(range(len($7))) AS id) USING (app, key)
 """
 
@@ -195,13 +216,15 @@ def _dynos(connection: duckdb.DuckDBPyConnection, steps: _Steps) -> Iterator[Ser
 
 
 def _busiest(connection: duckdb.DuckDBPyConnection, steps: _Steps, per: str, weight: str) -> list[tuple[Any, ...]]:
-    return connection.execute(_BUSIEST.format(weight=weight), [STEPS[per], *steps.window(), KEYS_MAX]).fetchall()
+    source, asked = steps.of(per)
+    return connection.execute(_BUSIEST.format(weight=weight, source=source), [*asked, KEYS_MAX]).fetchall()
 
 
 def _keyed(connection: duckdb.DuckDBPyConnection, steps: _Steps, per: str, keys: list[tuple[str, str]]) -> pa.Table:
     names = [[app for app, _ in keys], [key for _, key in keys]]
-    sql = _KEYED.format(measures=_MEASURES[per])
-    return _fetch(connection, sql, [STEP_MINUTES, steps.first, STEPS[per], *steps.window(), *names])
+    source, asked = steps.of(per)
+    sql = _KEYED.format(measures=_MEASURES[per], source=source)
+    return _fetch(connection, sql, [*asked, STEP_MINUTES, steps.first, *names])
 
 
 def _fetch(connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[Any]) -> pa.Table:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Final
 
 from ingest.schema import APP_HOUR
+from queries.added_up import are_added_up
 from queries.budgets.burn_rates import WINDOWS, Count
 from queries.literals import literal
 from queries.report.quoting import sql_text
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from queries.budgets.objectives import Objective
 
 _HOUR: Final = 60
+_WHOLE_HOURS: Final = timedelta(hours=719)  # of 720, which end at any minute
 _DEFAULT_MS: Final = 1000  # for availability, where the limit does not matter
 
 
@@ -91,42 +93,32 @@ def months(
     """By app, what 30 days count for availability and for each limit, read once: as `burn_rates` has it for each."""
     found = {}
     slow = ", ".join(_SLOW.format(limit_ms=int(limit_ms)) for limit_ms in limits_ms)
-    asked = {"until": until, "app": app_name}
-    [(is_added_up,)] = connection.execute(_ADDED_UP.format(hour=APP_HOUR, **_ENDS), asked).fetchall()
-    sql = _MONTHS.format(slow=slow, hour=APP_HOUR if is_added_up else "app", **_ENDS)
+    last_hour = until.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    is_added_up = are_added_up(connection, last_hour - _WHOLE_HOURS, last_hour, app_name)
+    sql = _MONTHS.format(slow=slow, hour=APP_HOUR if is_added_up else "app")
+    asked = {"until": until, "last_hour": last_hour, "first_hour": last_hour - _WHOLE_HOURS, "app": app_name}
     for app, covered, requests, failed, timed, *beyond in connection.execute(sql, asked).fetchall():
         within = {ms: Count(timed, many, covered) for ms, many in zip(limits_ms, beyond, strict=True)}
         found[app] = (Count(requests, failed, covered), within)
     return found
 
 
-_ENDS: Final = {
-    "until": "first_minute($until)",
-    "first_hour": "date_trunc('hour', first_minute($until)) - INTERVAL 719 HOUR",
-    "last_hour": "date_trunc('hour', first_minute($until))",
-}
-# An older version added up none: where nobody may make the minutes anew, they are read.
-_ADDED_UP: Final = """
-SELECT count(DISTINCT date) <= (SELECT count(DISTINCT date) FROM minutes_of('{hour}', {first_hour}, {last_hour}, $app))
-FROM minutes_of('app', {first_hour}, {last_hour}, $app)
-WHERE requests > 0
-"""
 _SLOW: Final = "coalesce(sum(histograms.requests) FILTER (WHERE bucket > latency_edge({limit_ms})), 0)::BIGINT"
 # The histograms of a month are added up first: to look into each for each limit takes twice as long. Whole hours are
 # added up in the lake; of the hours at both ends the minutes are read.
 _MONTHS: Final = """
 WITH counted AS (
   SELECT app, count(*) AS covered, sum(requests)::BIGINT AS requests, sum(failed)::BIGINT AS failed
-  FROM minutes_of('app', {until} - INTERVAL 720 HOUR, {until}, $app)
+  FROM minutes_of('app', first_minute($until) - INTERVAL 720 HOUR, first_minute($until), $app)
   WHERE is_covered OR lines > 0
   GROUP BY app
 ),
 kept AS (
-  FROM minutes_of('{hour}', {first_hour}, {last_hour}, $app)
+  FROM minutes_of('{hour}', $first_hour, $last_hour, $app)
   UNION ALL
-  FROM minutes_of('app', {until} - INTERVAL 720 HOUR, {first_hour}, $app)
+  FROM minutes_of('app', first_minute($until) - INTERVAL 720 HOUR, $first_hour, $app)
   UNION ALL
-  FROM minutes_of('app', {last_hour}, {until}, $app)
+  FROM minutes_of('app', $last_hour, first_minute($until), $app)
 ),
 histograms AS (
   SELECT app, bucket, sum(here)::BIGINT AS requests

@@ -137,6 +137,21 @@ def series(shop: Any) -> SeriesSet:
     return read(shop, DAY, END + timedelta(hours=4))
 
 
+def test_minutes_that_nobody_added_up_give_the_same_series(
+    shop: Any, series: SeriesSet, tmp_path: Path, opened: Any
+) -> None:
+    """Minutes made by an older version, which stay so in a lake that can only be read."""
+    folder = tmp_path / "lake" / "minutes" / f"date={DAY.date()}"
+    folder.mkdir(parents=True)
+    shop.execute(f"COPY (SELECT * EXCLUDE (date) FROM minutes WHERE per NOT LIKE 'sum%') TO '{folder}/a.parquet'")
+    old = read(opened(tmp_path / "lake"), DAY, END + timedelta(hours=4))
+    assert [(one.app, one.per, one.key, one.measure) for one in old.series] == [
+        (one.app, one.per, one.key, one.measure) for one in series.series
+    ]
+    for one, other in zip(old.series, series.series, strict=True):
+        assert np.array_equal(one.values, other.values, equal_nan=True)
+
+
 def of(found: SeriesSet, per: str, measure: str, key: str | None = None) -> Series:
     """The one series of that kind."""
     (one,) = [each for each in found.series if (each.per, each.measure, each.key) == (per, measure, key)]
