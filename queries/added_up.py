@@ -11,10 +11,12 @@ if TYPE_CHECKING:
 
     import duckdb
 
-_DATES: Final = """
-SELECT count(DISTINCT date) <= (SELECT count(DISTINCT date) FROM minutes_of($hour, $since, $until, $app))
-FROM minutes_of('app', $since, $until, $app)
-WHERE requests > 0
+_ALL: Final = """
+SELECT NOT EXISTS (
+  SELECT date FROM minutes_of('app', $since, $until, $app) WHERE requests > 0
+  EXCEPT
+  SELECT date FROM minutes_of($hour, $since, $until, $app)
+)
 """
 
 
@@ -26,5 +28,5 @@ def are_added_up(
     Of a date without a sum in the window it is not known: then they are not, which costs time and is as right.
     """
     asked = {"hour": APP_HOUR, "since": since, "until": until, "app": app_name}
-    [(is_so,)] = connection.execute(_DATES, asked).fetchall()
+    [(is_so,)] = connection.execute(_ALL, asked).fetchall()
     return bool(is_so)

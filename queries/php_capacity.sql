@@ -115,7 +115,7 @@ read_hours AS MATERIALIZED (
 ),
 -- All that was in flight in these minutes, and some more, which does no harm: levels are too low outside, never too high.
 -- Paths are looked at afterwards, which costs more than all else.
-near AS (
+near AS MATERIALIZED (
   SELECT app, dyno, path, start_us, end_us
   FROM served
   JOIN read_hours USING (app, hour, date)

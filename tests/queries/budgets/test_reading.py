@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ingest.schema import LATENCY_BASE
+from queries.added_up import are_added_up
 from queries.budgets import reading
 from queries.budgets.burn_rates import WINDOWS, Count
 from queries.budgets.reading import Asked
@@ -82,6 +83,16 @@ def test_hours_that_nobody_added_up_are_read_by_the_minute(minutes: Minutes) -> 
     assert reading.months(connection, UNTIL, None, (250,)) == expected
     connection.execute("DELETE FROM rows WHERE per = 'sum_app'")
     assert reading.months(connection, UNTIL, None, (250,)) == expected
+
+
+def test_a_date_is_not_added_up_because_another_has_a_sum_more(minutes: Minutes) -> None:
+    """The sum of an hour of which the window holds no request does not stand for a date without sums."""
+    ages = (timedelta(minutes=30), timedelta(hours=30))
+    connection = minutes([{"timestamp": END - age, "requests": 2, **histogram([3])} for age in ages])
+    window = END - timedelta(hours=40), END - timedelta(minutes=50)
+    assert are_added_up(connection, *window)
+    connection.execute("DELETE FROM rows WHERE per = 'sum_app' AND date < ?", [END.date()])
+    assert not are_added_up(connection, *window)
 
 
 def _loop(rows: list[dict[str, Any]], app: str, begin: int, end: int, latency_ms: int | None) -> Count:
