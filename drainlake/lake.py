@@ -33,6 +33,7 @@ INTERRUPT_SECONDS: Final = 0.05
 # How long a query may go on after it was told to end: some functions of DuckDB look up only when they are done.
 PATIENCE_SECONDS: Final = 2.0
 Result = TypeVar("Result")
+Done = TypeVar("Done")
 
 
 class RefusedParameterError(Failure):
@@ -40,10 +41,10 @@ class RefusedParameterError(Failure):
 
 
 @contextmanager
-def open_lake(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection to the lake, closed at the end; a lake that is not there yet is an empty one."""
+def open_lake(settings: Settings, *, is_first: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to the lake, closed at the end; a lake that is not there yet is an empty one, as the first says."""
     try:
-        connection = _connect(settings)
+        connection = _connect(settings, is_first=is_first)
     except ValueError as error:
         raise WrongUse(str(error), "another DRAINLAKE_LAKE") from None
     except duckdb.Error as error:
@@ -56,16 +57,16 @@ def open_lake(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def _connect(settings: Settings) -> duckdb.DuckDBPyConnection:
+def _connect(settings: Settings, *, is_first: bool) -> duckdb.DuckDBPyConnection:
     if isinstance(settings.lake, Path):
-        if not settings.lake.is_dir():
+        if is_first and not settings.lake.is_dir():
             click.echo(f"Note: nothing has landed in {settings.lake} yet.", err=True)
         return connect(str(settings.lake), settings.catalog)
     from transforms.objects import StoreError  # noqa: PLC0415 - only a lake on S3 needs it
 
     try:
         store = settings.lake.store()
-        if not store.children("")[0]:
+        if is_first and not store.children("")[0]:
             click.echo(f"Note: nothing has landed in {settings.lake} yet.", err=True)
         return connect(str(settings.lake), settings.catalog, store)
     except StoreError as error:
@@ -90,21 +91,58 @@ def interruptible(
     process ends.
     """
     task = _Task(work)
+
+    def wait() -> None:
+        if not task.wait(seconds):
+            _stop_for_good(connection, task, seconds)
+
+    _beside(task, connection.interrupt, wait)
+    return task.result()
+
+
+def asked_beside(
+    settings: Settings, ask: Callable[[duckdb.DuckDBPyConnection], Result], work: Callable[[], Done]
+) -> tuple[Result | None, Done]:
+    """Ask the lake in a thread with a connection of its own, and do other work meanwhile; gives what both gave.
+
+    None is an answer that failed: whoever asks again is told why. Where the work raises, as by Ctrl-C, the query is
+    stopped and its end waited for.
+    """
+    opened: list[duckdb.DuckDBPyConnection] = []
+
+    def asked() -> Result:
+        with open_lake(settings, is_first=False) as connection:
+            opened.append(connection)
+            return ask(connection)
+
+    def interrupt() -> None:
+        with suppress(duckdb.Error):  # it is closed already
+            for connection in opened:
+                connection.interrupt()
+
+    def worked() -> Done:
+        done = work()
+        task.wait()
+        return done
+
+    task = _Task(asked)
+    done = _beside(task, interrupt, worked)
+    return task.answer(), done
+
+
+def _beside(task: _Task[Result], interrupt: Callable[[], None], work: Callable[[], Done]) -> Done:
+    """Do some work while a thread does the task; when this is left, however, the task has ended."""
     thread, is_begun = threading.Thread(target=task.run, name="query"), False
     ctrl_c = _HeldBack()
     try:
         thread.start()
         is_begun = True
         ctrl_c.let_go()
-        if not _wait(task.ended, seconds):
-            _stop_for_good(connection, task.ended, seconds)
-    except KeyboardInterrupt:
-        if is_begun:
-            _stop(connection, task.ended)
-        raise
+        return work()
     finally:
+        if is_begun:
+            _stop(interrupt, task)
         ctrl_c.let_go()
-    return task.result()
 
 
 class _Task(Generic[Result]):
@@ -114,9 +152,10 @@ class _Task(Generic[Result]):
         self._work = work
         self._results: list[Result] = []
         self._error: Exception | None = None
+        self._has_ended = False
         # Neither Thread.join nor an Event: interrupted at a bad moment, these take a running thread for an ended one or
         # raise a RuntimeError. A SimpleQueue waits in C.
-        self.ended: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._ended: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def run(self) -> None:
         """Do it; raises nothing."""
@@ -127,7 +166,21 @@ class _Task(Generic[Result]):
         except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
             self._error = error
         finally:
-            self.ended.put(None)
+            self._has_ended = True
+            self._ended.put(None)
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Whether it ended in time. In short steps: the signal may meet another thread, and nothing would wake this
+        one. What is taken from the queue only wakes, since an interrupt may come between that and the next line."""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while not self._has_ended and (deadline is None or time.monotonic() < deadline):
+            with suppress(queue.Empty):
+                self._ended.get(timeout=INTERRUPT_SECONDS)
+        return self._has_ended
+
+    def answer(self) -> Result | None:
+        """What the work gave, once it has ended; None when it failed."""
+        return self._results[0] if self._results else None
 
     def result(self) -> Result:
         """What the work gave, once it has ended, or raises what it raised."""
@@ -160,37 +213,25 @@ class _HeldBack:
                 before(signal.SIGINT, None)
 
 
-def _wait(ended: queue.SimpleQueue[None], seconds: float | None = None) -> bool:
-    """Whether it ended in time. In short steps: the signal may meet another thread, and nothing would wake this one."""
-    deadline = None if seconds is None else time.monotonic() + seconds
-    while deadline is None or time.monotonic() < deadline:
-        with suppress(queue.Empty):
-            ended.get(timeout=INTERRUPT_SECONDS)
-            return True
-    return False
-
-
-def _stop_for_good(
-    connection: duckdb.DuckDBPyConnection, ended: queue.SimpleQueue[None], seconds: float | None
-) -> NoReturn:
+def _stop_for_good(connection: duckdb.DuckDBPyConnection, task: _Task[Result], seconds: float | None) -> NoReturn:
     told = f"The statement took longer than {seconds:g} s and was stopped."
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         connection.interrupt()
-        if _wait(ended, INTERRUPT_SECONDS):
+        if task.wait(INTERRUPT_SECONDS):
             raise Failure(told, "a shorter window, or fewer columns")
     # A thread cannot be killed, a process can: a limit that holds only for polite statements is none.
     click.echo(f"drainlake: {told}\nTry: a shorter window, or fewer columns", err=True)
     os._exit(1)
 
 
-def _stop(connection: duckdb.DuckDBPyConnection, ended: queue.SimpleQueue[None]) -> None:
-    """Interrupt until the query ends: an interrupt does nothing to one that has not begun yet."""
-    while True:
-        with suppress(KeyboardInterrupt, queue.Empty):
-            connection.interrupt()
-            ended.get(timeout=INTERRUPT_SECONDS)
-            return
+def _stop(interrupt: Callable[[], None], task: _Task[Result]) -> None:
+    """Interrupt until the work ends: an interrupt does nothing to a query that has not begun yet."""
+    has_ended = task.wait(0)
+    while not has_ended:
+        with suppress(KeyboardInterrupt):
+            interrupt()
+            has_ended = task.wait(INTERRUPT_SECONDS)
 
 
 def failure_of(error: duckdb.Error | pa.ArrowException) -> Failure:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import cache
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
 from drainlake.derived import keep_asset_sizes, keep_minutes
 from drainlake.errors import Failure
-from drainlake.lake import interruptible, open_lake
+from drainlake.lake import asked_beside, interruptible, open_lake
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
     from datetime import datetime
 
     import duckdb
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from drainlake.settings import Settings
     from queries.anomalies.watch import Watch
     from queries.report.model import Finding, Report, Window
-    from queries.report.previous import Reported
 
 NOT_NOTED: Final = "What this report tells could not be noted, so that the next one cannot say what is new: {reason}."
 
@@ -30,7 +30,30 @@ def make_report(settings: Settings, window: Window, now: datetime) -> Report:
     What it tells is noted in the lake, for the next report to say what is new. Raises
     :class:`drainlake.errors.Failure` when the lake or a note in it cannot be read.
     """
-    from drainlake.notes import lake_notes  # noqa: PLC0415 - polars is slow to import
+    from queries.report.early import early  # noqa: PLC0415 - duckdb is slow to import
+
+    def prepared() -> tuple[_Prepared, duckdb.DuckDBPyConnection]:
+        # Opened last: before, it would have no view of a table that is made for the first time.
+        return _prepared(settings, window, now), opened.enter_context(open_lake(settings))
+
+    with ExitStack() as opened:
+        answers, (told, connection) = asked_beside(settings, lambda lake: early(lake, window), prepared)
+        report = interruptible(connection, lambda: told.make(connection, window, now, early=answers or {}))
+    notes = (*report.notes, *filter(None, (told.left_old, _noted(settings, report))))
+    return replace(report, notes=notes, settings=_described(settings))
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """How the report is made, and why minutes stay old, if they do."""
+
+    make: Callable[..., Report]
+    left_old: str | None
+
+
+def _prepared(settings: Settings, window: Window, now: datetime) -> _Prepared:
+    """All that is done while DuckDB is busy with the first question; imports are a good part of it."""
+    from drainlake.notes import lake_notes  # noqa: PLC0415
     from queries.delivery.mutes import muted  # noqa: PLC0415
     from queries.report import previous  # noqa: PLC0415
 
@@ -39,9 +62,7 @@ def make_report(settings: Settings, window: Window, now: datetime) -> Report:
     with lake_notes(settings) as notes:
         mutes = {finding_id: mute.until for finding_id, mute in muted(notes, now).items()}
         before = previous.before(notes.note(previous.NAME), window)
-    with open_lake(settings) as connection:
-        report = interruptible(connection, lambda: _made(connection, settings, window, now, before, mutes))
-    return _with_note(_with_note(report, left_old), _noted(settings, report))
+    return _Prepared(partial(_maker(settings), previous=before, mutes=mutes), left_old)
 
 
 def check(settings: Settings, now: datetime) -> list[Finding]:
@@ -59,34 +80,23 @@ def check(settings: Settings, now: datetime) -> list[Finding]:
         )
 
 
-def _made(
-    connection: duckdb.DuckDBPyConnection,
-    settings: Settings,
-    window: Window,
-    now: datetime,
-    before: Reported | None,
-    mutes: Mapping[str, datetime],
-) -> Report:
-    from queries.budgets.findings import Budgets  # noqa: PLC0415 - duckdb is slow to import
+def _maker(settings: Settings) -> Callable[..., Report]:
+    """How a report is made of a connection, a window and the time."""
+    from queries.budgets.findings import Budgets  # noqa: PLC0415
     from queries.report.making import make  # noqa: PLC0415
 
     @cache
     def watch() -> Watch:
-        # Scipy takes a fifth of a second to import: in the thread that asks for it, DuckDB reads meanwhile.
+        # NumPy's parts take time to import: in the thread that asks for them, DuckDB reads meanwhile.
         from queries.anomalies.watch import Watch  # noqa: PLC0415
 
         return Watch(settings.alarm_budget)
 
     budgets = Budgets(settings.objectives)
-    return make(
-        connection,
-        window,
-        now,
-        {"anomalies": lambda *asked: watch().findings(*asked), "budgets": budgets.findings},
-        {"budgets": budgets.section, "anomalies": lambda *asked: watch().section(*asked)},
-        previous=before,
-        mutes=mutes,
-        settings=_described(settings),
+    return partial(
+        make,
+        more={"anomalies": lambda *asked: watch().findings(*asked), "budgets": budgets.findings},
+        more_sections={"budgets": budgets.section, "anomalies": lambda *asked: watch().section(*asked)},
     )
 
 
@@ -110,7 +120,3 @@ def _noted(settings: Settings, report: Report) -> str | None:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).removesuffix(".")
         return NOT_NOTED.format(reason=reason)
     return None
-
-
-def _with_note(report: Report, sentence: str | None) -> Report:
-    return report if sentence is None else replace(report, notes=(*report.notes, sentence))

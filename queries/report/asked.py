@@ -20,14 +20,19 @@ from queries.report import hours, moments, sums
 from queries.report.model import Answer
 from queries.report.parts import LONG, PART_OF, is_long, stretches
 from queries.report.quoting import between, call
+from queries.report.temporary import make_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
     from types import TracebackType
 
+    import pyarrow as pa
+
     from queries.report.model import Chart, Window
     from queries.report.parts import Hour
+
+    Early = Mapping[str, pa.Table]
 
 # Rows held of one answer: lines of a chart take 300 moments each, and a flooded app has a million routes.
 ROWS_MAX: Final = 20_000
@@ -41,6 +46,7 @@ _BITE: Final = 2_000  # divides ROWS_MAX, so that no row is fetched and then nei
 _COUNT: Final = "SELECT count(*) AS requests FROM {rows}"
 
 Record = dict[str, Any]
+_NONE: Final[Early] = {}
 _numbers: Final = itertools.count(1)
 
 
@@ -62,14 +68,23 @@ class Asked:
     """One connection and one window, and what has been asked already; a failure is remembered like an answer.
 
     A context manager: at its end the temporary tables are gone. Until then the connection sees the window's days alone,
-    and only what is asked here is asked once more where it needs others; its cursors see all.
+    and only what is asked here is asked once more where it needs others; its cursors see all. ``early`` are answers
+    that are known, by how the questions are called, and ``counted`` are hours that were counted, which are added to.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, window: Window) -> None:
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        window: Window,
+        early: Early = _NONE,
+        counted: hours.Counted | None = None,
+    ) -> None:
         self.connection = connection
         self.window = window
+        self.counted: hours.Counted = {} if counted is None else counted
+        self._early = early
         self._few_days = FewDays(connection, window.since, window.until)
-        self._counted_hours = hours.Hours(connection)
+        self._counted_hours = hours.Hours(connection, self.counted)
         self._by_hours: dict[str, Window] = {}
         self._known: dict[str, Rows | duckdb.Error] = {}
         self._tables: dict[str, str | duckdb.Error | None] = {}
@@ -164,6 +179,10 @@ class Asked:
             raise known
         return known
 
+    def whole(self, source: str) -> pa.Table:
+        """All rows of a source, to be known early by another; raises duckdb.Error when it fails."""
+        return self._few_days.answer(lambda: self.connection.sql(f"FROM {source}").to_arrow_table())
+
     def records(self, sql: str) -> tuple[Record, ...]:
         """The rows of a statement by column name."""
         return self.rows(sql).records
@@ -200,7 +219,7 @@ class Asked:
         if table is None:
             table = f"drainlake_asked_{next(_numbers)}"
             try:
-                self._answer(text, f"CREATE TEMP TABLE {table} AS FROM {text}")
+                self._answer(text, table)
             except duckdb.InterruptException:
                 raise
             except duckdb.Error as error:
@@ -209,17 +228,19 @@ class Asked:
             self._tables[text] = table
         return table
 
-    def _answer(self, text: str, statement: str) -> None:
-        if text.startswith(_OF_ALL_DAYS):
+    def _answer(self, text: str, table: str) -> None:
+        if text in self._early:
+            make_table(self.connection, table, self._early[text])
+        elif text.startswith(_OF_ALL_DAYS):
             with self._few_days.all_days():
-                self.connection.execute(statement)
+                self._create(text, table)
         else:
-            self._few_days.answer(lambda: self._create(text, statement))
+            self._few_days.answer(lambda: self._create(text, table))
 
-    def _create(self, text: str, statement: str) -> None:
+    def _create(self, text: str, table: str) -> None:
         if text in self._by_hours:
             self._counted_hours.count(self._by_hours[text])
-        self.connection.execute(statement)
+        self.connection.execute(f"CREATE TEMP TABLE {table} AS FROM {text}")
 
     def _run(self, sql: str) -> Rows:
         cursor = self.connection.execute(sql)

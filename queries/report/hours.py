@@ -1,7 +1,8 @@
 """Counts the hours of a window once, for all questions that begin with that.
 
 ``hours_between`` counts all of the router's rows to see whether the one-minute series fit them. In one connection a
-macro of its name hides it, which reads what was counted where the same is asked, and counts anything else.
+macro of its name hides it, which reads what was counted where the same is asked, and counts anything else. Connections
+of several threads share what they counted; two that count the same at one time do no harm.
 """
 
 from __future__ import annotations
@@ -13,13 +14,18 @@ from typing import TYPE_CHECKING, Final
 import duckdb
 
 from queries.report.quoting import sql_text, sql_time
+from queries.report.temporary import make_table
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from queries.report.model import Window
+
+    Counted = dict[Window, pa.Table]
 
 # That read `hours_between` for their own window, itself or through another of these.
 QUESTIONS: Final = frozenset({"concurrency_levels", "load_test_plan", "peak_concurrency", "php_capacity"})
-_COUNTED: Final = "CREATE TEMP TABLE {table} AS FROM {lake}.hours_between({since}, {until}, {app_name})"
+_COUNTED: Final = "FROM {lake}.hours_between({since}, {until}, {app_name})"
 _HIDING: Final = """
 CREATE OR REPLACE TEMP MACRO hours_between(since, until, app_name) AS TABLE
 FROM temp.{table}
@@ -32,10 +38,14 @@ _numbers: Final = itertools.count(1)
 
 
 class Hours:
-    """The hours that were counted last in a connection; of several of these the last one hides the macro."""
+    """The hours that were counted last in a connection; of several of these the last one hides the macro.
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    ``counted`` are shared with other connections.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, counted: Counted) -> None:
         self._connection = connection
+        self._counted = counted
         self._table = f"drainlake_hours_{next(_numbers)}"
         self._window: Window | None = None
 
@@ -52,7 +62,9 @@ class Hours:
             "until": sql_time(window.until),
             "app_name": sql_text(window.app_name),
         }
-        self._connection.execute(_COUNTED.format(**names))
+        if window not in self._counted:
+            self._counted[window] = self._connection.sql(_COUNTED.format(**names)).to_arrow_table()
+        make_table(self._connection, self._table, self._counted[window])
         self._connection.execute(_HIDING.format(**names))
         self._window = window
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from queries.report.asked import Record
+    from queries.report.asked import Early, Record
     from queries.report.model import Finding, Section, Window
     from queries.report.previous import Reported
 
@@ -52,17 +52,17 @@ def make(  # noqa: PLR0913 - what a report depends on
     *,
     previous: Reported | None = None,
     mutes: Mapping[str, datetime] | None = None,
-    settings: Mapping[str, str] | None = None,
+    early: Early = _NOTHING,
 ) -> Report:
     """The report of a window.
 
-    ``more`` and ``more_sections``, by name, are asked besides what this package has, in a thread of their own with a
-    cursor of the connection, which sees all days of the lake; so are sections that share nothing with the others.
-    ``previous`` is the report before this one (None: nothing is called new); ``mutes`` are ids with the time until
-    which they are not told. Raises duckdb.InterruptException when interrupted, and nothing else of the lake.
+    ``more`` and ``more_sections``, by name, are asked besides what this package has, in a thread with a cursor of the
+    connection, which sees all days of the lake; so are sections that share nothing with the others. ``previous`` is the
+    report before this one (None: nothing is called new), ``mutes`` are ids with the time until which they are not told,
+    ``early`` are known answers. Raises duckdb.InterruptException when interrupted, and nothing else of the lake.
     """
     trying, aside = _Trying(), _Trying()
-    with Asked(connection, window) as asked, _thread_with_cursor(connection) as (pool, own):
+    with Asked(connection, window, early) as asked, _thread_with_cursor(connection) as (pool, own):
         others = pool.submit(_more_findings, own, window, aside, more)
         other_sections = pool.submit(_more_sections, own, window, aside, more_sections)
         apart = pool.submit(_sections_apart, own, asked, aside)
@@ -79,9 +79,8 @@ def make(  # noqa: PLR0913 - what a report depends on
             sections=(*_in_order(_sections(asked, trying, _TOGETHER) | apart.result()), *other_sections.result()),
             trust=seen,
             muted=muted,
-            previous_until=previous.until if previous is not None else None,
+            previous_until=previous.until if previous else None,
             notes=(*trying.notes, *aside.notes, *_left_out(told), *_not_checked(asked, trying)),
-            settings=settings or {},
         )
 
 
@@ -163,7 +162,7 @@ def _in_order(sections: Mapping[str, Section]) -> Iterator[Section]:
 
 def _sections_apart(connection: duckdb.DuckDBPyConnection, beside: Asked, trying: _Trying) -> dict[str, Section]:
     """Sections made on a connection of its own; what they narrow is told beside what the other one did."""
-    with Asked(connection, beside.window) as asked:
+    with Asked(connection, beside.window, counted=beside.counted) as asked:
         made = _sections(asked, trying, APART)
     beside.narrowed |= asked.narrowed
     return made

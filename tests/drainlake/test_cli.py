@@ -90,6 +90,17 @@ def test_a_first_answer_imports_what_it_needs(cli: Cli) -> None:
     }
 
 
+def test_numpy_starts_no_threads(cli: Cli) -> None:
+    """They would spin beside the first query of every process, one for each core."""
+    code = (
+        "import os, sys; sys.argv = ['drainlake', '--version']; from drainlake.cli import main\n"
+        "try: main()\n"
+        "finally: import numpy; print(len(os.listdir('/proc/self/task')), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=cli.env())
+    assert done.stderr == "1\n"
+
+
 def test_a_closed_stdout_ends_in_no_traceback(cli: Cli) -> None:
     """A cron job closes it (`>&-`); the exit code is what it reads."""
     line = [sys.executable, "-c", "from drainlake.cli import main; main()", "query", "routes"]

@@ -13,12 +13,15 @@ import polars as pl
 import pytest
 
 from drainlake.errors import Failure
-from drainlake.lake import interruptible
+from drainlake.lake import asked_beside, interruptible
+from drainlake.settings import parse
 from queries import database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
+    from drainlake.settings import Settings
     from tests.drainlake.inside import Inside
 
 LONG = "SELECT count(*) FROM range(300000000) t(x) WHERE x % 7 = 3"
@@ -80,6 +83,55 @@ def test_an_interrupt_amid_the_start_is_not_lost(
         with pytest.raises(KeyboardInterrupt):
             interruptible(connection, lambda: connection.execute(ENDLESS).fetchall())
         assert connection.execute("SELECT 1").fetchall() == [(1,)]
+
+
+@pytest.fixture(name="settings")
+def _settings(tmp_path: Path) -> Settings:
+    return parse({"DRAINLAKE_HOME": str(tmp_path)})
+
+
+def test_work_goes_on_while_the_lake_is_asked(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each in a thread of its own: neither ends before the other has begun. That nothing landed is told elsewhere."""
+    both = threading.Barrier(2, timeout=30)
+
+    def ask(lake: duckdb.DuckDBPyConnection) -> object:
+        both.wait()
+        return lake.execute("SELECT count(*) FROM router").fetchall()
+
+    assert asked_beside(settings, ask, both.wait)[0] == [(0,)]
+    assert capsys.readouterr().err == ""
+
+
+def test_a_failed_answer_does_not_cost_the_work(settings: Settings) -> None:
+    """Whoever asks the same again is told why."""
+    assert asked_beside(settings, lambda lake: lake.execute("FROM nope"), lambda: "done") == (None, "done")
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.3])
+def test_work_that_fails_stops_the_query(settings: Settings, seconds: float) -> None:
+    """Whether it runs by then or not: the error is told at once, and no thread is left."""
+
+    def work() -> object:
+        time.sleep(seconds)
+        raise Failure("The disk is full.", "make room")
+
+    with pytest.raises(Failure, match="disk"):
+        asked_beside(settings, lambda lake: lake.execute(ENDLESS).fetchall(), work)
+    assert "query" not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.parametrize("is_over", [True, False])
+def test_an_interrupt_ends_both_the_work_and_the_query(settings: Settings, *, is_over: bool) -> None:
+    """Also where the work is over and only the answer is waited for."""
+
+    def work() -> None:
+        threading.Timer(0.3, _interrupt_main).start()
+        if not is_over:
+            time.sleep(60)
+
+    with pytest.raises(KeyboardInterrupt):
+        asked_beside(settings, lambda lake: lake.execute(ENDLESS).fetchall(), work)
+    assert "query" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_an_error_of_the_query_becomes_a_sentence() -> None:

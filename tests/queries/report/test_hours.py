@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     import duckdb
 
+    from queries.report.hours import Counted
+
 SINCE = datetime(2026, 11, 15, 12, tzinfo=UTC)
 WINDOW = Window(SINCE, SINCE + timedelta(days=1))
 COUNTED = "SELECT count(*) FROM duckdb_tables() WHERE temporary"
@@ -55,7 +57,7 @@ def test_answers_are_those_of_the_question(
     others = [replace(window, until=window.until + timedelta(hours=1)), replace(window, app_name="shop"), WINDOW]
     asked = [f"FROM {call(name, each)}" for each in (window, *others)]
     expected = [connection.execute(sql).fetchall() for sql in asked]
-    hours = Hours(connection)
+    hours = Hours(connection, {})
     hours.count(window)
     assert [connection.execute(sql).fetchall() for sql in asked] == expected
     hours.forget()
@@ -68,7 +70,7 @@ def test_a_window_in_other_words_is_counted_as_it_is(other: str, connection: duc
     """Text, other types and open sides give what they give without it."""
     sql = HOURS.format(since=other, until=f"TIMESTAMPTZ '{WINDOW.until}'", app_name="NULL")
     expected = connection.execute(sql).fetchall()
-    hours = Hours(connection)
+    hours = Hours(connection, {})
     hours.count(WINDOW)
     assert connection.execute(sql).fetchall() == expected != []
     hours.forget()
@@ -77,7 +79,7 @@ def test_a_window_in_other_words_is_counted_as_it_is(other: str, connection: duc
 def test_hours_are_counted_once(connection: duckdb.DuckDBPyConnection) -> None:
     """Rows that come meanwhile change nothing for a window that is counted, and another window is counted anew."""
     sql = HOURS.format(since=f"TIMESTAMPTZ '{SINCE}'", until=f"TIMESTAMPTZ '{WINDOW.until}'", app_name="NULL")
-    hours = Hours(connection)
+    hours = Hours(connection, {})
     hours.count(WINDOW)
     rows = connection.execute(sql).fetchall()
     connection.execute('CREATE OR REPLACE TEMP VIEW router AS FROM "a \'lake""".router WHERE false')
@@ -91,9 +93,25 @@ def test_hours_are_counted_once(connection: duckdb.DuckDBPyConnection) -> None:
         hours.forget()
 
 
+def test_another_connection_takes_what_was_counted(connection: duckdb.DuckDBPyConnection) -> None:
+    """It reads none of the router's rows for it, and answers the same."""
+    sql = HOURS.format(since=f"TIMESTAMPTZ '{SINCE}'", until=f"TIMESTAMPTZ '{WINDOW.until}'", app_name="NULL")
+    expected = connection.execute(sql).fetchall()
+    counted: Counted = {}
+    hours = Hours(connection, counted)
+    hours.count(WINDOW)
+    with connection.cursor() as other:
+        other.execute('CREATE OR REPLACE TEMP VIEW router AS FROM "a \'lake""".router WHERE false')
+        of_other = Hours(other, counted)
+        of_other.count(WINDOW)
+        assert other.execute(sql).fetchall() == expected != []
+        of_other.forget()
+    hours.forget()
+
+
 def test_nothing_stays_in_the_connection(connection: duckdb.DuckDBPyConnection) -> None:
     """Also where two were at work at once, and the first ends last."""
-    one, other = Hours(connection), Hours(connection)
+    one, other = Hours(connection, {}), Hours(connection, {})
     one.count(WINDOW)
     other.count(replace(WINDOW, app_name="shop"))
     other.forget()
