@@ -24,17 +24,22 @@ if TYPE_CHECKING:
 NOT_NOTED: Final = "What this report tells could not be noted, so that the next one cannot say what is new: {reason}."
 
 
-def make_report(settings: Settings, window: Window, now: datetime) -> Report:
+def make_report(
+    settings: Settings, window: Window, now: datetime, meanwhile: Callable[[], object] = lambda: None
+) -> Report:
     """The report on a window as it is known at ``now``; Ctrl-C stops the query that runs.
 
-    What it tells is noted in the lake, for the next report to say what is new. Raises
-    :class:`drainlake.errors.Failure` when the lake or a note in it cannot be read.
+    What it tells is noted in the lake, for the next report to say what is new. ``meanwhile`` is done while DuckDB is
+    busy: importing what will render the report, say. Raises :class:`drainlake.errors.Failure` when the lake or a note
+    in it cannot be read, and what ``meanwhile`` raises.
     """
     from queries.report.early import early  # noqa: PLC0415 - duckdb is slow to import
 
     def prepared() -> tuple[_Prepared, duckdb.DuckDBPyConnection]:
-        # Opened last: before, it would have no view of a table that is made for the first time.
-        return _prepared(settings, window, now), opened.enter_context(open_lake(settings))
+        told = _prepared(settings, window, now)
+        meanwhile()
+        # Opened after tables were made: else it would have no view of one that is made for the first time.
+        return told, opened.enter_context(open_lake(settings))
 
     with ExitStack() as opened:
         answers, (told, connection) = asked_beside(settings, lambda lake: early(lake, window), prepared)

@@ -14,6 +14,7 @@ from drainlake.options import APP, MOMENT, present, with_settings
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from types import ModuleType
 
     from drainlake.settings import Settings
     from queries.report.model import Report
@@ -73,7 +74,7 @@ def command(  # noqa: PLR0913 - its options
     from drainlake.reporting import make_report  # noqa: PLC0415 - duckdb is slow, not for --help
     from queries.report.model import Window  # noqa: PLC0415
 
-    report = make_report(settings, Window(first, end, app_name), now)
+    report = make_report(settings, Window(first, end, app_name), now, lambda: _renderer(chosen))
     if kind is not None or out is not None or not send:
         write(report, chosen, out)
     if send:
@@ -131,10 +132,14 @@ def _window(since: datetime | None, until: datetime | None, now: datetime) -> tu
     return first, end
 
 
+def _renderer(kind: str) -> ModuleType:
+    # One module for each format, loaded when it is asked for: only the page needs its templates.
+    return importlib.import_module(f"queries.report.as_{kind}")
+
+
 def write(report: Report, kind: str, out: Path | None) -> None:
     """Write a report in a format of :data:`FORMATS` to a file, whole or not at all, or to stdout."""
-    # One module for each format, loaded when it is asked for: only the page needs its templates.
-    text: str = importlib.import_module(f"queries.report.as_{kind}").render(report)
+    text: str = _renderer(kind).render(report)
     if out is None:
         click.echo(text, nl=False)
         return

@@ -18,6 +18,7 @@ import time
 from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from unittest import mock
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 SHOWN_FROM = 0.05  # CPU seconds of a part of the report
 REACH_SECONDS = {24: 3.0, 30 * 24: 10.0}  # by the hours of the window
+PAGE = "queries.report.as_html"
 TASKS = ("scan", "minutes", "minutes again", "report", "alarms", "parts")
 SCAN = """
 SELECT count(*), sum(service_ms), sum(bytes), max(status), count(code), count(DISTINCT route), max(dyno)
@@ -112,8 +114,9 @@ def minutes(kept: Settings, window: Window) -> None:
 def report(kept: Settings, window: Window) -> None:
     """The whole report as a page, as the command makes it, with its imports; its count is checked."""
     with Clock().part("report, all of it"):
-        made = reporting.make_report(kept, window, window.until + timedelta(minutes=5))
-        page = importlib.import_module("queries.report.as_html").render(made)
+        now = window.until + timedelta(minutes=5)
+        made = reporting.make_report(kept, window, now, partial(importlib.import_module, PAGE))
+        page = importlib.import_module(PAGE).render(made)
     assert len(page) > 10_000
     if failed := [note for note in made.notes if "failed" in note]:
         raise SystemExit(f"the figures are worth nothing: {failed}")
