@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -37,7 +38,9 @@ from tests.report.reports import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from queries.report.model import Report
 
 RENDERED = {"html": as_html, "markdown": as_markdown.render, "slack": as_slack.render, "text": as_text.render}
 MEGABYTE = 1_000_000
@@ -182,6 +185,18 @@ def test_a_page_stays_below_three_megabytes() -> None:
 def test_the_same_report_gives_the_same_page() -> None:
     """Pages can be compared."""
     assert as_html(bad_day()) == as_html(bad_day())
+
+
+@pytest.mark.parametrize("make", [bad_day, vast_report])
+def test_a_chart_that_findings_share_is_shown_as_one_of_their_own(make: Callable[[], Report]) -> None:
+    """Also where the room for its table, and then for all of it, comes to an end."""
+    report = make()
+    chart = next(finding.chart for finding in report.findings if finding.chart is not None)
+    shared, own = (
+        replace(report, findings=tuple(replace(finding, chart=each()) for finding in report.findings))
+        for each in (lambda: chart, lambda: deepcopy(chart))
+    )
+    assert as_html(shared) == as_html(own)
 
 
 def test_a_long_path_is_shortened_and_still_there() -> None:

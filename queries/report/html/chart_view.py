@@ -26,6 +26,7 @@ LABEL_MAX: Final = 60
 MARKS_MAX: Final = 40
 KEYS_MAX: Final = 6
 SPARK_WIDTH, SPARK_HEIGHT, SPARK_POINTS = 112, 26, 56
+_WITHOUT_ROWS: Final = "The table is left out for the size of this page; `--format json` holds all values."
 DASHES: Final = ("", "7 4", "2 3", "10 3 2 3", "5 2", "1 5")
 
 
@@ -97,10 +98,15 @@ def chart_view(chart: Chart, window: Window, room: Room) -> ChartView | None:
     kept = _within(chart)
     if not room.takes(*_words(kept)):
         return None
+    # By identity: one chart can belong to each of a hundred findings.
+    view = room.views.get(id(chart)) or room.views.setdefault(id(chart), _whole(chart, kept, window, room))
+    if room.takes(*(text for at, cells in view.rows for text in (at.shown, at.iso, *cells))):
+        return view
+    return replace(view, rows=[], notes=[*view.notes, _WITHOUT_ROWS])
+
+
+def _whole(chart: Chart, kept: Chart, window: Window, room: Room) -> ChartView:
     drawn = charting.thin(kept, room.moments_max(kept))
-    rows = [(_minute(row.begins_at, window), row.cells) for row in stretches(kept)]
-    if not room.takes(*(text for at, cells in rows for text in (at.shown, at.iso, *cells))):
-        rows = []
     return ChartView(
         title=kept.title,
         unit=kept.unit,
@@ -109,9 +115,9 @@ def chart_view(chart: Chart, window: Window, room: Room) -> ChartView | None:
         keys=[(key.label, Value(amount(key.value, kept.unit), _minute(key.at, window))) for key in kept.keys],
         thresholds=[Mark(each.label, amount(each.value, kept.unit)) for each in kept.thresholds],
         markers=[Mark(each.label, when=_minute(each.at, window)) for each in kept.markers],
-        rows=rows,
+        rows=[(_minute(row.begins_at, window), row.cells) for row in stretches(kept)],
         rows_note=_rows_note(kept),
-        notes=_notes(chart, kept, drawn, has_rows=bool(rows)),
+        notes=_notes(chart, kept, drawn),
         spark=spark(kept),
     )
 
@@ -155,7 +161,7 @@ def _legend_row(chart: Chart, line: Line, dash: str, window: Window) -> LegendRo
     return LegendRow(line.label, dash, *values)
 
 
-def _notes(chart: Chart, kept: Chart, drawn: Chart, *, has_rows: bool) -> list[str]:
+def _notes(chart: Chart, kept: Chart, drawn: Chart) -> list[str]:
     said = [
         (len(kept.lines) < len(chart.lines), f"{len(kept.lines)} of {len(chart.lines)} lines are drawn."),
         (len(kept.markers) < len(chart.markers), f"The first {MARKS_MAX} of {len(chart.markers)} markers are drawn."),
@@ -163,7 +169,6 @@ def _notes(chart: Chart, kept: Chart, drawn: Chart, *, has_rows: bool) -> list[s
             len(drawn.times) < len(kept.times),
             f"Drawn with {len(drawn.times):,} of {len(kept.times):,} moments: the lowest and the highest of each few.",
         ),
-        (not has_rows, "The table is left out for the size of this page; `--format json` holds all values."),
     ]
     return [sentence for holds, sentence in said if holds]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from markupsafe import escape
@@ -18,6 +18,7 @@ from queries.report.escaping import clean, clean_line, shorten
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from queries.report.html.chart_view import ChartView
     from queries.report.model import Chart
 
 TEXT_BYTES: Final = 500_000
@@ -48,12 +49,13 @@ class Code:
 
 @dataclass
 class Room:
-    """What is left of the purses for text, and the share of each chart's moments that may be drawn."""
+    """What is left of the purses for text, the share of each chart's moments that may be drawn, and what was drawn."""
 
     drawn_share: float = 1.0
     text_bytes: int = TEXT_BYTES
     full_bytes: int = FULL_BYTES
     was_short: bool = False  # whether something did not fit any more
+    views: dict[int, ChartView] = field(default_factory=dict)
 
     @classmethod
     def for_charts(cls, charts: Iterable[Chart]) -> Room:
