@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -12,9 +14,13 @@ import pytest
 from drainlake import lake as front
 from drainlake import settings
 from drainlake.errors import Failure
+from drainlake.reporting import make_report
 from queries import database, remote
+from queries.report.model import Window
 from tests.queries.cases import FILES, case_id, comparable, load, statement
 from tests.queries.lakes import write_lake
+from tests.queries.report import calm
+from tests.queries.report.hostile import hostile_tables
 from tests.s3.fixtures import options_for
 from tests.transforms.test_s3lake import FIRST, origin, requests, tail
 from transforms import parquet
@@ -235,6 +241,19 @@ def configured(plain: S3Options, tmp_path: Path, **changes: str) -> settings.Set
     return settings.parse(names | changes)
 
 
+@pytest.mark.parametrize("made_before", [False, True])
+def test_a_report_is_that_of_a_local_lake(plain: S3Options, tmp_path: Path, *, made_before: bool) -> None:
+    """It asks with two connections, of which the second has views of tables that were made meanwhile."""
+    folder = write_lake(tmp_path / "lake", calm.tables() | hostile_tables())
+    upload(folder, plain)
+    window, now = Window(calm.DAY, calm.DAY + timedelta(days=1)), calm.DAY + timedelta(days=2)
+    homes = [configured(plain, tmp_path), settings.parse({"DRAINLAKE_HOME": str(tmp_path)})]
+    for _ in range(1 + made_before):
+        distant, local = (replace(make_report(home, window, now), previous_until=None) for home in homes)
+    assert [finding.sentence for finding in distant.findings] != []
+    assert distant == local
+
+
 TROUBLE = {
     "no bucket": ({"DRAINLAKE_LAKE": "s3://no-such-bucket/x"}, "There is no bucket no-such-bucket at ", "make it"),
     "denied": ({"AWS_SECRET_ACCESS_KEY": "s3cr3t"}, "Access to s3://", "check the AWS credentials"),
@@ -253,6 +272,13 @@ def test_trouble_is_one_sentence(name: str, plain: S3Options, tmp_path: Path) ->
     assert caught.value.remedy.startswith(remedy)
     assert "\n" not in caught.value.sentence
     assert "s3cr3t" not in caught.value.sentence + caught.value.remedy
+
+
+def test_a_report_on_a_store_that_is_away_fails_with_one_sentence(plain: S3Options, tmp_path: Path) -> None:
+    """Told once, whoever of the two that ask meets it first."""
+    away = configured(plain, tmp_path, AWS_ENDPOINT_URL="http://127.0.0.1:1")
+    with pytest.raises(Failure, match="The store of s3://"):
+        make_report(away, Window(calm.DAY, calm.DAY + timedelta(days=1)), calm.DAY + timedelta(days=2))
 
 
 def test_trouble_amid_a_query_is_one_sentence(plain: S3Options, tmp_path: Path, proxy: FaultProxy) -> None:

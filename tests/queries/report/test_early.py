@@ -18,7 +18,7 @@ from queries.report.model import Window
 from queries.report.quoting import call
 from tests.queries.lakes import write_lake
 from tests.queries.report import calm
-from tests.queries.report.test_making import hostile_tables
+from tests.queries.report.hostile import hostile_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
