@@ -41,10 +41,10 @@ class RefusedParameterError(Failure):
 
 
 @contextmanager
-def open_lake(settings: Settings, *, is_first: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection to the lake, closed at the end; a lake that is not there yet is an empty one, as the first says."""
+def open_lake(settings: Settings, *, says_empty: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to the lake, closed at the end; a lake that is not there yet is an empty one, and a note says so."""
     try:
-        connection = _connect(settings, is_first=is_first)
+        connection = _connect(settings, says_empty=says_empty)
     except ValueError as error:
         raise WrongUse(str(error), "another DRAINLAKE_LAKE") from None
     except duckdb.Error as error:
@@ -57,16 +57,16 @@ def open_lake(settings: Settings, *, is_first: bool = True) -> Iterator[duckdb.D
         yield connection
 
 
-def _connect(settings: Settings, *, is_first: bool) -> duckdb.DuckDBPyConnection:
+def _connect(settings: Settings, *, says_empty: bool) -> duckdb.DuckDBPyConnection:
     if isinstance(settings.lake, Path):
-        if is_first and not settings.lake.is_dir():
+        if says_empty and not settings.lake.is_dir():
             click.echo(f"Note: nothing has landed in {settings.lake} yet.", err=True)
         return connect(str(settings.lake), settings.catalog)
     from transforms.objects import StoreError  # noqa: PLC0415 - only a lake on S3 needs it
 
     try:
         store = settings.lake.store()
-        if is_first and not store.children("")[0]:
+        if says_empty and not store.children("")[0]:
             click.echo(f"Note: nothing has landed in {settings.lake} yet.", err=True)
         return connect(str(settings.lake), settings.catalog, store)
     except StoreError as error:
@@ -111,7 +111,7 @@ def asked_beside(
     opened: list[duckdb.DuckDBPyConnection] = []
 
     def asked() -> Result:
-        with open_lake(settings, is_first=False) as connection:
+        with open_lake(settings, says_empty=False) as connection:
             opened.append(connection)
             return ask(connection)
 
@@ -131,7 +131,7 @@ def asked_beside(
 
 
 def _beside(task: _Task[Result], interrupt: Callable[[], None], work: Callable[[], Done]) -> Done:
-    """Do some work while a thread does the task; when this is left, however, the task has ended."""
+    """Do some work while a thread does the task. However this is left, the task has ended."""
     thread, is_begun = threading.Thread(target=task.run, name="query"), False
     ctrl_c = _HeldBack()
     try:
