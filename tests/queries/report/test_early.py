@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from queries.report.model import Report
+
 WINDOW = Window(calm.DAY, calm.DAY + timedelta(days=1))
 
 
@@ -39,11 +41,17 @@ def _connection(lake: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield opened
 
 
-def test_a_report_is_the_same_with_what_is_known(connection: duckdb.DuckDBPyConnection) -> None:
+@pytest.fixture(name="report", scope="module")
+def _report(connection: duckdb.DuckDBPyConnection) -> Report:
+    """The day's report, for which all is asked."""
+    return make(connection, WINDOW, WINDOW.until)
+
+
+def test_a_report_is_the_same_with_what_is_known(connection: duckdb.DuckDBPyConnection, report: Report) -> None:
     """Rows, their types and what is told of them."""
     known = early(connection, WINDOW)
     assert [table.num_rows for table in known.values()] == [1]
-    assert make(connection, WINDOW, WINDOW.until, early=known) == make(connection, WINDOW, WINDOW.until)
+    assert make(connection, WINDOW, WINDOW.until, early=known) == report
 
 
 def test_what_is_known_is_not_asked_again(connection: duckdb.DuckDBPyConnection) -> None:
@@ -70,9 +78,9 @@ def test_of_a_long_window_nothing_is_known(connection: duckdb.DuckDBPyConnection
     assert early(connection, Window(WINDOW.since - timedelta(days=6), WINDOW.until)) == {}
 
 
-def test_what_is_called_in_other_words_is_not_known(connection: duckdb.DuckDBPyConnection) -> None:
+def test_what_is_called_in_other_words_is_not_known(connection: duckdb.DuckDBPyConnection, report: Report) -> None:
     """Answers are of exactly one window and app."""
     [text] = early(connection, WINDOW)
     assert text == call(QUESTION, WINDOW)
     other = {call(QUESTION, replace(WINDOW, app_name="shop")): pa.table({"wrong": [1]})}
-    assert make(connection, WINDOW, WINDOW.until, early=other) == make(connection, WINDOW, WINDOW.until)
+    assert make(connection, WINDOW, WINDOW.until, early=other) == report
