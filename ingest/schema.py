@@ -239,6 +239,9 @@ STEP_MINUTES: Final = 5  # divides an hour
 # after those of the minutes: so they lie together, and whoever reads them does not decode the minutes' histograms.
 STEPS: Final = {per: f"sum_{per}" for per in ("route", "dyno", "code")}
 APP_HOUR: Final = "sum_app"
+# In the footer of a file of minutes stands how it was made; minutes are added up since these rules of making them.
+MADE_KEY: Final = "drainlake.minutes"
+ADDED_UP_SINCE: Final = 2
 STEP_REQUESTS_MIN: Final = 20  # with fewer the 95th percentile would be the slowest request
 
 MINUTES: Final = _table(

@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from drainlake.derived import keep_minutes
 from drainlake.documents import example_lake
-from ingest.schema import LATENCY_BASE, STEP_MINUTES, STEP_REQUESTS_MIN, STEPS
+from ingest.schema import LATENCY_BASE, MADE_KEY, STEP_MINUTES, STEP_REQUESTS_MIN, STEPS
 from queries import database
+from queries.added_up import are_added_up
 from queries.anomalies import reading
 from queries.anomalies.model import Scale
 from queries.anomalies.reading import read
@@ -135,6 +138,31 @@ def test_the_base_of_the_histograms_is_one(shop: Any) -> None:
 def series(shop: Any) -> SeriesSet:
     """The series of the day and of the silence after it."""
     return read(shop, DAY, END + timedelta(hours=4))
+
+
+@pytest.mark.parametrize("wanted", ["as it is", "of older rules", "not told"])
+def test_footers_alone_tell_that_minutes_are_added_up(shop: Any, tmp_path: Path, opened: Any, wanted: str) -> None:
+    """A month of them takes a tenth of the time of its rows, which are asked where a footer does not tell it."""
+    (file,) = (name for (name,) in shop.execute(
+        f"SELECT file FROM drainlake_files WHERE table_name = 'minutes' AND date = '{DAY.date()}'"
+    ).fetchall())  # fmt: skip
+    table = pq.read_table(file)
+    told = {**table.schema.metadata}
+    if wanted == "of older rules":
+        told[MADE_KEY.encode()] = told[MADE_KEY.encode()].replace(b'{"version":[2,', b'{"version":[1,')
+    elif wanted == "not told":
+        del told[MADE_KEY.encode()]
+    folder = tmp_path / "lake" / "minutes" / f"date={DAY.date()}"
+    folder.mkdir(parents=True)
+    pq.write_table(table.replace_schema_metadata(told), folder / "all-000001.parquet")
+    connection = opened(tmp_path / "lake")
+    assert are_added_up(connection, DAY, END)
+    connection.execute("CREATE TEMP VIEW minutes AS SELECT 'nothing of it' AS whole")
+    if wanted == "as it is":
+        assert are_added_up(connection, DAY, END)
+    else:
+        with pytest.raises(duckdb.BinderException):
+            are_added_up(connection, DAY, END)
 
 
 def test_minutes_that_nobody_added_up_give_the_same_series(

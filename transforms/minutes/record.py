@@ -6,15 +6,15 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ingest.schema import LATENCY_BASE, MINUTES
+from ingest.schema import ADDED_UP_SINCE, LATENCY_BASE, MADE_KEY, MINUTES
 from transforms.minutes.contents import Content
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-KEY: Final = "drainlake.minutes"
 # With another one all minutes are made again: raise it when the same rows give other minutes.
 RULES: Final = 2
+assert RULES >= ADDED_UP_SINCE
 _VERSION: Final = [RULES, LATENCY_BASE, [column.name for column in MINUTES.columns]]
 
 
@@ -42,13 +42,13 @@ class Record:
             "last_lines": dict(self.last_lines),
             "until": self.until,
         }
-        return {KEY: json.dumps(stored, separators=(",", ":"))}
+        return {MADE_KEY: json.dumps(stored, separators=(",", ":"))}
 
 
 def read(metadata: Mapping[str, str]) -> Record | None:
     """The record in a footer; None for one of other rules, and for what is no record."""
     try:
-        stored = json.loads(metadata[KEY])
+        stored = json.loads(metadata[MADE_KEY])
         if stored["version"] != _VERSION:
             return None
         files = {name: Content.from_json(content) for name, content in stored["files"].items()}
