@@ -120,12 +120,13 @@ def asked_beside(
             for connection in opened:
                 connection.interrupt()
 
+    task = _Task(asked)
+
     def worked() -> Done:
         done = work()
         task.wait()
         return done
 
-    task = _Task(asked)
     done = _beside(task, interrupt, worked)
     return task.answer(), done
 
@@ -152,7 +153,7 @@ class _Task(Generic[Result]):
         self._work = work
         self._results: list[Result] = []
         self._error: Exception | None = None
-        self._has_ended = False
+        self.has_ended = False
         # Neither Thread.join nor an Event: interrupted at a bad moment, these take a running thread for an ended one or
         # raise a RuntimeError. A SimpleQueue waits in C.
         self._ended: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -166,17 +167,17 @@ class _Task(Generic[Result]):
         except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
             self._error = error
         finally:
-            self._has_ended = True
+            self.has_ended = True
             self._ended.put(None)
 
     def wait(self, seconds: float | None = None) -> bool:
         """Whether it ended in time. In short steps: the signal may meet another thread, and nothing would wake this
         one. What is taken from the queue only wakes, since an interrupt may come between that and the next line."""
         deadline = None if seconds is None else time.monotonic() + seconds
-        while not self._has_ended and (deadline is None or time.monotonic() < deadline):
+        while not self.has_ended and (deadline is None or time.monotonic() < deadline):
             with suppress(queue.Empty):
                 self._ended.get(timeout=INTERRUPT_SECONDS)
-        return self._has_ended
+        return self.has_ended
 
     def answer(self) -> Result | None:
         """What the work gave, once it has ended; None when it failed."""
@@ -227,11 +228,10 @@ def _stop_for_good(connection: duckdb.DuckDBPyConnection, task: _Task[Result], s
 
 def _stop(interrupt: Callable[[], None], task: _Task[Result]) -> None:
     """Interrupt until the work ends: an interrupt does nothing to a query that has not begun yet."""
-    has_ended = task.wait(0)
-    while not has_ended:
+    while not task.has_ended:
         with suppress(KeyboardInterrupt):
             interrupt()
-            has_ended = task.wait(INTERRUPT_SECONDS)
+            task.wait(INTERRUPT_SECONDS)
 
 
 def failure_of(error: duckdb.Error | pa.ArrowException) -> Failure:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
@@ -35,39 +35,19 @@ def make_report(
     """
     from queries.report.early import early  # noqa: PLC0415 - duckdb is slow to import
 
-    def prepared() -> tuple[_Prepared, duckdb.DuckDBPyConnection]:
-        told = _prepared(settings, window, now)
+    def prepared() -> tuple[Callable[..., Report], str | None, duckdb.DuckDBPyConnection]:
+        left_old = keep_minutes(settings, now)
+        keep_asset_sizes(settings, now)
+        make = _maker(settings, window, now)
         meanwhile()
-        # Opened after tables were made: else it would have no view of one that is made for the first time.
-        return told, opened.enter_context(open_lake(settings))
+        # Opened last: before, it would have no view of a table that is made for the first time.
+        return make, left_old, opened.enter_context(open_lake(settings))
 
     with ExitStack() as opened:
-        answers, (told, connection) = asked_beside(settings, lambda lake: early(lake, window), prepared)
-        report = interruptible(connection, lambda: told.make(connection, window, now, early=answers or {}))
-    notes = (*report.notes, *filter(None, (told.left_old, _noted(settings, report))))
+        answers, (make, left_old, connection) = asked_beside(settings, lambda lake: early(lake, window), prepared)
+        report = interruptible(connection, lambda: make(connection, window, now, early=answers or {}))
+    notes = (*report.notes, *filter(None, (left_old, _noted(settings, report))))
     return replace(report, notes=notes, settings=_described(settings))
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    """How the report is made, and why minutes stay old, if they do."""
-
-    make: Callable[..., Report]
-    left_old: str | None
-
-
-def _prepared(settings: Settings, window: Window, now: datetime) -> _Prepared:
-    """All that is done while DuckDB is busy with the first question; imports are a good part of it."""
-    from drainlake.notes import lake_notes  # noqa: PLC0415
-    from queries.delivery.mutes import muted  # noqa: PLC0415
-    from queries.report import previous  # noqa: PLC0415
-
-    left_old = keep_minutes(settings, now)
-    keep_asset_sizes(settings, now)
-    with lake_notes(settings) as notes:
-        mutes = {finding_id: mute.until for finding_id, mute in muted(notes, now).items()}
-        before = previous.before(notes.note(previous.NAME), window)
-    return _Prepared(partial(_maker(settings), previous=before, mutes=mutes), left_old)
 
 
 def check(settings: Settings, now: datetime) -> list[Finding]:
@@ -85,9 +65,12 @@ def check(settings: Settings, now: datetime) -> list[Finding]:
         )
 
 
-def _maker(settings: Settings) -> Callable[..., Report]:
-    """How a report is made of a connection, a window and the time."""
+def _maker(settings: Settings, window: Window, now: datetime) -> Callable[..., Report]:
+    """How a report is made of a connection, a window and the time: what is asked besides, and what was told before."""
+    from drainlake.notes import lake_notes  # noqa: PLC0415 - polars is slow to import
     from queries.budgets.findings import Budgets  # noqa: PLC0415
+    from queries.delivery.mutes import muted  # noqa: PLC0415
+    from queries.report import previous  # noqa: PLC0415
     from queries.report.making import make  # noqa: PLC0415
 
     @cache
@@ -98,11 +81,14 @@ def _maker(settings: Settings) -> Callable[..., Report]:
         return Watch(settings.alarm_budget)
 
     budgets = Budgets(settings.objectives)
-    return partial(
-        make,
-        more={"anomalies": lambda *asked: watch().findings(*asked), "budgets": budgets.findings},
-        more_sections={"budgets": budgets.section, "anomalies": lambda *asked: watch().section(*asked)},
-    )
+    with lake_notes(settings) as notes:
+        return partial(
+            make,
+            more={"anomalies": lambda *asked: watch().findings(*asked), "budgets": budgets.findings},
+            more_sections={"budgets": budgets.section, "anomalies": lambda *asked: watch().section(*asked)},
+            previous=previous.before(notes.note(previous.NAME), window),
+            mutes={finding_id: mute.until for finding_id, mute in muted(notes, now).items()},
+        )
 
 
 def _described(settings: Settings) -> dict[str, str]:

@@ -117,7 +117,7 @@ def minutes(kept: Settings, window: Window) -> None:
 
 
 def report(kept: Settings, window: Window) -> None:
-    """The whole report as a page, as the command makes it, with its imports; its count is checked."""
+    """The whole report as a page, as the command makes it once its modules are there; its count is checked."""
     with Clock().part("report, all of it"):
         now = window.until + timedelta(minutes=5)
         made = reporting.make_report(kept, window, now, partial(importlib.import_module, PAGE))

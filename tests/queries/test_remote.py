@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -248,7 +247,7 @@ def test_a_report_is_that_of_a_local_lake(plain: S3Options, tmp_path: Path) -> N
     window, now = Window(calm.DAY, calm.DAY + timedelta(days=1)), calm.DAY + timedelta(days=2)
     homes = [configured(plain, tmp_path), settings.parse({"DRAINLAKE_HOME": str(tmp_path)})]
     for _ in range(2):
-        distant, local = (replace(make_report(home, window, now), previous_until=None) for home in homes)
+        distant, local = (dataclasses.replace(make_report(home, window, now), previous_until=None) for home in homes)
         assert distant.findings != ()
         assert distant == local
 
