@@ -13,7 +13,7 @@
 --   at_least_share DOUBLE: Their part of the time looked at, from 0 to 1: from the start of the app's first request in the window to the end of its last.
 --   at_most_share DOUBLE: Part of the time with that many or fewer in flight, from 0 to 1; for "99.9 % of the time at most N" take the first level with 0.999 or more.
 --   is_lower_bound BOOLEAN: True when an H12 (at a load balancer a 504) was among the requests, whose worker went on unseen, or lines of the app were lost in the window: then the seconds are at least so many, and at_most_share is too high rather than too low.
--- cost: Counts the router's rows by the hour; times of whole hours are kept in minutes, and only of hours that minutes do not fit (new rows, imports), and of the first and the last where they are not whole, the starts and ends are sorted.
+-- cost: Footers tell how many rows the router has of each day, and those of days that minutes do not fit are counted by the hour; times of whole hours are kept in minutes, and only of hours that minutes do not fit (new rows, imports), and of the first and the last where they are not whole, the starts and ends are sorted.
 -- example: SELECT app, key, min(level) FROM concurrency_levels(since := now() - INTERVAL 1 DAY, per := 'dyno') WHERE at_most_share >= 0.999 GROUP BY ALL
 CREATE OR REPLACE MACRO concurrency_levels(since := NULL, until := NULL, app_name := NULL, per := 'app') AS TABLE
 WITH hours AS MATERIALIZED (

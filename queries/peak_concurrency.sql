@@ -11,7 +11,7 @@
 --   peak BIGINT: Most requests in flight at one instant. A request is in flight from its line's time less service and connect time up to that time, at least 1 microsecond; WebSockets and requests that reached no dyno are left out; requests of an imported load-balancer log count too. What ended more than 10 minutes after the window may be missing.
 --   peak_at TIMESTAMPTZ: An instant at which so many were in flight; of several, the one whose last arrival was the first to be logged.
 --   is_lower_bound BOOLEAN: True when an H12 (at a load balancer a 504) was in flight at that instant, whose worker goes on unseen, or lines of the app were lost in the window.
--- cost: Counts the router's rows by the hour; the peaks of whole hours are kept in minutes, and only of hours that minutes do not fit (new rows, imports), and of the first and the last where they may have the peak, the starts and ends are sorted.
+-- cost: Footers tell how many rows the router has of each day, and those of days that minutes do not fit are counted by the hour; the peaks of whole hours are kept in minutes, and only of hours that minutes do not fit (new rows, imports), and of the first and the last where they may have the peak, the starts and ends are sorted.
 -- example: SELECT * FROM peak_concurrency(since := now() - INTERVAL 1 DAY, per := 'dyno')
 CREATE OR REPLACE MACRO peak_concurrency(since := NULL, until := NULL, app_name := NULL, per := 'app') AS TABLE
 WITH hours AS MATERIALIZED (FROM hours_between(since, until, app_name)),

@@ -24,7 +24,7 @@
 --   dynos_even BIGINT: Dynos that the peak with headroom needs if the requests were spread evenly, which they are not.
 --   dynos_needed BIGINT: Dynos with which, at the peak with headroom, at most 5 % of requests meet a dyno whose workers are all busy, as Heroku spreads requests at random; no more than served then where these are enough.
 --   is_lower_bound BOOLEAN: True when an H12 (its worker goes on unseen) or lost lines of the app fall into the window: then more is needed than this.
--- cost: Counts the router's rows by the hour; minutes tell when most requests were in flight, and only of these minutes, and of hours that minutes do not fit, starts and ends are sorted. One pass over the plain lines for the boot lines, and over php and samples.
+-- cost: Footers tell how many rows the router has of each day, and those of days that minutes do not fit are counted by the hour; minutes tell when most requests were in flight, and only of these minutes, and of hours that minutes do not fit, starts and ends are sorted. One pass over the plain lines for the boot lines, and over php and samples.
 -- example: SELECT * FROM php_capacity(since := now() - INTERVAL 1 DAY, limit_mb := 64)
 CREATE OR REPLACE MACRO php_capacity(
   since := NULL, until := NULL, app_name := NULL, limit_mb := NULL, headroom_percent := 125

@@ -1,8 +1,8 @@
 """Counts the hours of a window once, for all questions that begin with that.
 
-``hours_between`` counts all of the router's rows to see whether the one-minute series fit them. In one connection a
-macro of its name hides it, which reads what was counted where the same is asked, and counts anything else. Connections
-of several threads share what they counted; two that count the same at one time do no harm.
+``hours_between`` looks whether the one-minute series fit the router's rows. In one connection a macro of its name hides
+it, which reads what was counted where the same is asked, and counts anything else. Connections of several threads share
+what they counted; two that count the same at one time do no harm.
 """
 
 from __future__ import annotations

@@ -11,9 +11,25 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.queries.flights import FIRST, KEYS, MIDNIGHT, Span, fill, flights, instants, left_out, micros, requests
+from queries import database
+from tests.queries.flights import (
+    FIRST,
+    KEYS,
+    MIDNIGHT,
+    Span,
+    fill,
+    flights,
+    instants,
+    left_out,
+    micros,
+    minutes,
+    requests,
+)
+from tests.queries.lakes import write_lake, write_rows
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.queries.lakes import Row
 
 # Steps before and after a border, near each other and further apart than the steps that are filled.
@@ -72,6 +88,49 @@ def test_peak_by_minutes_equals_brute_force(
     answer = memory.execute("FROM peak_concurrency(?, ?, NULL, ?)", [since, until, per]).fetchall()
     expected = {group: highest(spans) for group, spans in flights(there, since, until, per).items()}
     assert {(app, key): [peak, micros(at), mark] for app, key, peak, at, mark in answer} == expected
+
+
+def test_no_request_of_a_day_is_read_whose_minutes_are_whole(tmp_path: Path) -> None:
+    """Minutes of as many requests as the day has rows tell all of it: its requests may be bytes that nobody can read,
+    until one more comes."""
+    day, later = ({**FINE, "timestamp": MIDNIGHT + timedelta(hours=hour), "connect_ms": 0} for hour in (1, 49))
+    lake = write_lake(tmp_path / "lake", {"router": [day, later], "minutes": minutes([day]).drop("date").to_dicts()})
+    asked = "FROM hours_between(NULL, NULL, NULL) ORDER BY ALL"
+    with database.connect(str(lake), tmp_path / "lake.duckdb") as connection:
+        expected = connection.execute(asked).fetchall()
+        spoil_data(lake / "router" / "date=2026-11-23" / "e0-000001.parquet")
+        assert connection.execute(asked).fetchall() == expected != []
+        write_rows(lake, {"router": [{**day, "timestamp": day["timestamp"] + timedelta(seconds=1)}]}, 2)
+        with pytest.raises(duckdb.Error):
+            connection.execute(asked)
+
+
+def spoil_data(file: Path) -> None:
+    """Leave of a Parquet file only the footer readable."""
+    whole = file.read_bytes()
+    footer_begin = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    file.write_bytes(b"PAR1".ljust(footer_begin, b"?") + whole[footer_begin:])
+
+
+@pytest.mark.parametrize(
+    ("service_ms", "connect_ms"),
+    [(4 * 3_600_000, 0), (12, 4 * 3_600_000), (3_000_000, 3_000_000), (26 * 3_600_000, None)],
+)
+@pytest.mark.parametrize("since", [None, MIDNIGHT + timedelta(minutes=30)])
+def test_what_runs_for_hours_is_in_flight_where_it_began(
+    memory: Any, since: datetime | None, service_ms: int, connect_ms: int | None
+) -> None:
+    """A request that is logged hours later counts at the window's begin and in the hours that minutes cannot tell of,
+    also where minutes tell all of the day on which it is logged."""
+    began_at = MIDNIGHT + timedelta(minutes=20)
+    longest = {**FINE, "service_ms": service_ms, "connect_ms": connect_ms}
+    longest["timestamp"] = began_at + timedelta(milliseconds=service_ms + (connect_ms or 0))
+    rows = [longest, {**FINE, "timestamp": MIDNIGHT + timedelta(minutes=31), "service_ms": 10_000}]
+    fill(memory, rows, kept=rows)
+    [(peak,)] = memory.execute("SELECT peak FROM peak_concurrency(?, NULL)", [since]).fetchall()
+    levels = memory.execute("FROM concurrency_levels(?, NULL)", [since]).fetchall()
+    assert peak == 2
+    assert levels == sorted(all_levels(flights(rows, since, None, "app"), None), key=in_order)
 
 
 def test_minutes_of_before_1970_are_of_their_hour(memory: Any) -> None:

@@ -31,11 +31,11 @@ FILES_BEYOND = {
     "uncompressed_assets": 17,  # load balancers may have logged on any earlier day
     "compare_periods": 12,
     "migration_diff": 86,
-    "load_test_plan": 10,
-    "load_test_verdict": 70,
-    "concurrency_levels": 6,  # those are counted, too, that it reads only where minutes do not fit
-    "peak_concurrency": 6,  # likewise
-    "php_capacity": 10,  # likewise
+    "load_test_plan": 12,
+    "load_test_verdict": 84,
+    "concurrency_levels": 8,  # those are counted, too, that it reads only where minutes do not fit
+    "peak_concurrency": 8,  # likewise
+    "php_capacity": 12,  # likewise
 }
 # Questions that cut time into steps.
 OF_STEPS = {
