@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Values = NDArray[np.float64]
-    Whole = NDArray[np.int64]
 
 KEYS_MAX: Final = 40  # of routes, dynos or codes of an app: the busiest
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -86,11 +85,9 @@ class _Apps:
     """The apps and what is known of each step of theirs."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, steps: _Steps) -> None:
-        table = _fetch(connection, _APPS, [STEP_MINUTES, steps.first, *steps.window()])
-        self.names = sorted(set(table["app"].to_pylist()))
+        self.names = [name for (name,) in connection.execute(_NAMES, steps.window()).fetchall()]
         self._steps = steps
-        self._table = table
-        self._row = _places(table["app"], self.names)
+        self._table = _fetch(connection, _APPS, [STEP_MINUTES, steps.first, *steps.window(), self.names])
         covered, minutes = self._grid("covered"), self._grid("minutes")
         self.is_whole = covered == STEP_MINUTES
         self.is_seen = covered + self._grid("unsure") > 0
@@ -117,12 +114,13 @@ class _Apps:
                     yield Series(app, "app", None, measure, scale, values[row], None if of is None else of[row])
 
     def _grid(self, column: str) -> Values:
-        return _grid(self._steps, self._table, column, self._row, len(self.names))
+        return _grid(self._steps, self._table, column, len(self.names))
 
 
+_NAMES: Final = "SELECT DISTINCT app FROM minutes_of('app', $1, $2, $3) ORDER BY app"
 _APPS: Final = """
 SELECT
-  app,
+  id,
   (steps_since_1970(epoch_us(timestamp), 60000000::BIGINT * $1) - $2)::INTEGER AS step,
   count(*) AS minutes,
   count(*) FILTER (WHERE is_covered) AS covered,
@@ -136,6 +134,7 @@ SELECT
   sum(lines)::DOUBLE AS lines,
   sum(lines_lost)::DOUBLE AS lines_lost
 FROM minutes_of('app', $3, $4, $5)
+JOIN (SELECT unnest($6::VARCHAR[]) AS app, unnest(range(len($6))) AS id) USING (app)
 GROUP BY ALL
 """
 _SUMS: Final = "minutes_of($1, $2, $3, $4)"
@@ -180,10 +179,9 @@ def _routes(connection: duckdb.DuckDBPyConnection, steps: _Steps, apps: _Apps) -
     of_app = dict(zip(apps.names, apps.steps_with_rows.tolist(), strict=True))
     keys = [(app, key) for app, key, requests in found if requests >= of_app.get(app, np.inf)]
     table = _keyed(connection, steps, "route", keys)
-    row = table["id"].to_numpy()
     app = np.array([apps.names.index(app) for app, _ in keys], np.int64)
-    requests, failed = (_counts(_grid(steps, table, name, row, len(keys))) for name in ("requests", "failed"))
-    p95 = _grid(steps, table, "p95_ms", row, len(keys))
+    requests, failed = (_counts(_grid(steps, table, name, len(keys))) for name in ("requests", "failed"))
+    p95 = _grid(steps, table, "p95_ms", len(keys))
     is_whole, is_seen = apps.is_whole[app], apps.is_seen[app]
     counts, of, shares = _where(is_whole, requests), _where(is_seen, requests), _where(is_seen, failed)
     for at, (name, key) in enumerate(keys):
@@ -196,7 +194,7 @@ def _codes(connection: duckdb.DuckDBPyConnection, steps: _Steps, apps: _Apps) ->
     """How often each error code came; 0 where the log was there and it did not."""
     keys = [(app, key) for app, key, _ in _busiest(connection, steps, "code", "sum(requests)")]
     table = _keyed(connection, steps, "code", keys)
-    counts = _counts(_grid(steps, table, "requests", table["id"].to_numpy(), len(keys)))
+    counts = _counts(_grid(steps, table, "requests", len(keys)))
     for at, (name, key) in enumerate(keys):
         values = np.where(apps.is_whole[apps.names.index(name)], counts[at], np.nan)
         yield Series(name, "code", key, "requests", Scale.COUNT, values)
@@ -207,8 +205,7 @@ def _dynos(connection: duckdb.DuckDBPyConnection, steps: _Steps) -> Iterator[Ser
     found = _busiest(connection, steps, "dyno", "count(memory_mb)")
     keys = [(app, key) for app, key, measured in found if measured]
     table = _keyed(connection, steps, "dyno", keys)
-    row = table["id"].to_numpy()
-    percent, mb = (_grid(steps, table, name, row, len(keys)) for name in ("memory_percent", "memory_mb"))
+    percent, mb = (_grid(steps, table, name, len(keys)) for name in ("memory_percent", "memory_mb"))
     for at, (name, key) in enumerate(keys):
         is_known = not np.isnan(percent[at]).all()
         measure, values = ("memory_percent", percent[at]) if is_known else ("memory_mb", mb[at])
@@ -231,17 +228,10 @@ def _fetch(connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[Any
     return connection.sql(sql, params=parameters).to_arrow_table()
 
 
-def _places(column: pa.ChunkedArray, names: list[str]) -> Whole:
-    """Of each name its place among ``names``."""
-    encoded = column.combine_chunks().dictionary_encode()
-    places = np.array([names.index(name) for name in encoded.dictionary.to_pylist()], np.int64)
-    return places[encoded.indices.to_numpy()] if len(column) else places
-
-
-def _grid(steps: _Steps, table: pa.Table, column: str, row: Whole, rows: int) -> Values:
-    """A column as one row of steps per series; NaN where there is nothing."""
+def _grid(steps: _Steps, table: pa.Table, column: str, rows: int) -> Values:
+    """A column as one row of steps for each id; NaN where there is nothing."""
     grid = steps.empty(rows)
-    grid[row, table["step"].to_numpy()] = table[column].to_numpy().astype(np.float64)
+    grid[table["id"].to_numpy(), table["step"].to_numpy()] = table[column].to_numpy().astype(np.float64)
     return grid
 
 
