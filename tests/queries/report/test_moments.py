@@ -22,10 +22,18 @@ TEXTS = (
 TYPES = ("VARCHAR", "DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMPTZ")
 
 
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty lake in a folder with its database, which is made once."""
+    folder = tmp_path_factory.mktemp("moments")
+    database.ensure(str(folder / "lake"), folder / "lake.duckdb")
+    return folder / "lake"
+
+
 @pytest.fixture
-def connection(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection to an empty lake."""
-    with database.connect(str(tmp_path / "lake"), tmp_path / "lake.duckdb") as opened:
+def connection(lake: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to it."""
+    with database.connect(str(lake), lake.parent / "lake.duckdb") as opened:
         yield opened
 
 
