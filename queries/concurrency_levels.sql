@@ -53,28 +53,43 @@ stretches AS (
   GROUP BY app, stretch
 ),
 -- What was in flight in them may be logged later. A list tells the planner that these hours are few; else it would hold
--- the router's rows in memory to look for them.
+-- the router's rows in memory to look for them. Of hours that are looked for together all rows from the first to the last
+-- are looked at: those in which the window begins are looked for apart, since mostly the others are at its end.
 read_hours AS MATERIALIZED (
   SELECT unnest(list(read_hour), recursive := true)
   FROM (
-    SELECT hours.app, hours.hour, date, begins_at, ends_at, from_us, to_us
+    SELECT
+      hours.app,
+      hours.hour,
+      date,
+      begins_at,
+      ends_at,
+      from_us,
+      to_us,
+      coalesce(from_us <= epoch_us(instant(since)), false) AS is_at_begin
     FROM hours JOIN stretches ON stretches.app = hours.app
     WHERE hours.first_hour <= last_hour AND hours.hour >= stretches.first_hour AND from_us < to_us
   ) AS read_hour
 ),
 -- The CTEs that hold a row per request are read again rather than materialized, as in peak_concurrency.
+logged AS NOT MATERIALIZED (
+  SELECT *, steps_since_1970(epoch_us(timestamp), 3600000000) AS hour FROM served_between(since, until, app_name)
+),
 in_flight AS NOT MATERIALIZED (
   SELECT
-    served.app,
-    flight_key(per, served.app, dyno, route) AS key,
+    app,
+    flight_key(per, app, dyno, route) AS key,
     timed_out,
     greatest(start_us, from_us) AS start_us,
     least(end_us, to_us) AS end_us
-  FROM served_between(since, until, app_name) AS served
-  JOIN read_hours
-    ON read_hours.app = served.app AND read_hours.date = served.date
-    AND hour = steps_since_1970(epoch_us(timestamp), 3600000000)
-    AND timestamp >= begins_at AND timestamp < ends_at AND start_us < to_us AND end_us > from_us
+  FROM (
+    FROM logged JOIN (FROM read_hours WHERE is_at_begin) USING (app, date, hour)
+    WHERE timestamp >= begins_at AND timestamp < ends_at
+    UNION ALL
+    FROM logged JOIN (FROM read_hours WHERE NOT is_at_begin) USING (app, date, hour)
+    WHERE timestamp >= begins_at AND timestamp < ends_at
+  )
+  WHERE start_us < to_us AND end_us > from_us
 ),
 groups AS MATERIALIZED (
   SELECT *, row_number() OVER ()::INTEGER AS id -- as BIGINT it takes half again as long to sort by it and a moment

@@ -32,35 +32,39 @@ CREATE OR REPLACE MACRO uncompressed_assets(
   since := NULL, until := NULL, app_name := NULL, mbit_per_second := 10, site_files := NULL, probed := NULL,
   look_back_days := 30
 ) AS TABLE
-WITH hours AS MATERIALIZED (
-  FROM asset_hours(looks_back_to(since, look_back_days), since, until)
+WITH days AS MATERIALIZED (
+  FROM asset_days(looks_back_to(since, look_back_days), until)
 ),
-to_read AS NOT MATERIALIZED (
-  SELECT date, hour FROM hours WHERE NOT is_kept
+-- Through a list, since DuckDB takes the days for as many as requests and would join the other way round: that reads all
+-- requests before it looks for days.
+days_kept AS NOT MATERIALIZED (
+  SELECT unnest(list(date)) AS date FROM days WHERE is_kept
 ),
+days_to_read AS NOT MATERIALIZED (
+  SELECT unnest(list(date)) AS date FROM days WHERE NOT is_kept
+),
+-- Of whole hours on one side of `since` and of `until`.
 kept AS MATERIALIZED (
   SELECT *, coalesce(timestamp < instant(since), false) AS is_before
-  FROM (
-    SELECT *, steps_since_1970(epoch_us(timestamp), 3600000000) AS hour
-    FROM asset_sizes_between(looks_back_to(since, look_back_days), until, app_name)
-  )
-  SEMI JOIN (FROM hours WHERE is_kept) USING (date, hour)
+  FROM asset_sizes_between(looks_back_to(since, look_back_days), until, app_name)
+  SEMI JOIN days_kept USING (date)
+  WHERE coalesce(timestamp + INTERVAL 1 HOUR <= instant(since) OR timestamp >= instant(since), true)
+    AND coalesce(timestamp + INTERVAL 1 HOUR <= instant(until), true)
 ),
--- What the router logged in the window, as `asset_sizes` have it: assets with path and size, and all others without.
-logged AS MATERIALIZED (
-  SELECT app, date, path, bytes, responses, with_headers, first_at, last_at
-  FROM kept
-  WHERE NOT is_before AND source = 'heroku'
-  UNION ALL
+-- The other hours as `asset_sizes` would have them: assets with path and size, and all others without. Where days are
+-- kept these are the hours in which the window begins and ends; said as they are here, row groups without them are left
+-- out.
+read AS MATERIALIZED (
   SELECT
     app,
     date,
+    coalesce(timestamp < instant(since), false) AS is_before,
     CASE WHEN is_asset THEN path END AS path,
     CASE WHEN is_asset THEN bytes END AS bytes,
-    count(*),
-    count(*) FILTER (WHERE coalesce(protocol, 'http') IN ('http', 'https')),
-    min(timestamp),
-    max(timestamp)
+    count(*) AS responses,
+    count(*) FILTER (WHERE coalesce(protocol, 'http') IN ('http', 'https')) AS with_headers,
+    min(timestamp) AS first_at,
+    max(timestamp) AS last_at
   FROM (
     SELECT
       *,
@@ -68,11 +72,27 @@ logged AS MATERIALIZED (
       CASE
         WHEN method = 'GET' AND status = 200 AND code IS NULL AND bytes > 0 THEN perhaps_compressible(path)
       END AS is_asset
-    FROM router_by_hour(since, until, app_name)
+    FROM (
+      FROM router_between(since, until, app_name) SEMI JOIN days_to_read USING (date)
+      UNION ALL
+      FROM router_between(
+        greatest(utc_hour(instant(since)), looks_back_to(since, look_back_days)), until, app_name
+      ) SEMI JOIN days_kept USING (date)
+      WHERE timestamp < utc_hour_end(instant(since)) OR timestamp >= utc_hour(instant(until))
+    )
     WHERE source = 'heroku'
   )
-  SEMI JOIN to_read USING (date, hour)
   GROUP BY ALL
+),
+-- What the router logged in the window.
+logged AS MATERIALIZED (
+  SELECT app, date, path, bytes, responses, with_headers, first_at, last_at
+  FROM kept
+  WHERE NOT is_before AND source = 'heroku'
+  UNION ALL
+  SELECT app, date, path, bytes, responses, with_headers, first_at, last_at
+  FROM read
+  WHERE NOT is_before
 ),
 -- A quiet hour is no gap, a day without any line is one.
 spans AS MATERIALIZED (
@@ -194,9 +214,13 @@ before AS (
       FROM kept
       WHERE is_before AND path IS NOT NULL
       UNION ALL
+      SELECT app, bare_path(path), bytes, responses
+      FROM read
+      WHERE is_before AND path IS NOT NULL
+      UNION ALL
       SELECT app, bare_path(path), bytes, 1
-      FROM router_by_hour(looks_back_to(since, look_back_days), since, app_name)
-      SEMI JOIN to_read USING (date, hour)
+      FROM router_between(looks_back_to(since, look_back_days), since, app_name)
+      SEMI JOIN days_to_read USING (date)
       WHERE since IS NOT NULL AND (contains(path, '.') OR contains(path, '%'))
         AND source = 'heroku' AND method = 'GET' AND status = 200 AND code IS NULL AND bytes > 0
       UNION ALL

@@ -23,6 +23,9 @@ CREATE OR REPLACE MACRO steps_since_1970(moment_us, width_us) AS
 CREATE OR REPLACE MACRO utc_hour(moment) AS
   date_trunc('hour', moment AT TIME ZONE 'UTC') AT TIME ZONE 'UTC';
 
+-- When the hour ends that a moment lies in; where an hour begins, that moment.
+CREATE OR REPLACE MACRO utc_hour_end(moment) AS utc_hour(moment - INTERVAL 1 MICROSECOND) + INTERVAL 1 HOUR;
+
 -- The minutes of the clock that a window touches: from the beginning of its first to the end of its last.
 CREATE OR REPLACE MACRO first_minute(since) AS date_trunc('minute', instant(since));
 

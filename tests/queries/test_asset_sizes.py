@@ -75,7 +75,10 @@ def test_answers_are_those_without_sizes(memory: Any, window: tuple[float | None
     """Also where requests came after the sizes were made, or are gone since, and in windows that part an hour."""
     rows = traffic(2)
     bounds = [None if each is None else MIDNIGHT + timedelta(hours=each) for each in window]
-    asks = [f"FROM uncompressed_assets(?, ?, {more})" for more in ("NULL", "'shop', look_back_days := 1")]
+    asks = [
+        f"FROM uncompressed_assets(?, ?, {more})"
+        for more in ("NULL", "'shop', look_back_days := 1", "NULL, look_back_days := 0")
+    ]
 
     def answers(kept: list[Row]) -> list[Any]:
         put(memory, rows, kept)
