@@ -1,6 +1,6 @@
 -- The hours of [since, until) in which the router logged requests or in which requests were in flight, and of which of
--- them `minutes` tell all: `is_known`. In the others, requests must be read. The first of the requests that were logged in
--- an hour began in `first_hour` or later; by `date` whole files are left out.
+-- them `minutes` tell all: `is_known`. In the others, requests must be read. All requests that were logged in an hour
+-- began in `first_hour` or later; by `date` whole files are left out.
 CREATE OR REPLACE MACRO hours_between(since, until, app_name) AS TABLE
 -- Of whole minutes, so that the two can be compared.
 WITH kept AS MATERIALIZED (
@@ -13,8 +13,9 @@ WITH kept AS MATERIALIZED (
   FROM minutes_of('app', first_minute(since), last_minute_end(until) + INTERVAL 10 MINUTE, app_name)
   GROUP BY ALL
 ),
--- A day of which minutes have as many requests as there are rows has them in each hour, since the lake only gains rows.
--- DuckDB counts the rows of days without reading them: to count those of hours takes twenty times as long.
+-- A day of which minutes have as many requests as there are rows has them in each hour: the lake only gains rows, and
+-- whoever erases some makes the minutes anew. DuckDB counts the rows of days without reading them; those of hours take
+-- twenty times as long.
 days AS MATERIALIZED (
   SELECT date, coalesce(requests = rows, false) AS is_told
   FROM (
@@ -25,7 +26,12 @@ days AS MATERIALIZED (
   )
   LEFT JOIN (
     SELECT date, sum(requests) AS requests
-    FROM minutes_of('app', instant(utc_day(first_minute(since))), instant(utc_day(last_minute_end(until) + INTERVAL 10 MINUTE) + 1), NULL)
+    FROM minutes_of(
+      'app',
+      instant(utc_day(first_minute(since))),
+      instant(utc_day(last_minute_end(until) + INTERVAL 10 MINUTE) + 1),
+      NULL
+    )
     GROUP BY date
   ) USING (date)
 ),
@@ -38,8 +44,8 @@ logged AS (
   UNION ALL
   SELECT app, hour, requests FROM kept SEMI JOIN (FROM days WHERE is_told) USING (date)
 ),
--- What is of less than half an hour by both its times began in its hour or in the one before. Of the others there are
--- few: row groups without any are left out.
+-- What took less than half an hour by each of its two times began in the hour in which it was logged, or in the one
+-- before. Of the others there are few: row groups without any are left out.
 long AS (
   SELECT
     app,

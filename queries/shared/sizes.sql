@@ -5,9 +5,6 @@ CREATE OR REPLACE MACRO looks_back_to(since, days_before) AS
     ELSE instant(since)
   END;
 
-CREATE OR REPLACE MACRO is_inside_hour(moment, hour_number) AS
-  coalesce(epoch_us(instant(moment)) - hour_number * 3600000000 BETWEEN 1 AND 3599999999, false);
-
 -- The days from `since` to `until` that the router has rows of. `is_kept` says that `asset_sizes` tell all of a day: they
 -- were made from as many rows as there are now. Of the other days the router's rows must be read.
 CREATE OR REPLACE MACRO asset_days(since, until) AS TABLE
