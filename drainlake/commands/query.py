@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -16,7 +17,8 @@ from drainlake.options import APP, MOMENT, Parsed, load_settings, rows_out
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from duckdb import DuckDBPyConnection
+    from duckdb import DuckDBPyConnection, DuckDBPyRelation
+    from pyarrow import RecordBatchReader
 
     from drainlake.output import Output
     from drainlake.settings import Settings
@@ -105,7 +107,8 @@ def _list(output: Output) -> None:
 
 
 def _answer(ctx: click.Context, question: Question, given: dict[str, Any], output: Output) -> None:
-    from drainlake.lake import BATCH_ROWS, interruptible, open_lake  # noqa: PLC0415 - duckdb is slow
+    from drainlake.lake import interruptible, open_lake  # noqa: PLC0415 - duckdb is slow
+    from queries.few_days import OF_OTHER_DAYS, FewDays  # noqa: PLC0415
     from queries.trust import trust, trust_line  # noqa: PLC0415
 
     bound = arguments(question, given) | load_tests.as_parameters(question, given)
@@ -122,11 +125,16 @@ def _answer(ctx: click.Context, question: Question, given: dict[str, Any], outpu
 
         bound |= compression.parameters(sought, given["assets"], given["probe"])
 
-        def ask() -> tuple[int, Trust]:
+        def begin() -> tuple[Trust, RecordBatchReader]:
             seen = trust(connection, *(bound.get(name) for name in WINDOW))
-            rows = _rows(connection, question, bound).to_arrow_reader(BATCH_ROWS)
-            rows = load_tests.written(connection, rows, bound, given["write"])
-            return output.write(rows, seen), seen
+            return seen, _begun(_rows(connection, question, bound))
+
+        def ask() -> tuple[int, Trust]:
+            window = (None, None) if question.name in OF_OTHER_DAYS else (bound.get("since"), bound.get("until"))
+            with FewDays(connection, *window) as few_days:
+                seen, rows = few_days.answer(begin, stays=True)
+                rows = load_tests.written(connection, rows, bound, given["write"])
+                return output.write(rows, seen), seen
 
         count, seen = interruptible(connection, ask)
     if output.kind != "json":
@@ -195,7 +203,19 @@ def _read(name: str, text: str, parse: Callable[[str], Any], instead: str) -> An
         raise WrongUse(f"--param {name}={text} {error}.", f"--param {name}={instead}") from None
 
 
-def _rows(connection: DuckDBPyConnection, question: Question, bound: dict[str, Any]) -> Any:
+def _begun(rows: DuckDBPyRelation) -> RecordBatchReader:
+    """The rows, a batch at a time. What fails fails here and not amid the output: each question sorts its answer, so no
+    row is there before all has been read."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    from drainlake.lake import BATCH_ROWS  # noqa: PLC0415 - duckdb is slow
+
+    batches = rows.to_arrow_reader(BATCH_ROWS)
+    first = list(islice(batches, 1))
+    return pa.RecordBatchReader.from_batches(batches.schema, chain(first, batches))
+
+
+def _rows(connection: DuckDBPyConnection, question: Question, bound: dict[str, Any]) -> DuckDBPyRelation:
     # The names come from the catalog; values are bound, never written into the statement.
     call = ", ".join(f"{name} := ?" for name in bound)
     return connection.sql(f"FROM {question.name}({call})", params=list(bound.values()))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import duckdb
 
-from queries.few_days import FewDays
+from queries.few_days import OF_OTHER_DAYS, FewDays
 from queries.report import hours, moments, sums
 from queries.report.model import Answer
 from queries.report.parts import LONG, PART_OF, is_long, stretches
@@ -39,8 +39,6 @@ ROWS_MAX: Final = 20_000
 SHOWN_MAX: Final = 50
 # Each reads an app's requests once more, and with a thousand apps there can be as many findings.
 EXAMPLED_MAX: Final = 40
-# It compares with all earlier days: to find that out would cost half of what it takes.
-_OF_ALL_DAYS: Final = "uncompressed_assets("
 _BITE: Final = 2_000  # divides ROWS_MAX, so that no row is fetched and then neither kept nor counted
 
 _COUNT: Final = "SELECT count(*) AS requests FROM {rows}"
@@ -231,7 +229,7 @@ class Asked:
     def _answer(self, text: str, table: str) -> None:
         if text in self._early:
             make_table(self.connection, table, self._early[text])
-        elif text.startswith(_OF_ALL_DAYS):
+        elif text.partition("(")[0] in OF_OTHER_DAYS:
             with self._few_days.all_days():
                 self._create(text, table)
         else:

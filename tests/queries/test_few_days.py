@@ -11,7 +11,7 @@ import pytest
 
 from queries import database
 from queries.catalog import questions
-from queries.few_days import FewDays
+from queries.few_days import OF_OTHER_DAYS, FewDays
 from queries.views import VIEWS
 from tests.queries.facts import FACTS, every_hour
 from tests.queries.lakes import ALL, write_lake
@@ -41,7 +41,9 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.Duck
         yield opened
 
 
-def hiding(connection: duckdb.DuckDBPyConnection, since: datetime = SINCE, until: datetime = UNTIL) -> FewDays:
+def hiding(
+    connection: duckdb.DuckDBPyConnection, since: datetime | None = SINCE, until: datetime | None = UNTIL
+) -> FewDays:
     """The days of a window alone, however few the others are."""
     return FewDays(connection, since, until, left_out_least=1)
 
@@ -106,10 +108,36 @@ def test_every_question_answers_as_with_all_days(hour: int, connection: duckdb.D
 
 def test_most_questions_need_no_other_day(connection: duckdb.DuckDBPyConnection) -> None:
     """What is asked twice costs more than with all days: few questions may be, those that compare with other days."""
-    few = {"compare_periods", "load_test_verdict", "migration_diff", "uncompressed_assets"}
     with hiding(connection):
-        for name in {question.name for question in questions()} - few:
+        for name in {question.name for question in questions()} - OF_OTHER_DAYS:
             connection.execute(f"FROM {name}(since := ?, until := ?)", [SINCE, UNTIL]).fetchall()
+
+
+@pytest.mark.parametrize(("since", "until", "planned"), [(SINCE, None, 8), (None, UNTIL, 8), (None, None, 13)])
+def test_a_side_may_be_open(
+    since: datetime | None, until: datetime | None, planned: int, connection: duckdb.DuckDBPyConnection
+) -> None:
+    """Of that side no day is left out."""
+    query = "SELECT * FROM router_between($since, $until, NULL) ORDER BY ALL"
+    window = {"since": since, "until": until}
+    rows = connection.execute(query, window).fetchall()
+    with hiding(connection, since, until):
+        assert files_planned(connection, "FROM router WHERE date > '1970-01-01' AND timestamp IS NOT NULL") == planned
+        assert connection.execute(query, window).fetchall() == rows != []
+
+
+def test_an_answer_that_is_still_being_read_is_whole(connection: duckdb.DuckDBPyConnection) -> None:
+    """Where it needed other days they stay there until it is read; then all are there anyway."""
+    rows = connection.execute("FROM router ORDER BY ALL").fetchall()
+    with hiding(connection) as few_days:
+
+        def begin() -> list[object]:
+            cursor = connection.execute("FROM router ORDER BY ALL")
+            return [cursor.fetchone(), cursor]
+
+        first, cursor = few_days.answer(begin, stays=True)
+        assert [first, *cursor.fetchall()] == rows
+        assert len(connection.execute(DAYS).fetchall()) == 12
 
 
 def test_afterwards_all_days_are_there(connection: duckdb.DuckDBPyConnection) -> None:

@@ -1,0 +1,66 @@
+"""`drainlake query` plans with the files of its window's days; its answers are those of the whole lake."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from queries import database
+from queries.catalog import questions
+from queries.few_days import FewDays
+from tests.queries.facts import FACTS, every_hour
+from tests.queries.lakes import write_lake
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from queries.catalog import Question
+    from tests.drainlake.inside import Inside
+
+WINDOWS = (
+    ("--since", "2026-11-20", "--until", "2026-11-21"),
+    ("--since", "2026-11-20T12:00"),
+    ("--until", "2026-11-12T12:00"),
+    (),
+)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home with a lake of twelve days, and the database of the questions."""
+    lake = write_lake(tmp_path / "home/lake", every_hour(FACTS))
+    database.ensure(str(lake), tmp_path / "home/lake.duckdb")
+    return tmp_path / "home"
+
+
+# Of the lake's own tables; those that look back a day; those that look anywhere.
+@pytest.mark.parametrize("name", ["h12_timeouts", "memory_leaks", "peak_concurrency", "uncompressed_assets"])
+def test_answers_are_those_of_the_whole_lake(inside: Inside, home: Path, name: str) -> None:
+    """Of any window, however many of the days it takes."""
+    answers = []
+    for least in (1, 1000):
+        inside.patch.setattr("queries.few_days.FewDays", partial(FewDays, left_out_least=least))
+        asked = ("--home", str(home), "query", name, "--format", "json")
+        answers.append([json.loads(inside.good(*asked, *window)) for window in WINDOWS])
+    assert answers[0] == answers[1]
+    assert any(answer["rows"] for answer in answers[0]) == (name != "memory_leaks")
+
+
+def test_no_file_of_another_day_is_looked_at(inside: Inside, home: Path) -> None:
+    """One that is torn, on a day that nobody asks about, is no trouble."""
+    (home / "lake/router/date=2026-11-10/torn.parquet").write_bytes(b"PAR1 no Parquet")
+    asked = ("--home", str(home), "query", "h12_timeouts", "--format", "json", *WINDOWS[0])
+    inside.patch.setattr("queries.few_days.FewDays", partial(FewDays, left_out_least=1))
+    assert json.loads(inside.good(*asked))["rows"]
+    done = inside.run(*asked[:4], "--since", "2026-11-09")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "torn.parquet" in done.stderr
+
+
+@pytest.mark.parametrize("question", questions(), ids=lambda question: question.name)
+def test_every_answer_is_sorted(question: Question) -> None:
+    """So no row is written before all have been read, and an answer that fails has written none."""
+    assert [line for line in question.sql.splitlines() if line[:1].isupper()][-1].startswith("ORDER BY")
