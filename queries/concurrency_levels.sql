@@ -84,12 +84,10 @@ in_flight AS NOT MATERIALIZED (
     least(end_us, to_us) AS end_us
   FROM (
     FROM logged JOIN (FROM read_hours WHERE is_at_begin) USING (app, date, hour)
-    WHERE timestamp >= begins_at AND timestamp < ends_at
     UNION ALL
     FROM logged JOIN (FROM read_hours WHERE NOT is_at_begin) USING (app, date, hour)
-    WHERE timestamp >= begins_at AND timestamp < ends_at
   )
-  WHERE start_us < to_us AND end_us > from_us
+  WHERE timestamp >= begins_at AND timestamp < ends_at AND start_us < to_us AND end_us > from_us
 ),
 groups AS MATERIALIZED (
   SELECT *, row_number() OVER ()::INTEGER AS id -- as BIGINT it takes half again as long to sort by it and a moment

@@ -138,7 +138,9 @@ class FewDays:
             self._hide()
 
     def _found(self) -> dict[str, str]:
-        """The views of the tables that have many files of other days."""
+        """The views of the tables that have many files of other days; of an open window there are no others."""
+        if not any(self._window.values()):
+            return {}
         self._connection.execute(_DAYS.format(days=self._days), self._window)
         for side in _SIDES:
             self._connection.execute(_SIDE.format(days=self._days, side=side))

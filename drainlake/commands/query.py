@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -107,7 +106,7 @@ def _list(output: Output) -> None:
 
 
 def _answer(ctx: click.Context, question: Question, given: dict[str, Any], output: Output) -> None:
-    from drainlake.lake import interruptible, open_lake  # noqa: PLC0415 - duckdb is slow
+    from drainlake.lake import BATCH_ROWS, interruptible, open_lake  # noqa: PLC0415 - duckdb is slow
     from queries.few_days import OF_OTHER_DAYS, FewDays  # noqa: PLC0415
     from queries.trust import trust, trust_line  # noqa: PLC0415
 
@@ -127,7 +126,8 @@ def _answer(ctx: click.Context, question: Question, given: dict[str, Any], outpu
 
         def begin() -> tuple[Trust, RecordBatchReader]:
             seen = trust(connection, *(bound.get(name) for name in WINDOW))
-            return seen, _begun(_rows(connection, question, bound))
+            # What fails fails here and not amid the output: each question sorts its answer, so that all has been read.
+            return seen, _rows(connection, question, bound).to_arrow_reader(BATCH_ROWS)
 
         def ask() -> tuple[int, Trust]:
             window = (None, None) if question.name in OF_OTHER_DAYS else (bound.get("since"), bound.get("until"))
@@ -201,18 +201,6 @@ def _read(name: str, text: str, parse: Callable[[str], Any], instead: str) -> An
         return parse(text)
     except ValueError as error:
         raise WrongUse(f"--param {name}={text} {error}.", f"--param {name}={instead}") from None
-
-
-def _begun(rows: DuckDBPyRelation) -> RecordBatchReader:
-    """The rows, a batch at a time. What fails fails here and not amid the output: each question sorts its answer, so no
-    row is there before all has been read."""
-    import pyarrow as pa  # noqa: PLC0415
-
-    from drainlake.lake import BATCH_ROWS  # noqa: PLC0415 - duckdb is slow
-
-    batches = rows.to_arrow_reader(BATCH_ROWS)
-    first = list(islice(batches, 1))
-    return pa.RecordBatchReader.from_batches(batches.schema, chain(first, batches))
 
 
 def _rows(connection: DuckDBPyConnection, question: Question, bound: dict[str, Any]) -> DuckDBPyRelation:

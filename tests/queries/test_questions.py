@@ -33,9 +33,9 @@ FILES_BEYOND = {
     "migration_diff": 86,
     "load_test_plan": 12,
     "load_test_verdict": 84,
-    "concurrency_levels": 12,  # those are counted, too, that it reads only where minutes do not fit
-    "peak_concurrency": 8,  # likewise
-    "php_capacity": 12,  # likewise
+    "concurrency_levels": 11,  # those are counted, too, that it reads only where minutes do not fit
+    "peak_concurrency": 7,  # likewise
+    "php_capacity": 11,  # likewise
 }
 # Questions that cut time into steps.
 OF_STEPS = {
