@@ -25,7 +25,7 @@ import duckdb
 from ingest.schema import ROUTER
 from queries.catalog import questions
 from queries.literals import literal
-from queries.views import VIEWS, pattern, reading, view
+from queries.views import DATE_OF_FILE, ROUTER_ROWS, VIEWS, counting, pattern, reading, view
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 # Files of this version open in DuckDB 1.5 too; what 2.0 writes by default opens in 2.0 only.
 STORAGE_VERSION: Final = "v1.5.0"
-_DAY: Final = r"TRY_CAST(regexp_extract(file, '/date=([^/]*)/[^/]*$', 1) AS DATE)"
 
 
 def ensure(lake: str, database: Path, objects: Objects | None = None) -> None:
@@ -207,16 +206,15 @@ def _files(lake: str, tables: Iterable[str]) -> str:
     """A view of the files of a local lake, by table and day; those of one on S3, which requests would list, are not."""
     found = [f"SELECT {literal(name)}, file FROM glob({literal(pattern(lake, name))})" for name in sorted(tables)]  # noqa: S608 - names are the schema's
     listed = " UNION ALL ".join(["SELECT NULL::VARCHAR, NULL::VARCHAR WHERE false", *found])
-    return f"CREATE VIEW drainlake_files AS SELECT *, {_DAY} AS date FROM ({listed}) AS files (table_name, file)"  # noqa: S608
+    files = f"SELECT *, {DATE_OF_FILE} AS date FROM ({listed}) AS files (table_name, file)"  # noqa: S608
+    return f"CREATE VIEW drainlake_files AS {files}"
 
 
 def _router_rows(lake: str, *, is_local: bool) -> str:
     """A view of how many rows the router has of each day: of a local lake as its files' footers tell, since to count a
     month of requests takes longer than most questions."""
-    files = f"SELECT file_name AS file, num_rows FROM parquet_file_metadata({literal(pattern(lake, ROUTER.name))})"  # noqa: S608 - a literal
-    told = f"SELECT {_DAY} AS date, sum(num_rows)::BIGINT AS rows FROM ({files}) WHERE num_rows > 0"  # noqa: S608
-    counted = f'SELECT date, count(*) AS rows FROM "{ROUTER.name}"'  # noqa: S608
-    return f"CREATE VIEW drainlake_router_rows AS {told if is_local else counted} GROUP BY ALL"
+    counted = f'SELECT date, count(*) AS rows FROM "{ROUTER.name}" GROUP BY ALL'  # noqa: S608
+    return f"CREATE VIEW {ROUTER_ROWS} AS {counting(pattern(lake, ROUTER.name)) if is_local else counted}"
 
 
 def _tables_with_files(lake: str, objects: Objects | None) -> frozenset[str]:

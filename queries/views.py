@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from ingest.schema import Table
 
 VIEWS: Final = {**TABLES, **DERIVED}
+ROUTER_ROWS: Final = "drainlake_router_rows"
+# Of which date a file is, by the column `file`; NULL where its folder tells none.
+DATE_OF_FILE: Final = r"TRY_CAST(regexp_extract(file, '/date=([^/]*)/[^/]*$', 1) AS DATE)"
 
 
 def view(table: Table, sources: Iterable[str]) -> str:
@@ -34,8 +37,21 @@ def view(table: Table, sources: Iterable[str]) -> str:
 
 def reading(files: str | Sequence[str]) -> str:
     """A query of the rows of files: those of a pattern, or these."""
-    paths = literal(files) if isinstance(files, str) else f"[{', '.join(map(literal, files))}]"
-    return f"FROM read_parquet({paths}, hive_partitioning = true, union_by_name = true, hive_types = {{'date': DATE}})"
+    return (
+        f"FROM read_parquet({_paths(files)}, hive_partitioning = true, union_by_name = true,"
+        " hive_types = {'date': DATE})"
+    )
+
+
+def counting(files: str | Sequence[str]) -> str:
+    """A query of how many rows files have of each day, (date, rows): as their footers tell, on a local disk."""
+    told = f"SELECT file_name AS file, num_rows FROM parquet_file_metadata({_paths(files)})"  # noqa: S608 - literals
+    days = f"SELECT {DATE_OF_FILE} AS date, sum(num_rows)::BIGINT AS rows"
+    return f"{days} FROM ({told}) WHERE num_rows > 0 GROUP BY ALL"
+
+
+def _paths(files: str | Sequence[str]) -> str:
+    return literal(files) if isinstance(files, str) else f"[{', '.join(map(literal, files))}]"
 
 
 def pattern(lake: str, table: str) -> str:

@@ -75,7 +75,8 @@ def requests_by_route(asked: Asked) -> str:
 def has_balancer(asked: Asked) -> bool:
     """Whether a load balancer's log from before the window's end was imported; without one a move need not be asked
     about, which reads the window seven times."""
-    return bool(asked.records(_BALANCED.format(until=sql_time(asked.window.until)))[0]["balanced"])
+    balanced = _BALANCED.format(until=sql_time(asked.window.until))
+    return bool(asked.records(f"FROM {asked.shared(balanced, like='uncompressed_assets')}")[0]["balanced"])
 
 
 def drawn(asked: Asked, draw: Callable[[Asked, str], Chart]) -> tuple[Chart, ...]:

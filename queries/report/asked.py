@@ -7,7 +7,7 @@ them are read from temporary tables that hold their answers, because several che
 from __future__ import annotations
 
 import itertools
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import duckdb
 
-from queries.few_days import OF_OTHER_DAYS, FewDays
+from queries.few_days import LOOK_BACK_DAYS, OF_OTHER_DAYS, FewDays
 from queries.report import hours, moments, sums
 from queries.report.model import Answer
 from queries.report.parts import LONG, PART_OF, is_long, stretches
@@ -82,6 +82,8 @@ class Asked:
         self.counted: hours.Counted = {} if counted is None else counted
         self._early = early
         self._few_days = FewDays(connection, window.since, window.until)
+        self._other_days: dict[str, FewDays] = {}
+        self._like: dict[str, str] = {}
         self._counted_hours = hours.Hours(connection, self.counted)
         self._by_hours: dict[str, Window] = {}
         self._known: dict[str, Rows | duckdb.Error] = {}
@@ -104,7 +106,8 @@ class Asked:
                     self.connection.execute(f"DROP TABLE IF EXISTS temp.{table}")
         self._counted_hours.forget()
         moments.forget(self.connection)
-        self._few_days.__exit__(kind, error, trace)
+        for days in (*self._other_days.values(), self._few_days):
+            days.__exit__(kind, error, trace)
 
     @cached_property
     def is_long(self) -> bool:
@@ -156,9 +159,14 @@ class Asked:
             self._by_hours[text] = window
         return text
 
-    def shared(self, sql: str) -> str:
-        """A statement as a source of others, which is computed once however often they read it."""
+    def shared(self, sql: str, like: str | None = None) -> str:
+        """A statement as a source of others, which is computed once however often they read it.
+
+        It looks at the days that the question ``like`` looks at, or at the window's.
+        """
         text = f"({sql})"
+        if like is not None:
+            self._like[text] = like
         self._tables.setdefault(text, None)
         return text
 
@@ -229,11 +237,27 @@ class Asked:
     def _answer(self, text: str, table: str) -> None:
         if text in self._early:
             make_table(self.connection, table, self._early[text])
-        elif text.partition("(")[0] in OF_OTHER_DAYS:
-            with self._few_days.all_days():
-                self._create(text, table)
         else:
-            self._few_days.answer(lambda: self._create(text, table))
+            with self._days_of(self._like.get(text, text.partition("(")[0])) as days:
+                days.answer(lambda: self._create(text, table))
+
+    @contextmanager
+    def _days_of(self, question: str) -> Iterator[FewDays]:
+        """The connection sees the days that a question looks at, for a while."""
+        if question not in OF_OTHER_DAYS and question not in LOOK_BACK_DAYS:
+            yield self._few_days
+            return
+        with self._few_days.all_days():
+            days = self._other_days.get(question)
+            if days is None:
+                days = FewDays(self.connection, self.window.since, self.window.until, question).__enter__()
+                self._other_days[question] = days
+            else:
+                days.hide()
+            try:
+                yield days
+            finally:
+                days.show()
 
     def _create(self, text: str, table: str) -> None:
         if text in self._by_hours:

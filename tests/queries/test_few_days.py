@@ -11,10 +11,12 @@ import pytest
 
 from queries import database
 from queries.catalog import questions
-from queries.few_days import OF_OTHER_DAYS, FewDays
+from queries.few_days import LOOK_BACK_DAYS, OF_OTHER_DAYS, FewDays
 from queries.views import VIEWS
 from tests.queries.facts import FACTS, every_hour
-from tests.queries.lakes import ALL, write_lake
+from tests.queries.lakes import ALL, write_lake, write_rows
+from transforms.asset_sizes.keeping import keep
+from transforms.locallake import LocalLake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,10 +44,13 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.Duck
 
 
 def hiding(
-    connection: duckdb.DuckDBPyConnection, since: datetime | None = SINCE, until: datetime | None = UNTIL
+    connection: duckdb.DuckDBPyConnection,
+    since: datetime | None = SINCE,
+    until: datetime | None = UNTIL,
+    question: str | None = None,
 ) -> FewDays:
-    """The days of a window alone, however few the others are."""
-    return FewDays(connection, since, until, left_out_least=1)
+    """The days of a window alone, or those that a question looks at, however few the others are."""
+    return FewDays(connection, since, until, question, left_out_least=1)
 
 
 def files_planned(connection: duckdb.DuckDBPyConnection, query: str) -> int:
@@ -102,15 +107,90 @@ def test_every_question_answers_as_with_all_days(hour: int, connection: duckdb.D
     for question in questions():
         query = f"FROM {question.name}(since := $since, until := $until)"
         expected = connection.execute(query, window).fetchall()
-        with hiding(connection, **window) as few_days:
-            assert few_days.answer(lambda query=query: connection.execute(query, window).fetchall()) == expected
+        for known in (None, question.name):
+            with hiding(connection, **window, question=known) as few_days:
+                assert few_days.answer(lambda query=query: connection.execute(query, window).fetchall()) == expected
 
 
 def test_most_questions_need_no_other_day(connection: duckdb.DuckDBPyConnection) -> None:
     """What is asked twice costs more than with all days: few questions may be, those that compare with other days."""
     with hiding(connection):
-        for name in {question.name for question in questions()} - OF_OTHER_DAYS:
+        for name in {question.name for question in questions()} - OF_OTHER_DAYS - LOOK_BACK_DAYS.keys():
             connection.execute(f"FROM {name}(since := ?, until := ?)", [SINCE, UNTIL]).fetchall()
+
+
+class TestLookingBack:
+    """A question that looks at some days before its window, and for a load balancer's rows of any day before."""
+
+    ASK = f"FROM uncompressed_assets(TIMESTAMPTZ '{SINCE}', TIMESTAMPTZ '{UNTIL}', look_back_days := 1)"
+    BALANCED = "SELECT min(date)::VARCHAR FROM router WHERE source IN ('elb', 'alb')"
+    ROW = FACTS["router"][0]
+
+    @pytest.fixture(autouse=True)
+    def one_day(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A month would be all days of a small lake."""
+        monkeypatch.setitem(LOOK_BACK_DAYS, "uncompressed_assets", 1)
+
+    def lake(self, folder: Path, *more: tuple[str, str]) -> Path:
+        """Twelve days of requests with their sizes, and rows of some hours by others, as (hour, source)."""
+        lake = write_lake(folder / "lake", every_hour({"router": [self.ROW]}))
+        added = [{**self.ROW, "app": "shop", "timestamp": hour, "source": source} for hour, source in more]
+        write_rows(lake, {"router": added}, 2)
+        keep(LocalLake(lake), datetime(2026, 11, 22, tzinfo=UTC))
+        return lake
+
+    def hiding(self, connection: duckdb.DuckDBPyConnection) -> FewDays:
+        """The days that it looks at."""
+        return hiding(connection, question="uncompressed_assets")
+
+    def planned(self, connection: duckdb.DuckDBPyConnection) -> int:
+        """How many of the router's files are chosen from: one is the empty one."""
+        return files_planned(connection, f"FROM router WHERE date = '{SINCE.date()}'") - 1
+
+    def test_days_of_heroku_alone_are_left_out(self, tmp_path: Path, opened: Opened) -> None:
+        """A balancer has nothing there, which needs no look; Heroku's rows of that day are missed by nobody."""
+        connection = opened(self.lake(tmp_path))
+        expected = connection.execute(self.ASK).fetchall()
+        assert self.planned(connection) == 12
+        with self.hiding(connection):
+            assert self.planned(connection) == 3
+            assert connection.execute(self.ASK).fetchall() == expected != []
+            assert connection.execute(self.BALANCED).fetchall() == [(None,)]
+            with pytest.raises(duckdb.ConversionException, match=LEFT_OUT):
+                connection.execute("SELECT min(date) FROM router WHERE source = 'heroku'").fetchall()
+            with pytest.raises(duckdb.ConversionException, match=LEFT_OUT):
+                connection.execute("SELECT min(date) FROM drainlake_router_rows").fetchall()
+
+    @pytest.mark.parametrize("hour", ["2026-11-11T10:00:00Z", "2026-11-20T10:00:00Z"])
+    @pytest.mark.parametrize("source", ["elb", "alb"])
+    def test_a_day_that_a_balancer_logged_is_there(
+        self, hour: str, source: str, tmp_path: Path, opened: Opened
+    ) -> None:
+        """Whether before the window or after it."""
+        connection = opened(self.lake(tmp_path, (hour, source)))
+        expected = connection.execute(self.ASK).fetchall()
+        with self.hiding(connection):
+            assert self.planned(connection) == 5  # its two files are there
+            assert connection.execute(self.BALANCED).fetchall() == [(hour[:10],)]
+            assert connection.execute(self.ASK).fetchall() == expected
+
+    @pytest.mark.parametrize("source", ["heroku", "elb"])
+    def test_a_day_is_there_that_has_more_than_is_known(self, source: str, tmp_path: Path, opened: Opened) -> None:
+        """Its new rows may be anybody's."""
+        lake = self.lake(tmp_path)
+        more = {**self.ROW, "app": "shop", "timestamp": "2026-11-11T10:00:00Z", "source": source}
+        write_rows(lake, {"router": [more]}, 3)
+        connection = opened(lake)
+        with self.hiding(connection):
+            assert self.planned(connection) == 5
+            balanced = [(None if source == "heroku" else "2026-11-11",)]
+            assert connection.execute(self.BALANCED).fetchall() == balanced
+
+    def test_where_nothing_is_known_all_are_there(self, tmp_path: Path, opened: Opened) -> None:
+        """As before the first report made the sizes."""
+        connection = opened(write_lake(tmp_path / "lake", every_hour({"router": [self.ROW]})))
+        with self.hiding(connection):
+            assert self.planned(connection) == 12
 
 
 @pytest.mark.parametrize(("since", "until", "planned"), [(SINCE, None, 8), (None, UNTIL, 8), (None, None, 13)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from contextlib import ExitStack
 from datetime import date, timedelta
 from pathlib import Path
@@ -68,6 +69,18 @@ def test_a_run_without_changes_writes_nothing(lake: LocalLake) -> None:
     assert lake.listing("minutes") == before
     assert keep(lake, NOW + timedelta(minutes=1)).written == ("2026-11-21",)
     assert_frame_equal(kept(lake.path), anew(lake, NOW + timedelta(minutes=1)))
+
+
+def test_a_run_without_changes_reads_a_footer_a_day(lake: LocalLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports and alarm checks make one each time: of a year of days that are over it must be nearly for nothing."""
+    add(lake, "router", (request(HOUR * i) for i in range(-72, 0, 5)))
+    keep(lake, NOW)
+    read: list[LakeFile] = []
+    monkeypatch.setattr(lake, "footer", lambda file: read.append(file) or LocalLake.footer(lake, file))
+    for name in ("read", "pieces"):
+        monkeypatch.setattr(lake, name, None)
+    assert keep(lake, NOW).written == ()
+    assert Counter(read) == dict.fromkeys(lake.listing("minutes"), 1)
 
 
 LATE: dict[str, list[tuple[str, dict[str, Any]]]] = {

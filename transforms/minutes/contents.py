@@ -17,7 +17,7 @@ from transforms.minutes.flights import HOUR_US
 from transforms.parquet import ERASED_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from transforms.lake import Lake, LakeFile
 
@@ -111,11 +111,3 @@ def fingerprint(hour: int, contents: Iterable[tuple[LakeFile, Content]]) -> str:
         if content.touches(hour)
     )
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16] if parts else ""
-
-
-def of_date(
-    lake: Lake, listings: Mapping[str, Mapping[LakeFile, str]], date: str, known: Mapping[str, Content]
-) -> dict[LakeFile, Content]:
-    """The contents of all files of a date; ``known`` are those of the last run by the files' names."""
-    found = ((file, stamp) for listing in listings.values() for file, stamp in listing.items() if file.date == date)
-    return {file: look(lake, file, stamp, known.get(name_of(file))) for file, stamp in found}

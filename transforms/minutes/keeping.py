@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from datetime import date as Date  # noqa: N812 - beside variables named `date`
@@ -12,7 +13,7 @@ from transforms.derived import PARTITION, day_files, sources
 from transforms.durable import no_fault
 from transforms.lake import LakeFile
 from transforms.minutes import record
-from transforms.minutes.contents import TABLES, of_date
+from transforms.minutes.contents import TABLES, look, name_of
 from transforms.minutes.days import TABLE, Day
 from transforms.minutes.filling import SILENT_DAYS
 
@@ -60,9 +61,11 @@ class _Run:
         self._fault = fault
         # Landing goes on meanwhile. Any later version of a file will do, since its stamp stays that of the listing; to
         # ask for the very version that was listed would make most runs on S3 fail.
-        self._listings = {table: sources(lake, table, self._today, keep_days) for table in TABLES}
-        found = {file.date for listing in self._listings.values() for file in listing}
-        self._dates = sorted(found | set(_silent_dates(found, self._today)))
+        self._sources: dict[str, dict[LakeFile, str]] = defaultdict(dict)
+        for table in TABLES:
+            for file, stamp in sources(lake, table, self._today, keep_days).items():
+                self._sources[file.date][file] = stamp
+        self._dates = sorted({*self._sources, *_silent_dates(self._sources, self._today)})
         self._files = day_files(lake, TABLE)
         lake.foresee(self._files.values())
         self._records: dict[str, Record | None] = {}
@@ -92,17 +95,21 @@ class _Run:
         return Kept(len(self._dates), tuple(written), hours)
 
     def _day(self, date: str) -> Day:
-        contents = dict(self._contents_of(date))
+        known, contents = self._record(date), dict(self._contents_of(date))
         following = (Date.fromisoformat(date) + _ONE_DAY).isoformat()
         contents |= {file: held for file, held in self._contents_of(following).items() if held.begun}
         self._contents = {following: self._contents[following]}
         file = self._files.get(date) or LakeFile(TABLE, date, PARTITION, 1)
-        return Day(self._lake, file, self._record(date), contents, self._now_minute)
+        return Day(self._lake, file, known, contents, self._now_minute)
 
     def _contents_of(self, date: str) -> dict[LakeFile, Content]:
         if date not in self._contents:
-            known = self._record(date)
-            self._contents[date] = of_date(self._lake, self._listings, date, known.files if known else {})
+            record = self._record(date)
+            known = record.files if record else {}
+            files = self._sources.get(date, {})
+            self._contents[date] = {
+                file: look(self._lake, file, stamp, known.get(name_of(file))) for file, stamp in files.items()
+            }
         return self._contents[date]
 
     def _record(self, date: str) -> Record | None:
