@@ -22,36 +22,39 @@ from queries.views import ROUTER_ROWS, VIEWS, counting, reading, view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from datetime import datetime
     from types import TracebackType
 
     from ingest.schema import Table
+    from queries.reach import Reach
 
 T = TypeVar("T")
 
-# Questions that look at days far from their window. To find that out costs half of what they take.
-OF_OTHER_DAYS: Final = frozenset({"compare_periods", "load_test_verdict", "migration_diff"})
-# Questions that look so many days back, and at all days before for what a load balancer logged, mostly nothing.
-LOOK_BACK_DAYS: Final = {"uncompressed_assets": 30}
-
 # Questions look at some minutes beyond a window at either side, and an alarm check of an hour looks for leaks of memory
-# in a day. The empty files of 1970 tell the columns.
+# in a day. The empty files of 1970 tell the columns. `gap` is of how many stretches a day lies behind the last day.
 _DAYS: Final = """
 CREATE TEMP TABLE {days} AS
 SELECT
   table_name,
   file,
   date,
-  since IS NOT NULL AND date < utc_day(least(since, until - INTERVAL 1 DAY) - INTERVAL 1 HOUR)
-    AND date <> DATE '1970-01-01' AS is_before,
-  coalesce(date > utc_day(until + INTERVAL 1 HOUR), false) AS is_after
+  coalesce(NOT bool_or(date BETWEEN first_day AND last_day) AND date <> DATE '1970-01-01', false) AS is_left_out,
+  count(*) FILTER (WHERE date > last_day) AS gap
 FROM
   drainlake_files,
-  (SELECT $since::TIMESTAMPTZ - to_days($look_back_days) AS since, $until::TIMESTAMPTZ AS until)
+  (
+    SELECT
+      CASE
+        WHEN since IS NULL THEN DATE '-infinity'
+        ELSE utc_day(least(since, until - INTERVAL 1 DAY) - INTERVAL 1 HOUR)
+      END AS first_day,
+      coalesce(utc_day(until + INTERVAL 1 HOUR), DATE 'infinity') AS last_day
+    FROM (SELECT unnest($begins::TIMESTAMPTZ[]) AS since, unnest($ends::TIMESTAMPTZ[]) AS until)
+  )
+GROUP BY table_name, file, date
 """
 # Of a day that is left out the sizes of assets tell who wrote its requests, if they were made from all of them.
 _KEEP_BALANCED: Final = f"""
-UPDATE temp.{{days}} SET is_before = false, is_after = false
+UPDATE temp.{{days}} SET is_left_out = false
 WHERE table_name = '{ROUTER.name}' AND date NOT IN (
   SELECT date
   FROM {ROUTER_ROWS}
@@ -67,32 +70,30 @@ WHERE table_name = '{ROUTER.name}' AND date NOT IN (
 _FILES: Final = """
 SELECT
   table_name,
-  coalesce(list(file ORDER BY file) FILTER (WHERE NOT is_before AND NOT is_after), []) AS files,
-  bool_or(is_before) AS has_before,
-  bool_or(is_after) AS has_after
+  coalesce(list(file ORDER BY file) FILTER (WHERE NOT is_left_out), []) AS files,
+  list(DISTINCT gap ORDER BY gap) FILTER (WHERE is_left_out) AS gaps
 FROM temp.{days}
 GROUP BY table_name
-HAVING count(*) FILTER (WHERE is_before OR is_after) >= $least
+HAVING count(*) FILTER (WHERE is_left_out) >= $least
 """
-# To see that a side is not wanted takes as long as to plan with some 25 files.
+# To see that nothing of a gap is wanted takes as long as to plan with some 25 files.
 LEFT_OUT_LEAST: Final = 50
-# Tables of their own, because of a table DuckDB knows the least and the greatest value: so it sees when it plans that a
-# question of the days between has nothing to look for in them, and plans as if they were not there.
-_SIDES: Final = ("before", "after")
-_SIDE: Final = "CREATE TEMP TABLE {days}_{side} AS SELECT DISTINCT date FROM temp.{days} WHERE is_{side}"
+# A table for each gap, because DuckDB knows the least and the greatest value of a table: so it sees when it plans that
+# nothing of the gap is wanted, and plans as if it were not there.
+_GAP: Final = """
+CREATE TEMP TABLE {days}_{gap} AS SELECT DISTINCT date FROM temp.{days} WHERE is_left_out AND gap = {gap}
+"""
 # A text that is no number is the error: error() has an effect, and may not stand wherever a table may. In a column or a
 # filter it could be left out of a plan that does not need it; a row of `unnest` cannot be.
 _LEFT_OUT: Final = """
 SELECT date, {columns}
-FROM (SELECT date, unnest([('left out: ' || date)::INTEGER::VARCHAR]) AS told FROM temp.{days}_{side})
+FROM (SELECT date, unnest([('left out: ' || date)::INTEGER::VARCHAR]) AS told FROM temp.{days}_{gap})
 """
 _numbers: Final = itertools.count(1)
 
 
 class FewDays:
-    """The days that a window touches, for questions to one connection. A context manager: afterwards all are there.
-
-    None leaves a side of the window open. With a ``question`` these are the days that it looks at.
+    """The days that questions look at, for one connection. A context manager: afterwards all are there.
 
     A table with fewer files of other days than ``left_out_least`` stays as it is, which is quicker. Of several for one
     connection the last one hides the days; all of them answer right.
@@ -101,17 +102,14 @@ class FewDays:
     def __init__(
         self,
         connection: duckdb.DuckDBPyConnection,
-        since: datetime | None,
-        until: datetime | None,
-        question: str | None = None,
+        reach: Reach,
         left_out_least: int = LEFT_OUT_LEAST,
     ) -> None:
         self._connection = connection
-        self._is_open = question in OF_OTHER_DAYS or (since, until) == (None, None)
-        self._look_back_days = LOOK_BACK_DAYS.get(question or "", 0)
-        self._window = {"since": since, "until": until, "look_back_days": self._look_back_days}
+        self._reach = reach
         self._least = {"least": left_out_least}
         self._days = f"drainlake_days_{next(_numbers)}"
+        self._gaps: set[int] = set()
         self._views: dict[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -129,7 +127,7 @@ class FewDays:
     ) -> None:
         with suppress(duckdb.Error):  # a connection that was closed has none any more
             self.show()
-            for name in (self._days, *(f"{self._days}_{side}" for side in _SIDES)):
+            for name in (self._days, *(f"{self._days}_{gap}" for gap in self._gaps)):
                 self._connection.execute(f"DROP TABLE IF EXISTS temp.{name}")
 
     def answer(self, ask: Callable[[], T], *, stays: bool = False) -> T:
@@ -161,7 +159,7 @@ class FewDays:
             self.hide()
 
     def hide(self) -> None:
-        """The connection sees the window's days alone."""
+        """The connection sees these days alone."""
         try:
             for name, query in self._views.items():
                 self._connection.execute(f'CREATE OR REPLACE TEMP VIEW "{name}" AS {query}')
@@ -177,37 +175,39 @@ class FewDays:
             self._connection.execute(f'DROP VIEW IF EXISTS temp."{name}"')
 
     def _found(self) -> dict[str, str]:
-        """The views of the tables that have many files of other days; of an open window there are no others."""
-        if self._is_open:
+        """The views of the tables that have many files of other days."""
+        if self._reach.is_open:
             return {}
-        self._connection.execute(_DAYS.format(days=self._days), self._window)
+        begins, ends = zip(*self._reach.stretches, strict=True)
+        self._connection.execute(_DAYS.format(days=self._days), {"begins": begins, "ends": ends})
         found = self._files()
-        if self._look_back_days and ROUTER.name in found:
+        if self._reach.balancer and ROUTER.name in found:
             self._connection.execute(_KEEP_BALANCED.format(days=self._days))
             found = self._files()
-        for side in _SIDES if found else ():
-            self._connection.execute(_SIDE.format(days=self._days, side=side))
+        self._gaps = {gap for _, gaps in found.values() for gap in gaps}
+        for gap in self._gaps:
+            self._connection.execute(_GAP.format(days=self._days, gap=gap))
         views = {name: self._view(VIEWS[name], *there) for name, there in found.items()}
         if ROUTER.name in found:
             views[ROUTER_ROWS] = self._view_of_rows(*found[ROUTER.name])
         return views
 
-    def _files(self) -> dict[str, tuple[list[str], list[str]]]:
-        """The files of the days of those tables that have many others, and on which sides the others are."""
+    def _files(self) -> dict[str, tuple[list[str], list[int]]]:
+        """The files of the days of those tables that have many others, and in which gaps the others are."""
         rows = self._connection.execute(_FILES.format(days=self._days), self._least).fetchall()
-        return {name: (files, list(itertools.compress(_SIDES, is_there))) for name, files, *is_there in rows}
+        return {name: (files, gaps) for name, files, gaps in rows}
 
-    def _view(self, table: Table, files: list[str], sides: list[str]) -> str:
+    def _view(self, table: Table, files: list[str], gaps: list[int]) -> str:
         told = {column.name: f"told::{column.type}" for column in table.columns}
-        if self._look_back_days and table is ROUTER:
+        if self._reach.balancer and table is ROUTER:
             told["source"] = "'heroku'"  # so that DuckDB sees when it plans that a balancer logged nothing there
-        return view(table, [*self._left_out(told, sides), *([reading(files)] if files else [])])
+        return view(table, [*self._left_out(told, gaps), *([reading(files)] if files else [])])
 
-    def _view_of_rows(self, files: list[str], sides: list[str]) -> str:
+    def _view_of_rows(self, files: list[str], gaps: list[int]) -> str:
         nothing = "SELECT NULL::DATE AS date, NULL::BIGINT AS rows WHERE false"
-        left_out = self._left_out({"rows": "told::BIGINT"}, sides)
+        left_out = self._left_out({"rows": "told::BIGINT"}, gaps)
         return " UNION ALL BY NAME ".join([nothing, *left_out, *([counting(files)] if files else [])])
 
-    def _left_out(self, told: Mapping[str, str], sides: list[str]) -> list[str]:
+    def _left_out(self, told: Mapping[str, str], gaps: list[int]) -> list[str]:
         columns = ", ".join(f'{value} AS "{name}"' for name, value in told.items())
-        return [_LEFT_OUT.format(columns=columns, days=self._days, side=side) for side in sides]
+        return [_LEFT_OUT.format(columns=columns, days=self._days, gap=gap) for gap in gaps]

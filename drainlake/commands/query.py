@@ -108,6 +108,7 @@ def _list(output: Output) -> None:
 def _answer(ctx: click.Context, question: Question, given: dict[str, Any], output: Output) -> None:
     from drainlake.lake import BATCH_ROWS, interruptible, open_lake  # noqa: PLC0415 - duckdb is slow
     from queries.few_days import FewDays  # noqa: PLC0415
+    from queries.reach import reach  # noqa: PLC0415
     from queries.trust import trust, trust_line  # noqa: PLC0415
 
     bound = arguments(question, given) | load_tests.as_parameters(question, given)
@@ -130,7 +131,7 @@ def _answer(ctx: click.Context, question: Question, given: dict[str, Any], outpu
             return seen, _rows(connection, question, bound).to_arrow_reader(BATCH_ROWS)
 
         def ask() -> tuple[int, Trust]:
-            with FewDays(connection, bound.get("since"), bound.get("until"), question.name) as few_days:
+            with FewDays(connection, reach(question.name, bound, datetime.now(UTC))) as few_days:
                 seen, rows = few_days.answer(begin, stays=True)
                 rows = load_tests.written(connection, rows, bound, given["write"])
                 return output.write(rows, seen), seen

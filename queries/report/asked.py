@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import duckdb
 
-from queries.few_days import LOOK_BACK_DAYS, OF_OTHER_DAYS, FewDays
+from queries.few_days import FewDays
+from queries.reach import OF_OTHER_DAYS, Reach, reach
 from queries.report import hours, moments, sums
 from queries.report.model import Answer
 from queries.report.parts import LONG, PART_OF, is_long, stretches
@@ -81,7 +82,7 @@ class Asked:
         self.window = window
         self.counted: hours.Counted = {} if counted is None else counted
         self._early = early
-        self._few_days = FewDays(connection, window.since, window.until)
+        self._few_days = FewDays(connection, Reach(((window.since, window.until),)))
         self._other_days: dict[str, FewDays] = {}
         self._like: dict[str, str] = {}
         self._counted_hours = hours.Hours(connection, self.counted)
@@ -244,13 +245,14 @@ class Asked:
     @contextmanager
     def _days_of(self, question: str) -> Iterator[FewDays]:
         """The connection sees the days that a question looks at, for a while."""
-        if question not in OF_OTHER_DAYS and question not in LOOK_BACK_DAYS:
+        if question not in OF_OTHER_DAYS:
             yield self._few_days
             return
         with self._few_days.all_days():
             days = self._other_days.get(question)
             if days is None:
-                days = FewDays(self.connection, self.window.since, self.window.until, question).__enter__()
+                window = {"since": self.window.since, "until": self.window.until}
+                days = FewDays(self.connection, reach(question, window, self.window.until)).__enter__()
                 self._other_days[question] = days
             else:
                 days.hide()

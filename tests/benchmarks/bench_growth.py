@@ -33,6 +33,8 @@ from ingest.eventlog.contract import NewEntry
 from ingest.eventlog.embedded import EmbeddedLog
 from ingest.eventlog.kafka.connection import KafkaConnection
 from ingest.eventlog.kafka.log import KafkaLog
+from queries.few_days import FewDays
+from queries.reach import reach
 from queries.report.model import Window
 from tests.benchmarks import measure
 from tests.benchmarks.big_lake import BigLake, make
@@ -80,6 +82,11 @@ class Size:
         since = datetime.combine(self.lake.first, datetime.min.time(), UTC)
         return Window(since, since + timedelta(days=self.days))
 
+    @property
+    def last_day(self) -> Window:
+        """Its last day."""
+        return replace(self.window, since=self.window.until - timedelta(days=1))
+
 
 class Clock:
     """CPU seconds of what is done within ``running``; the rest of a task is preparing and checking."""
@@ -125,9 +132,32 @@ def minutes(home: Path, size: Size, clock: Clock) -> None:
 def report(home: Path, size: Size, clock: Clock) -> None:
     """A report on all days; the sizes of assets that it reads were made before."""
     assert keep_asset_sizes(_settings(home, size), size.window.until + timedelta(minutes=5)) is None
+    _report(home, size, size.window, clock)
+
+
+def day_report(home: Path, size: Size, clock: Clock) -> None:
+    """A report on the last day, as scheduled every morning."""
+    _report(home, size, size.last_day, clock)
+
+
+def _report(home: Path, size: Size, window: Window, clock: Clock) -> None:
     with clock.running():
-        made = reporting.make_report(_settings(home, size), size.window, size.window.until + timedelta(minutes=5))
+        made = reporting.make_report(_settings(home, size), window, size.window.until + timedelta(minutes=5))
     assert not [note for note in made.notes if "failed" in note], made.notes
+
+
+def on_last_day(name: str) -> Callable[[Path, Size, Clock], None]:
+    """A task that asks a question of the last day, as ``drainlake query`` does."""
+
+    def ask(home: Path, size: Size, clock: Clock) -> None:
+        window = {"since": size.last_day.since, "until": size.last_day.until}
+        wanted = reach(name, window, size.last_day.until)
+        sql = f"FROM {name}(since := $since, until := $until)"
+        with clock.running(), open_lake(_settings(home, size)) as connection, FewDays(connection, wanted) as days:
+            rows = days.answer(lambda: connection.execute(sql, window).fetchall())
+        assert rows
+
+    return ask
 
 
 def alarms(home: Path, size: Size, clock: Clock) -> None:
@@ -174,7 +204,11 @@ ASKED: Final = {
 }
 # Minutes first: questions, reports and alarms read them.
 OF_LAKE: Final = {"minutes": minutes, **ASKED, "report": report, "alarm check": alarms}
-TASKS: Final = {"land": land, "land more": land_more, "land, Kafka": land_kafka} | OF_LAKE
+OF_LAST_DAY: Final = {
+    "report, last day": day_report,
+    **{f"{name}, last day": on_last_day(name) for name in ("latency", "migration_diff", "uncompressed_assets")},
+}
+TASKS: Final = {"land": land, "land more": land_more, "land, Kafka": land_kafka} | OF_LAKE | OF_LAST_DAY
 
 
 def _settings(home: Path, size: Size) -> settings.Settings:
@@ -227,7 +261,7 @@ def axes(rows: list[int], rows_each: int, apps: int, days: int, month: int) -> l
     return [
         Axis("rows", [Size(count, days=month, apps=2) for count in rows], ["land one app", *questions]),
         Axis("apps", by_apps, ["land", *questions]),
-        Axis("days", [Size(rows_each, days=count) for count in (1, days)], ["land more", *questions]),
+        Axis("days", [Size(rows_each, days=count) for count in (1, days)], ["land more", *questions, *OF_LAST_DAY]),
     ]
 
 

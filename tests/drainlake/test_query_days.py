@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from queries import database
 from queries.catalog import questions
-from queries.few_days import LOOK_BACK_DAYS, FewDays
+from queries.few_days import FewDays
+from queries.reach import Reach, reach
 from tests.queries.facts import FACTS, every_hour
 from tests.queries.lakes import write_lake
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     from queries.catalog import Question
@@ -39,12 +41,16 @@ def home(tmp_path: Path) -> Path:
 def test_answers_are_those_of_the_whole_lake(inside: Inside, home: Path, name: str) -> None:
     """Of any window, also where a question needs other days and nobody knew."""
     answers = []
-    for least, known in ((1000, LOOK_BACK_DAYS), (1, LOOK_BACK_DAYS), (1, {name: 1}), (1, {})):
+
+    def of_window(question: str, given: dict[str, Any], now: datetime) -> Reach:
+        return reach("", given, now)
+
+    for least, known in ((1000, reach), (1, reach), (1, of_window)):
         inside.patch.setattr("queries.few_days.FewDays", partial(FewDays, left_out_least=least))
-        inside.patch.setattr("queries.few_days.LOOK_BACK_DAYS", known)
+        inside.patch.setattr("queries.reach.reach", known)
         asked = ("--home", str(home), "query", name, "--format", "json")
         answers.append([json.loads(inside.good(*asked, *window)) for window in WINDOWS])
-    assert answers[1:] == answers[:1] * 3
+    assert answers[1:] == answers[:1] * 2
     assert any(answer["rows"] for answer in answers[0])
 
 

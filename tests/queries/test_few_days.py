@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
-from queries import database
+from queries import database, reach
 from queries.catalog import questions
-from queries.few_days import LOOK_BACK_DAYS, OF_OTHER_DAYS, FewDays
+from queries.few_days import FewDays
+from queries.reach import Reach
 from queries.views import VIEWS
 from tests.queries.facts import FACTS, every_hour
 from tests.queries.lakes import ALL, write_lake, write_rows
@@ -44,13 +45,15 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.Duck
 
 
 def hiding(
-    connection: duckdb.DuckDBPyConnection,
-    since: datetime | None = SINCE,
-    until: datetime | None = UNTIL,
-    question: str | None = None,
+    connection: duckdb.DuckDBPyConnection, since: datetime | None = SINCE, until: datetime | None = UNTIL
 ) -> FewDays:
-    """The days of a window alone, or those that a question looks at, however few the others are."""
-    return FewDays(connection, since, until, question, left_out_least=1)
+    """The days of a window alone, however few the others are."""
+    return FewDays(connection, Reach(((since, until),)), left_out_least=1)
+
+
+def hiding_others(connection: duckdb.DuckDBPyConnection, question: str, **given: datetime | int) -> FewDays:
+    """The days that a question looks at alone."""
+    return FewDays(connection, reach.reach(question, given, UNTIL), left_out_least=1)
 
 
 def files_planned(connection: duckdb.DuckDBPyConnection, query: str) -> int:
@@ -107,16 +110,54 @@ def test_every_question_answers_as_with_all_days(hour: int, connection: duckdb.D
     for question in questions():
         query = f"FROM {question.name}(since := $since, until := $until)"
         expected = connection.execute(query, window).fetchall()
-        for known in (None, question.name):
-            with hiding(connection, **window, question=known) as few_days:
+        for few_days in (hiding(connection, **window), hiding_others(connection, question.name, **window)):
+            with few_days:
                 assert few_days.answer(lambda query=query: connection.execute(query, window).fetchall()) == expected
 
 
-def test_most_questions_need_no_other_day(connection: duckdb.DuckDBPyConnection) -> None:
-    """What is asked twice costs more than with all days: few questions may be, those that compare with other days."""
-    with hiding(connection):
-        for name in {question.name for question in questions()} - OF_OTHER_DAYS - LOOK_BACK_DAYS.keys():
-            connection.execute(f"FROM {name}(since := ?, until := ?)", [SINCE, UNTIL]).fetchall()
+EARLIER = {"before_since": SINCE - timedelta(days=3)}
+TWO_HOURS = {"since": SINCE, "until": SINCE + timedelta(hours=2)}
+ASKED: list[tuple[str, dict[str, datetime]]] = [
+    *((question.name, {"since": SINCE, "until": UNTIL}) for question in questions()),
+    *((name, TWO_HOURS) for name in sorted(reach.OF_OTHER_DAYS)),
+    ("compare_periods", {**TWO_HOURS, **EARLIER}),
+    ("compare_periods", {**TWO_HOURS, **EARLIER, "before_until": SINCE - timedelta(days=2)}),
+    ("compare_periods", {"since": SINCE - timedelta(days=2), "until": UNTIL + timedelta(days=8)}),
+    ("compare_periods", {"until": UNTIL}),
+    ("migration_diff", {**TWO_HOURS, **EARLIER}),
+    ("load_test_verdict", {**TWO_HOURS, "plan_since": SINCE - timedelta(days=3)}),
+    ("load_test_verdict", {**TWO_HOURS, "plan_until": SINCE - timedelta(days=2)}),
+]
+
+
+@pytest.mark.parametrize(("name", "given"), ASKED)
+def test_no_question_is_asked_twice(
+    name: str, given: dict[str, datetime], connection: duckdb.DuckDBPyConnection
+) -> None:
+    """Which days one looks at is known: to ask it once more with all days would cost more than to ask it so at once."""
+    call = ", ".join(f"{parameter} := ${parameter}" for parameter in given)
+    expected = connection.execute(f"FROM {name}({call})", given).fetchall()
+    with hiding_others(connection, name, **given):
+        assert connection.execute(f"FROM {name}({call})", given).fetchall() == expected
+
+
+def test_a_gap_between_two_stretches_is_left_out(connection: duckdb.DuckDBPyConnection) -> None:
+    """Of the days between a period and the one that it is compared with no file is planned with."""
+    periods = {"since": SINCE + timedelta(days=5), "until": UNTIL + timedelta(days=5), **EARLIER}
+    with hiding_others(connection, "compare_periods", **periods):
+        on = "SELECT count(*) > 0 FROM router WHERE date = DATE '2026-11-{day}'"
+        for day in (12, 13, 20, 21):
+            assert connection.execute(on.format(day=day)).fetchall() == [(True,)]
+        for day in (11, 15, 18):
+            with pytest.raises(duckdb.ConversionException, match=LEFT_OUT):
+                connection.execute(on.format(day=day)).fetchall()
+
+
+@pytest.mark.parametrize("question", ["compare_periods", "load_test_verdict", "uncompressed_assets"])
+def test_a_window_at_the_end_of_time_reaches_all(question: str) -> None:
+    """No date lies beyond it, and none before the first: nobody's window is refused for that."""
+    first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    assert reach.reach(question, {"since": first, "until": last}, last).is_open
 
 
 class TestLookingBack:
@@ -129,7 +170,7 @@ class TestLookingBack:
     @pytest.fixture(autouse=True)
     def one_day(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A month would be all days of a small lake."""
-        monkeypatch.setitem(LOOK_BACK_DAYS, "uncompressed_assets", 1)
+        monkeypatch.setattr(reach, "LOOK_BACK_DAYS", 1)
 
     def lake(self, folder: Path, *more: tuple[str, str]) -> Path:
         """Twelve days of requests with their sizes, and rows of some hours by others, as (hour, source)."""
@@ -141,7 +182,7 @@ class TestLookingBack:
 
     def hiding(self, connection: duckdb.DuckDBPyConnection) -> FewDays:
         """The days that it looks at."""
-        return hiding(connection, question="uncompressed_assets")
+        return hiding_others(connection, "uncompressed_assets", since=SINCE, until=UNTIL)
 
     def planned(self, connection: duckdb.DuckDBPyConnection) -> int:
         """How many of the router's files are chosen from: one is the empty one."""
@@ -233,11 +274,12 @@ def test_afterwards_all_days_are_there(connection: duckdb.DuckDBPyConnection) ->
 
 def test_few_other_days_stay(connection: duckdb.DuckDBPyConnection) -> None:
     """Of eleven files to leave out none is: to see that nothing of them is wanted would take longer."""
-    with FewDays(connection, SINCE, UNTIL):
+    window = Reach(((SINCE, UNTIL),))
+    with FewDays(connection, window):
         assert len(connection.execute(DAYS).fetchall()) == 12
-    with FewDays(connection, SINCE, UNTIL, left_out_least=10):
+    with FewDays(connection, window, left_out_least=10):
         assert files_planned(connection, f"FROM router WHERE date = '{SINCE.date()}'") == 3
-    with FewDays(connection, SINCE, UNTIL, left_out_least=11):
+    with FewDays(connection, window, left_out_least=11):
         assert files_planned(connection, f"FROM router WHERE date = '{SINCE.date()}'") == 13
 
 
