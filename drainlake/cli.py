@@ -150,9 +150,6 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a tick must not fail where the locale is ASCII
-    # For matrices, which nothing here has, NumPy starts a thread for each core. They spin for a tenth of a second, in
-    # every process, beside its first query.
-    os.putenv("OPENBLAS_NUM_THREADS", "1")
     code = run()
     gc.freeze()  # else Python looks through all that is there for cycles before it ends: 70 ms after a report
     sys.exit(code)

@@ -44,7 +44,8 @@ class Batch(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """Lines of a batch, bytes of its deliveries and lines by app, for the receiver's metrics."""
+    """Lines of a batch, bytes of its deliveries, lines by app, and deliveries with another number of lines than was
+    announced; for the receiver's metrics."""
 
     lines: int
     parsed: int
@@ -52,6 +53,7 @@ class Counts(NamedTuple):
     repeated: int
     octets: int
     by_app: Mapping[str, int]
+    miscounted: int = 0
 
 
 def prepare(deliveries: Sequence[Delivery]) -> Batch:
@@ -142,9 +144,12 @@ def _count(deliveries: Sequence[Delivery], ledger: pa.RecordBatch) -> Counts:
     columns = {name: integers(ledger.column(name)) for name in ("lines", "parsed", "defects", "repeated")}
     lines, parsed, defects, repeated = (int(column.sum()) for column in columns.values())
     by_app: Counter[str] = Counter()
+    miscounted = 0
     for delivery, count in zip(deliveries, columns["lines"].tolist(), strict=True):
         by_app[delivery.app] += count
-    return Counts(lines, parsed, defects, repeated, sum(len(delivery.body) for delivery in deliveries), by_app)
+        miscounted += delivery.announced not in (None, count)
+    octets = sum(len(delivery.body) for delivery in deliveries)
+    return Counts(lines, parsed, defects, repeated, octets, by_app, miscounted)
 
 
 def _by_app(table: pa.RecordBatch, apps: Collection[str]) -> list[tuple[str, pa.RecordBatch]]:

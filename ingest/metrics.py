@@ -73,6 +73,8 @@ class Metrics:
         self._doors_shut = self._counter("door_shut", full)
         self._acknowledged = self._counter("acknowledged", "Deliveries that were answered 204: they are durable.")
         self._stored_bytes = self._counter("stored_bytes", "Bytes of stored deliveries, decompressed.")
+        other = "Stored deliveries with another number of lines than was announced (Logplex-Msg-Count)."
+        self._miscounted = self._counter("miscounted_deliveries", other)
         wrong = "Requests with wrong or no credentials, by reason."
         self._unauthorized = self._counter("unauthorized", wrong, "reason", UNAUTHORIZED)
         closed = "Connections that drainlake closed, by reason."
@@ -132,6 +134,7 @@ class Metrics:
         self._lines.labels("defective").inc(counts.defects)
         self._lines.labels("repeated").inc(counts.repeated)
         self._stored_bytes.inc(counts.octets)
+        self._miscounted.inc(counts.miscounted)
         self._apps.stored(counts.by_app, time.time())
 
     def answered(self, status: int, seconds: float | None) -> None:

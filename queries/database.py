@@ -213,8 +213,9 @@ def _files(lake: str, tables: Iterable[str]) -> str:
 def _router_rows(lake: str, *, is_local: bool) -> str:
     """A view of how many rows the router has of each day: of a local lake as its files' footers tell, since to count a
     month of requests takes longer than most questions."""
+    told = counting(pattern(lake, ROUTER.name))
     counted = f'SELECT date, count(*) AS rows FROM "{ROUTER.name}" GROUP BY ALL'  # noqa: S608
-    return f"CREATE VIEW {ROUTER_ROWS} AS {counting(pattern(lake, ROUTER.name)) if is_local else counted}"
+    return f"CREATE VIEW {ROUTER_ROWS} AS {told if is_local else counted}"
 
 
 def _tables_with_files(lake: str, objects: Objects | None) -> frozenset[str]:

@@ -164,14 +164,14 @@ def test_sizes_of_assets_are_made_anew(home: Path, run: Callable[..., tuple[int,
     add(lake, "router", rows, part="import")
 
     def paths() -> list[str]:
-        (file,) = lake.listing("asset_sizes")
+        (file,) = (each for each in lake.listing("asset_sizes") if each.date == at.date().isoformat())
         return lake.read(file)["path"].drop_nulls().to_list()
 
     keep_asset_sizes(lake, datetime.now(UTC))
     assert paths() == ["/jane-doe.json", "/other.json"]
     assert run("--text", "jane-doe", "--yes")[0] == 0
     assert paths() == ["/other.json"]
-    (file,) = (home / "lake/asset_sizes").rglob("all-*.parquet")
+    (file,) = (home / f"lake/asset_sizes/date={at.date()}").glob("all-*.parquet")
     before = [file.read_bytes()[region.start : region.end] for region in rewriting.kept_regions(file)]
     assert before == [bytes(len(each)) for each in before] != []
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -139,6 +142,25 @@ def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.
     assert (texts["PORT"], texts["DRAINLAKE_HOST"]) == ("2222", "0.0.0.0")
     assert texts["DRAINLAKE_DRAINS"] == "shop:a${PORT}b"
     assert "ALONE" not in texts
+
+
+_ALLOCATED = """
+import os
+from drainlake import settings
+settings.tune_libraries()
+os.environ["_RJEM_MALLOC_CONF"] += ",stats_print:true"
+import polars
+polars.DataFrame({"a": [1]}).sum()
+"""
+
+
+@pytest.mark.parametrize(("own", "parts"), [({}, "1"), ({"_RJEM_MALLOC_CONF": "narenas:3"}, "3")])
+def test_libraries_are_told_what_they_cost_less_with(own: dict[str, str], parts: str) -> None:
+    """The allocator of polars frees in one part, and says so at its end, unless somebody wants more."""
+    environment = {name: text for name, text in os.environ.items() if name != "_RJEM_MALLOC_CONF"} | own
+    command = [sys.executable, "-c", _ALLOCATED]
+    told = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stderr
+    assert f"opt.narenas: {parts}\n" in told
 
 
 def test_a_damaged_file_is_refused_in_one_sentence(tmp_path: Path) -> None:

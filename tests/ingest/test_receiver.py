@@ -176,6 +176,16 @@ def test_a_repeated_delivery_is_stored_once(tmp_path: Path) -> None:
     assert tables["deliveries"]["repeated"].to_list() == [0, 5, 6]
 
 
+def test_another_number_of_lines_than_announced_is_taken_and_counted(tmp_path: Path) -> None:
+    """A body cut between two frames shows by nothing else. A cut frame is a line, and a repeated line is one too."""
+    body = numbered(range(5))
+    with receiver(tmp_path / "log.db") as running:
+        for announced, sent in (("5", body), ("6", body), ("4", body), ("5", body[:-3]), ("x", body), ("", body)):
+            for frame_id in (announced, announced):  # and once more
+                assert running.post(sent, Logplex_Frame_Id=frame_id, Logplex_Msg_Count=announced) == 204
+        assert b"drainlake_miscounted_deliveries_total 4.0\n" in get(running, "/metrics")
+
+
 def test_a_notice_rebuilt_for_the_next_try_is_new_only_if_it_says_something_new(tmp_path: Path) -> None:
     """Logplex writes the notice anew on each try: another header time is no news, another count is."""
     body = numbered(range(2))
@@ -364,12 +374,16 @@ threading.Thread(target=watch, daemon=True).start()
 def test_health_readiness_and_metrics_answer(shared: Running) -> None:
     """What load balancers and Prometheus ask."""
     for path, content in (("/healthz", b"ok"), ("/readyz", b"ready"), ("/metrics", b"drainlake_lines_total")):
-        connection = shared.connect()
+        assert content in get(shared, path)
+
+
+def get(running: Running, path: str) -> bytes:
+    """What it answers, which is 200."""
+    with contextlib.closing(running.connect()) as connection:
         connection.request("GET", path)
         answer = connection.getresponse()
         assert answer.status == 200
-        assert content in answer.read()
-        connection.close()
+        return answer.read()
 
 
 def _frames_of(message: bytes, count: int, source: bytes = b"app") -> bytes:
