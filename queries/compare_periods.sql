@@ -44,7 +44,7 @@ WITH compared AS (
       ELSE speed_words(p50_low_ms, p50_high_ms)
     END AS verdict,
     speed_words(p95_low_ms, p95_high_ms) AS p95_verdict
-  FROM compared_routes(or_a_day(since, until), until, app_name, before_since, before_until, false, at_least)
+  FROM compared_routes_of_periods(or_a_day(since, until), until, app_name, before_since, before_until, at_least)
 ),
 -- error() would not be reached from a row of an empty lake; a row of its own reaches it.
 refused AS (

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 # Files of this version open in DuckDB 1.5 too; what 2.0 writes by default opens in 2.0 only.
 STORAGE_VERSION: Final = "v1.5.0"
+# Of these files of macros there is one for each name, which stands in the place of a variable.
+_ONE_FOR_EACH: Final = {"between.sql": ("table", tuple(VIEWS)), "periods_compared.sql": ("kind", ("move", "periods"))}
 
 
 def ensure(lake: str, database: Path, objects: Objects | None = None) -> None:
@@ -182,12 +184,13 @@ def statements(lake: str, objects: Objects | None = None) -> list[str]:
 
 
 def _shared_macros() -> Iterator[str]:
-    """The macros that questions share; `between.sql` is one for each table. A file holds several statements."""
+    """The macros that questions share. A file holds several statements."""
     shared = resources.files("queries") / "shared"
     for file in sorted(shared.iterdir(), key=lambda file: file.name):
         text = file.read_text("utf-8")
-        if file.name == "between.sql":
-            yield from (Template(text).substitute(table=name) for name in VIEWS)
+        if file.name in _ONE_FOR_EACH:
+            variable, names = _ONE_FOR_EACH[file.name]
+            yield from (Template(text).substitute({variable: name}) for name in names)
         else:
             yield text
 

@@ -28,7 +28,7 @@ CREATE OR REPLACE MACRO migration_diff(
   since := NULL, until := NULL, app_name := NULL, before_since := NULL, before_until := NULL, at_least := 100
 ) AS TABLE
 WITH compared AS MATERIALIZED (
-  FROM compared_routes(since, until, app_name, before_since, before_until, true, at_least)
+  FROM compared_routes_of_move(since, until, app_name, before_since, before_until, at_least)
 ),
 answers AS MATERIALIZED (
   SELECT
@@ -49,7 +49,7 @@ answers AS MATERIALIZED (
     count(*) FILTER (WHERE later AND status IN (401, 403)) AS refused_after
   FROM (
     SELECT *, method = 'GET' AND status = 200 AND body_bytes > 0 AS whole_body
-    FROM compared_requests(since, until, app_name, before_since, before_until, true)
+    FROM compared_requests_of_move(since, until, app_name, before_since, before_until)
   )
   GROUP BY ALL
 ),
@@ -110,7 +110,7 @@ failures AS MATERIALIZED (
     route,
     count(*) AS requests,
     min(timestamp) AS first_at
-  FROM compared_requests(since, until, app_name, before_since, before_until, true)
+  FROM compared_requests_of_move(since, until, app_name, before_since, before_until)
   WHERE failed
   GROUP BY ALL
 ),
