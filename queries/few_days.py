@@ -30,15 +30,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # Questions look at some minutes beyond a window at either side, and an alarm check of an hour looks for leaks of memory
-# in a day. The empty files of 1970 tell the columns. `gap` is of how many stretches a day lies behind the last day.
+# in a day. The empty files of 1970 tell the columns. A `gap` is two for each stretch that ended before it, and one more
+# where a load balancer's rows are looked at.
 _DAYS: Final = """
 CREATE TEMP TABLE {days} AS
 SELECT
   table_name,
   file,
   date,
-  coalesce(NOT bool_or(date BETWEEN first_day AND last_day) AND date <> DATE '1970-01-01', false) AS is_left_out,
-  count(*) FILTER (WHERE date > last_day) AS gap
+  coalesce(NOT bool_or(NOT is_balanced AND date BETWEEN first_day AND last_day), false)
+    AND date <> DATE '1970-01-01' AS is_left_out,
+  2 * count(*) FILTER (WHERE NOT is_balanced AND date > last_day)
+    + bool_or(is_balanced AND date BETWEEN first_day AND last_day)::INTEGER AS gap
 FROM
   drainlake_files,
   (
@@ -47,15 +50,21 @@ FROM
         WHEN since IS NULL THEN DATE '-infinity'
         ELSE utc_day(least(since, until - INTERVAL 1 DAY) - INTERVAL 1 HOUR)
       END AS first_day,
-      coalesce(utc_day(until + INTERVAL 1 HOUR), DATE 'infinity') AS last_day
-    FROM (SELECT unnest($begins::TIMESTAMPTZ[]) AS since, unnest($ends::TIMESTAMPTZ[]) AS until)
+      coalesce(utc_day(until + INTERVAL 1 HOUR), DATE 'infinity') AS last_day,
+      is_balanced
+    FROM (
+      SELECT
+        unnest($begins::TIMESTAMPTZ[]) AS since,
+        unnest($ends::TIMESTAMPTZ[]) AS until,
+        unnest($are_balanced::BOOLEAN[]) AS is_balanced
+    )
   )
 GROUP BY table_name, file, date
 """
 # Of a day that is left out the sizes of assets tell who wrote its requests, if they were made from all of them.
 _KEEP_BALANCED: Final = f"""
 UPDATE temp.{{days}} SET is_left_out = false
-WHERE table_name = '{ROUTER.name}' AND date NOT IN (
+WHERE table_name = '{ROUTER.name}' AND gap % 2 = 1 AND date NOT IN (
   SELECT date
   FROM {ROUTER_ROWS}
   JOIN (
@@ -178,10 +187,13 @@ class FewDays:
         """The views of the tables that have many files of other days."""
         if self._reach.is_open:
             return {}
-        begins, ends = zip(*self._reach.stretches, strict=True)
-        self._connection.execute(_DAYS.format(days=self._days), {"begins": begins, "ends": ends})
+        balanced = [self._reach.balanced] if self._reach.balanced else []
+        begins, ends = zip(*self._reach.stretches, *balanced, strict=True)
+        are_balanced = [*(False for _ in self._reach.stretches), *(True for _ in balanced)]
+        given = {"begins": begins, "ends": ends, "are_balanced": are_balanced}
+        self._connection.execute(_DAYS.format(days=self._days), given)
         found = self._files()
-        if self._reach.balancer and ROUTER.name in found:
+        if balanced and ROUTER.name in found:
             self._connection.execute(_KEEP_BALANCED.format(days=self._days))
             found = self._files()
         self._gaps = {gap for _, gaps in found.values() for gap in gaps}
@@ -199,15 +211,19 @@ class FewDays:
 
     def _view(self, table: Table, files: list[str], gaps: list[int]) -> str:
         told = {column.name: f"told::{column.type}" for column in table.columns}
-        if self._reach.balancer and table is ROUTER:
-            told["source"] = "'heroku'"  # so that DuckDB sees when it plans that a balancer logged nothing there
-        return view(table, [*self._left_out(told, gaps), *([reading(files)] if files else [])])
+        left_out = [self._left_out(_by_heroku(told) if table is ROUTER and gap % 2 else told, gap) for gap in gaps]
+        return view(table, [*left_out, *([reading(files)] if files else [])])
 
     def _view_of_rows(self, files: list[str], gaps: list[int]) -> str:
         nothing = "SELECT NULL::DATE AS date, NULL::BIGINT AS rows WHERE false"
-        left_out = self._left_out({"rows": "told::BIGINT"}, gaps)
+        left_out = [self._left_out({"rows": "told::BIGINT"}, gap) for gap in gaps]
         return " UNION ALL BY NAME ".join([nothing, *left_out, *([counting(files)] if files else [])])
 
-    def _left_out(self, told: Mapping[str, str], gaps: list[int]) -> list[str]:
+    def _left_out(self, told: Mapping[str, str], gap: int) -> str:
         columns = ", ".join(f'{value} AS "{name}"' for name, value in told.items())
-        return [_LEFT_OUT.format(columns=columns, days=self._days, gap=gap) for gap in gaps]
+        return _LEFT_OUT.format(columns=columns, days=self._days, gap=gap)
+
+
+def _by_heroku(told: Mapping[str, str]) -> Mapping[str, str]:
+    """Told of days of Heroku alone: so DuckDB sees when it plans that a balancer logged nothing there."""
+    return {**told, "source": "'heroku'"}

@@ -25,11 +25,11 @@ DAY: Final = timedelta(days=1)
 class Reach:
     """Stretches of time from the first instant to the last; None leaves a side open.
 
-    ``balancer`` is whether the rows of a load balancer are looked at whatever day they are of: mostly there are none.
+    In ``balanced`` only the rows of a load balancer are looked at, of which there mostly are none.
     """
 
     stretches: tuple[Stretch, ...]
-    balancer: bool = False
+    balanced: Stretch | None = None
 
     @property
     def is_open(self) -> bool:
@@ -66,13 +66,15 @@ def _compared(given: Mapping[str, Any], now: datetime) -> Reach:
 
 def _moved(given: Mapping[str, Any], _now: datetime) -> Reach:
     """migration_diff: a window, and what a load balancer logged before."""
-    return Reach((_window(given),), balancer=True)
+    since, until = _window(given)
+    return Reach(((since, until),), balanced=(given.get("before_since"), given.get("before_until") or until))
 
 
 def _looked_back(given: Mapping[str, Any], _now: datetime) -> Reach:
     """uncompressed_assets: a window and days before it, and what a load balancer logged, whenever that was."""
     since, until = _window(given)
-    return Reach(((since and since - timedelta(days=LOOK_BACK_DAYS), until),), balancer=True)
+    looked_back = since and since - timedelta(days=LOOK_BACK_DAYS)
+    return Reach(((looked_back, until),), balanced=(given.get("balancer_since"), until))
 
 
 def _tested(given: Mapping[str, Any], _now: datetime) -> Reach:

@@ -8,6 +8,7 @@
 --   site_files: The site's own files, as JSON or a list of structs (path, plain_bytes, compressed_bytes); --assets DIR on the command line fills it in; NULL is none.
 --   probed: What the site answered when asked, as JSON or a list of structs (path, answer, plain_bytes, compressed_bytes); --probe URL on the command line fills it in; NULL is not asked.
 --   look_back_days: Days before that of `since` (UTC) from which on the smaller sizes of a time with compression are looked for, 0 to 30; 0 is not at all.
+--   balancer_since: First instant of the load balancer's log that sizes are compared with (up to `until`); NULL is its beginning.
 -- columns:
 --   app VARCHAR: The app.
 --   path VARCHAR: The path, query string off and percent-encoding undone.
@@ -26,11 +27,11 @@
 --   month_high_seconds DOUBLE: Seconds that visitors would wait less in such a month, all together, for the higher saving.
 --   file VARCHAR: The site's file that the path matches: of those where one path ends with the other, the longest; NULL when there is none.
 --   probe VARCHAR: What the site answered when asked: 'uncompressed', the encoding (then it is compressed now), or why it gave no answer; NULL when not asked.
--- cost: Counts the router's rows by day, which the footers of a local lake tell. The sizes of whole hours of past days are kept in asset_sizes, which a report brings up to date; other hours are read from the router, which for the days before the window is most of a day's question (look_back_days := 0 leaves it out). Two passes over access, one over the load-balancer rows of all earlier days.
+-- cost: Counts the router's rows by day, which the footers of a local lake tell. The sizes of whole hours of past days are kept in asset_sizes, which a report brings up to date; other hours are read from the router, which for the days before the window is most of a day's question (look_back_days := 0 leaves it out). Two passes over access, one over the load-balancer rows of all earlier days, or of those since balancer_since.
 -- example: SELECT * FROM uncompressed_assets(since := now() - INTERVAL 7 DAY) LIMIT 20
 CREATE OR REPLACE MACRO uncompressed_assets(
   since := NULL, until := NULL, app_name := NULL, mbit_per_second := 10, site_files := NULL, probed := NULL,
-  look_back_days := 30
+  look_back_days := 30, balancer_since := NULL
 ) AS TABLE
 WITH days AS MATERIALIZED (
   FROM asset_days(looks_back_to(since, look_back_days), until)
@@ -246,7 +247,7 @@ earlier AS MATERIALIZED (
     quantile_disc(bytes, 0.75) AS upper_bytes
   FROM (
     SELECT app, bare_path(path) AS path, bytes
-    FROM router_between(NULL, until, app_name)
+    FROM router_between(balancer_since, until, app_name)
     WHERE source IN ('elb', 'alb') AND method = 'GET' AND status = 200 AND bytes > 0
   )
   GROUP BY app, path

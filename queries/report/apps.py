@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from queries.report.quoting import between, sql_time
+from queries.report.quoting import between
 from queries.report.sums import REQUESTS, TRAFFIC, of_window
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ _TRAFFIC: Final = """SELECT count(*) FILTER (WHERE source = 'heroku') AS request
 FROM {rows}"""
 
 _LOGGED: Final = "SELECT count(*) AS logged FROM {rows}"
-_BALANCED: Final = "SELECT EXISTS(FROM router WHERE source <> 'heroku' AND timestamp < {until}) AS balanced"
 
 _APPS: Final = """SELECT app, sum(amount) AS amount FROM (
   SELECT app, sum(requests) AS amount FROM {routes} GROUP BY app
@@ -70,13 +69,6 @@ def routes(asked: Asked) -> str:
 def requests_by_route(asked: Asked) -> str:
     """A source of how many requests (`requests`) each `app` and `route` had, of all of a long window, too."""
     return asked.shared(of_window(REQUESTS, asked.window)) if asked.is_long else routes(asked)
-
-
-def has_balancer(asked: Asked) -> bool:
-    """Whether a load balancer's log from before the window's end was imported; without one a move need not be asked
-    about, which reads the window seven times."""
-    balanced = _BALANCED.format(until=sql_time(asked.window.until))
-    return bool(asked.records(f"FROM {asked.shared(balanced, like='uncompressed_assets')}")[0]["balanced"])
 
 
 def drawn(asked: Asked, draw: Callable[[Asked, str], Chart]) -> tuple[Chart, ...]:

@@ -18,6 +18,7 @@ import duckdb
 from queries.few_days import FewDays
 from queries.reach import OF_OTHER_DAYS, Reach, reach
 from queries.report import hours, moments, sums
+from queries.report.balancer import limits
 from queries.report.model import Answer
 from queries.report.parts import LONG, PART_OF, is_long, stretches
 from queries.report.quoting import between, call
@@ -83,8 +84,8 @@ class Asked:
         self.counted: hours.Counted = {} if counted is None else counted
         self._early = early
         self._few_days = FewDays(connection, Reach(((window.since, window.until),)))
-        self._other_days: dict[str, FewDays] = {}
-        self._like: dict[str, str] = {}
+        self._other_days: dict[str, FewDays] = {}  # by what was asked
+        self._looks_at: dict[str, tuple[str, dict[str, datetime]]] = {}  # a question and its instants, by what is asked
         self._counted_hours = hours.Hours(connection, self.counted)
         self._by_hours: dict[str, Window] = {}
         self._known: dict[str, Rows | duckdb.Error] = {}
@@ -154,8 +155,10 @@ class Asked:
 
     def call_in(self, window: Window, question: str, **more: int | str) -> str:
         """The question as it is called in SQL for another window."""
-        text = call(question, window, **more)
+        limited = limits(self, question)
+        text = call(question, window, **limited, **more)
         self._tables.setdefault(text, None)
+        self._looks_at[text] = question, limited
         if question in hours.QUESTIONS:
             self._by_hours[text] = window
         return text
@@ -167,7 +170,7 @@ class Asked:
         """
         text = f"({sql})"
         if like is not None:
-            self._like[text] = like
+            self._looks_at[text] = like, {}
         self._tables.setdefault(text, None)
         return text
 
@@ -239,21 +242,21 @@ class Asked:
         if text in self._early:
             make_table(self.connection, table, self._early[text])
         else:
-            with self._days_of(self._like.get(text, text.partition("(")[0])) as days:
+            with self._days_of(*self._looks_at.get(text, ("", {}))) as days:
                 days.answer(lambda: self._create(text, table))
 
     @contextmanager
-    def _days_of(self, question: str) -> Iterator[FewDays]:
+    def _days_of(self, question: str, instants: dict[str, datetime]) -> Iterator[FewDays]:
         """The connection sees the days that a question looks at, for a while."""
         if question not in OF_OTHER_DAYS:
             yield self._few_days
             return
+        given = {"since": self.window.since, "until": self.window.until, **instants}
         with self._few_days.all_days():
-            days = self._other_days.get(question)
+            days = self._other_days.get(key := f"{question} {instants}")
             if days is None:
-                window = {"since": self.window.since, "until": self.window.until}
-                days = FewDays(self.connection, reach(question, window, self.window.until)).__enter__()
-                self._other_days[question] = days
+                days = FewDays(self.connection, reach(question, given, self.window.until)).__enter__()
+                self._other_days[key] = days
             else:
                 days.hide()
             try:

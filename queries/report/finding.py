@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from queries.report.balancer import limits
 from queries.report.model import Finding
 from queries.report.notes import narrowed_to
 from queries.report.quoting import command, sql_text
@@ -45,7 +46,7 @@ def made(  # noqa: PLR0913 - the fields of a finding
         times[0] or within.since,
         times[1] or within.until,
         sql,
-        command(question, window or within, app),
+        command(question, window or within, app, **limits(asked, question)),
         advice,
         tuple(found for found in request_ids if found)[:3],
         chart,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from queries.report.apps import apps, has_balancer
+from queries.report.apps import apps
 from queries.report.asked import EXAMPLED_MAX
+from queries.report.balancer import has_balancer, newest
 from queries.report.parts import PART_OF, Part
 from queries.report.quoting import between, sql_text
 from queries.report.sums import of_window
@@ -56,8 +57,14 @@ def notes(asked: Asked) -> Iterator[str]:
         yield "No line of PHP or its web server came: PHP was not checked."
     if asked.window.until - asked.window.since < SHORT:
         yield "The window is shorter than six hours: cold caches and the effect of changes may not show in it."
+    yield from _compared_with(asked)
+
+
+def _compared_with(asked: Asked) -> Iterator[str]:
     if not has_balancer(asked):
         yield "There is no load balancer's log to compare with: what changed with a move was not looked for."
+    elif since := newest(asked):
+        yield f"Of the load balancer's log only what was logged since {since.date()} was compared with, enough to tell."
 
 
 def narrowed_to(asked: Asked, question: str) -> str:

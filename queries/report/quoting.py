@@ -50,13 +50,19 @@ def sql_time(moment: datetime) -> str:
     return f"{literal(moment.isoformat())}::TIMESTAMPTZ"
 
 
-def call(question: str, window: Window, **more: int | str) -> str:
-    """The question as it is called in SQL, with the window's times written out; ``more`` are numbers and words."""
+def call(question: str, window: Window, **more: int | str | datetime) -> str:
+    """The question as it is called in SQL, with the window's times written out."""
     arguments = {"since": sql_time(window.since), "until": sql_time(window.until)}
     if window.app_name is not None:
         arguments["app_name"] = sql_text(window.app_name)
-    arguments |= {name: sql_text(value) if isinstance(value, str) else str(value) for name, value in more.items()}
+    arguments |= {name: _argument(value) for name, value in more.items()}
     return f"{question}({', '.join(f'{name} := {value}' for name, value in arguments.items())})"
+
+
+def _argument(value: int | str | datetime) -> str:
+    if isinstance(value, int):
+        return str(value)
+    return sql_text(value) if isinstance(value, str) else sql_time(value)
 
 
 def between(table: str, window: Window) -> str:
@@ -70,12 +76,12 @@ def _short(moment: datetime) -> str:
     return f"{text.removesuffix(':00')}Z"
 
 
-def command(question: str, window: Window, app: str, *parameters: str) -> str:
-    """The shell line that asks the question for the app; ``parameters`` are ``name=value``."""
+def command(question: str, window: Window, app: str, *parameters: str, **instants: datetime) -> str:
+    """The shell line that asks the question for the app; ``parameters`` are ``name=value``, as ``instants`` will be."""
     words = ["drainlake", "query", question, "--since", _short(window.since), "--until", _short(window.until)]
     if _APP_NAME.fullmatch(app):
         words += ["--app", app]
-    for parameter in parameters:
+    for parameter in (*parameters, *(f"{name}={_short(value)}" for name, value in instants.items())):
         words += ["--param", parameter]
     return shlex.join(words)
 

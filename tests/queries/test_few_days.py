@@ -124,6 +124,8 @@ ASKED: list[tuple[str, dict[str, datetime]]] = [
     ("compare_periods", {"since": SINCE - timedelta(days=2), "until": UNTIL + timedelta(days=8)}),
     ("compare_periods", {"until": UNTIL}),
     ("migration_diff", {**TWO_HOURS, **EARLIER}),
+    ("migration_diff", {**TWO_HOURS, **EARLIER, "before_until": SINCE - timedelta(days=2)}),
+    ("uncompressed_assets", {**TWO_HOURS, "balancer_since": SINCE - timedelta(days=3)}),
     ("load_test_verdict", {**TWO_HOURS, "plan_since": SINCE - timedelta(days=3)}),
     ("load_test_verdict", {**TWO_HOURS, "plan_until": SINCE - timedelta(days=2)}),
 ]
@@ -163,7 +165,7 @@ class TestLookingBack:
     """A question that looks at some days before its window, and for a load balancer's rows of any day before."""
 
     ASK = f"FROM uncompressed_assets(TIMESTAMPTZ '{SINCE}', TIMESTAMPTZ '{UNTIL}', look_back_days := 1)"
-    BALANCED = "SELECT min(date)::VARCHAR FROM router WHERE source IN ('elb', 'alb')"
+    BALANCED = f"SELECT min(date)::VARCHAR FROM router_between(NULL, '{UNTIL}', NULL) WHERE source IN ('elb', 'alb')"
     ROW = FACTS["router"][0]
 
     @pytest.fixture(autouse=True)
@@ -201,17 +203,15 @@ class TestLookingBack:
             with pytest.raises(duckdb.ConversionException, match=LEFT_OUT):
                 connection.execute("SELECT min(date) FROM drainlake_router_rows").fetchall()
 
-    @pytest.mark.parametrize("hour", ["2026-11-11T10:00:00Z", "2026-11-20T10:00:00Z"])
     @pytest.mark.parametrize("source", ["elb", "alb"])
-    def test_a_day_that_a_balancer_logged_is_there(
-        self, hour: str, source: str, tmp_path: Path, opened: Opened
-    ) -> None:
-        """Whether before the window or after it."""
-        connection = opened(self.lake(tmp_path, (hour, source)))
+    def test_a_day_before_that_a_balancer_logged_is_there(self, source: str, tmp_path: Path, opened: Opened) -> None:
+        """One after the window is not, which nobody looks at."""
+        lake = self.lake(tmp_path, ("2026-11-11T10:00:00Z", source), ("2026-11-20T10:00:00Z", source))
+        connection = opened(lake)
         expected = connection.execute(self.ASK).fetchall()
         with self.hiding(connection):
             assert self.planned(connection) == 5  # its two files are there
-            assert connection.execute(self.BALANCED).fetchall() == [(hour[:10],)]
+            assert connection.execute(self.BALANCED).fetchall() == [("2026-11-11",)]
             assert connection.execute(self.ASK).fetchall() == expected
 
     @pytest.mark.parametrize("source", ["heroku", "elb"])
@@ -226,11 +226,24 @@ class TestLookingBack:
             balanced = [(None if source == "heroku" else "2026-11-11",)]
             assert connection.execute(self.BALANCED).fetchall() == balanced
 
-    def test_where_nothing_is_known_all_are_there(self, tmp_path: Path, opened: Opened) -> None:
+    def test_a_balancers_days_that_are_not_looked_at_are_left_out(self, tmp_path: Path, opened: Opened) -> None:
+        """Whoever looks at one all the same is told."""
+        connection = opened(self.lake(tmp_path, ("2026-11-10T10:00:00Z", "elb"), ("2026-11-12T10:00:00Z", "elb")))
+        since = datetime(2026, 11, 12, tzinfo=UTC)
+        ask = f"{self.ASK[:-1]}, balancer_since := '2026-11-12')"
+        expected = connection.execute(ask).fetchall()
+        window = {"since": SINCE, "until": UNTIL}
+        with hiding_others(connection, "uncompressed_assets", **window, balancer_since=since):
+            assert self.planned(connection) == 5
+            assert connection.execute(ask).fetchall() == expected
+            with pytest.raises(duckdb.ConversionException, match=LEFT_OUT):
+                connection.execute(self.BALANCED).fetchall()
+
+    def test_where_nothing_is_known_all_before_are_there(self, tmp_path: Path, opened: Opened) -> None:
         """As before the first report made the sizes."""
         connection = opened(write_lake(tmp_path / "lake", every_hour({"router": [self.ROW]})))
         with self.hiding(connection):
-            assert self.planned(connection) == 12
+            assert self.planned(connection) == 7
 
 
 @pytest.mark.parametrize(("since", "until", "planned"), [(SINCE, None, 8), (None, UNTIL, 8), (None, None, 13)])

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from queries.catalog import question
 from queries.report import series
-from queries.report.apps import has_balancer, routes
+from queries.report.apps import routes
+from queries.report.balancer import has_balancer
 from queries.report.finding import made, narrowed, with_also
 from queries.report.formatting import number, size
 from queries.report.model import Severity

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from queries.report.apps import has_balancer
+from queries.report.balancer import has_balancer
 from queries.report.finding import made, narrowed
 from queries.report.formatting import duration, share
 from queries.report.model import Severity

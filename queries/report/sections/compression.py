@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from queries.report import series
-from queries.report.apps import drawn, has_balancer
+from queries.report.apps import drawn
+from queries.report.balancer import has_balancer
 from queries.report.formatting import size
 from queries.report.model import Section
 from queries.report.words import counted, named
