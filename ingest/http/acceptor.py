@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import errno
 import logging
 import resource
-import socket
 from typing import TYPE_CHECKING, Final
 
 from ingest.http import connections
@@ -26,6 +26,7 @@ from ingest.http.listener import BACKLOG
 from ingest.oplog import tell
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
     from ingest.http.certificate import Certificate
@@ -35,6 +36,10 @@ ACCEPTS_AT_ONCE: Final = 4
 PAUSE_SECONDS: Final = 0.1  # when the system has no more room
 YIELD_SECONDS: Final = 0.02  # for a worker with fewer connections to take one
 DESCRIPTORS_RESERVED: Final = 128  # for the log, Kafka and the process itself
+_LIBC: Final = ctypes.CDLL(None)
+_NO_ADDRESS: Final = bytes(
+    16
+)  # of the family AF_UNSPEC: to connect to it ends listening, and Python has no way to do so
 _NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -97,8 +102,9 @@ class Acceptor:
         """
         if self.is_shut or not self.is_open:
             return False
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RD)
+        # Not shutdown(): where another worker did that a moment before, it marks the socket, and of each connection
+        # accepted later Linux says that the other side has ended it: no delivery would be read any more.
+        if _LIBC.connect(self._listener.fileno(), _NO_ADDRESS, len(_NO_ADDRESS)) == 0:
             self._leave_shut()
         return self.is_shut
 

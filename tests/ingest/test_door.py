@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import socket
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
+import pytest
+
+from ingest.http.acceptor import Acceptor
 from tests.ingest.running import crew, fill, frame, land, post, readiness, receiver, until
 
 if TYPE_CHECKING:
@@ -62,6 +68,34 @@ def test_where_a_load_balancer_asks_the_door_stays_open(tmp_path: Path) -> None:
         until(lambda: readiness(running)[0] == 503)
         time.sleep(2)
         assert running.post(frame("all the same")) == 503
+
+
+def test_a_door_that_two_workers_shut_at_once_opens_for_all() -> None:
+    """Each may find the log full before it sees that the other one has. Who connects afterwards is listened to."""
+
+    async def shut_and_open() -> None:
+        listener = socket.create_server(("127.0.0.1", 0))
+        doors = [_door(each) for each in (listener, listener.dup())]
+        assert [door.shut() for door in doors] == [True, True]
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(listener.getsockname())
+        for door in doors:
+            door.reopen()
+        with socket.create_connection(listener.getsockname()):
+            accepted, _ = listener.accept()
+            accepted.setblocking(False)
+            with accepted, pytest.raises(BlockingIOError):  # nothing has come yet, which is not the end
+                accepted.recv(1)
+        for door in doors:
+            door.stop()
+
+    asyncio.run(shut_and_open())
+
+
+def _door(listener: socket.socket) -> Acceptor:
+    door = Acceptor(listener, SimpleNamespace(is_parting=False), None, lambda _: None, lambda _: True)  # type: ignore[arg-type]
+    door.start()
+    return door
 
 
 def test_workers_shut_and_open_one_door(tmp_path: Path) -> None:
