@@ -37,9 +37,8 @@ PAUSE_SECONDS: Final = 0.1  # when the system has no more room
 YIELD_SECONDS: Final = 0.02  # for a worker with fewer connections to take one
 DESCRIPTORS_RESERVED: Final = 128  # for the log, Kafka and the process itself
 _LIBC: Final = ctypes.CDLL(None)
-_NO_ADDRESS: Final = bytes(
-    16
-)  # of the family AF_UNSPEC: to connect to it ends listening, and Python has no way to do so
+# Of the family AF_UNSPEC: a socket that connects to it listens no more. Python cannot write such an address.
+_NO_ADDRESS: Final = bytes(16)
 _NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 

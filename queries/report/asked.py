@@ -84,7 +84,7 @@ class Asked:
         self.counted: hours.Counted = {} if counted is None else counted
         self._early = early
         self._few_days = FewDays(connection, Reach(((window.since, window.until),)))
-        self._other_days: dict[str, FewDays] = {}  # by what was asked
+        self._other_days: dict[tuple[object, ...], FewDays] = {}  # by a question and its instants
         self._looks_at: dict[str, tuple[str, dict[str, datetime]]] = {}  # a question and its instants, by what is asked
         self._counted_hours = hours.Hours(connection, self.counted)
         self._by_hours: dict[str, Window] = {}
@@ -253,7 +253,7 @@ class Asked:
             return
         given = {"since": self.window.since, "until": self.window.until, **instants}
         with self._few_days.all_days():
-            days = self._other_days.get(key := f"{question} {instants}")
+            days = self._other_days.get(key := (question, *instants.items()))
             if days is None:
                 days = FewDays(self.connection, reach(question, given, self.window.until)).__enter__()
                 self._other_days[key] = days

@@ -16,7 +16,9 @@ SELECT
   steps_since_1970(epoch_us(timestamp), 60000000) AS minute,
   coalesce(status >= 500, code IS NOT NULL) AS failed,
   CASE
-    WHEN status = 101 OR (dyno IS NULL AND code IS NOT NULL) OR ('${kind}' = 'move' AND (failed OR bytes >= 1000000)) THEN NULL
+    WHEN status = 101
+      OR (dyno IS NULL AND code IS NOT NULL)
+      OR ('${kind}' = 'move' AND (failed OR bytes >= 1000000)) THEN NULL
     ELSE service_ms
   END AS ms,
   status,
@@ -36,8 +38,9 @@ FROM requests_of_${kind}(since, until, app_name, before_since, before_until);
 -- like a change of speed).
 --
 -- Requests of a minute depend on each other. So the spread of "how many took at most the median" is taken between blocks
--- of minutes, 48 a period or, in a short one, fewer of 5 minutes each, and turned into an interval of the median through the distribution itself (Woodruff). That is
--- what a bootstrap over these blocks tends to with many replicates, without its chance; a test compares the two.
+-- of minutes, 48 a period or, in a short one, fewer of 5 minutes each, and turned into an interval of the median through
+-- the distribution itself (Woodruff). That is what a bootstrap over these blocks tends to with many replicates, without
+-- its chance; a test compares the two.
 CREATE OR REPLACE MACRO compared_routes_of_${kind}(since, until, app_name, before_since, before_until, at_least) AS TABLE
 WITH requests AS NOT MATERIALIZED (
   FROM compared_requests_of_${kind}(since, until, app_name, before_since, before_until)

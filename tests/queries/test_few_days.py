@@ -102,9 +102,10 @@ def test_whoever_looks_at_another_day_is_told(query: str, connection: duckdb.Duc
             connection.execute(query).fetchall()
 
 
-def test_every_question_answers_as_with_all_days(connection: duckdb.DuckDBPyConnection) -> None:
+@pytest.mark.parametrize("hour", [0, 12])
+def test_every_question_answers_as_with_all_days(hour: int, connection: duckdb.DuckDBPyConnection) -> None:
     """Whatever a question looks at besides its window, its answer is the same, also if nobody knew that it would."""
-    since = SINCE.replace(hour=0)
+    since = SINCE.replace(hour=hour)
     window = {"since": since, "until": since + timedelta(days=1)}
     for question in questions():
         query = f"FROM {question.name}(since := $since, until := $until)"

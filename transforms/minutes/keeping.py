@@ -104,11 +104,11 @@ class _Run:
 
     def _contents_of(self, date: str) -> dict[LakeFile, Content]:
         if date not in self._contents:
-            record = self._record(date)
-            known = record.files if record else {}
-            files = self._sources.get(date, {})
+            made = self._record(date)
+            known = made.files if made else {}
+            files = self._sources.get(date, {}).items()
             self._contents[date] = {
-                file: look(self._lake, file, stamp, known.get(name_of(file))) for file, stamp in files.items()
+                file: look(self._lake, file, stamp, known.get(name_of(file))) for file, stamp in files
             }
         return self._contents[date]
 
