@@ -320,6 +320,8 @@ MINUTES: Final = _table(
     ("connections", "DOUBLE", "Most connections to the app's Postgres at once; NULL but for 'app'."),
 )
 
+# In the footer of a file of sizes stand the files that it was made from, each with its stamp (see LocalLake.listing).
+SIZES_KEY: Final = "drainlake.asset_sizes"
 ASSET_SIZES: Final = _table(
     "asset_sizes",
     "hour, app, path and size of the files that gzip makes smaller, and per hour, app and source without a path",

@@ -22,10 +22,20 @@ from typing import TYPE_CHECKING, Final
 
 import duckdb
 
-from ingest.schema import ROUTER
+from ingest.schema import ASSET_SIZES, ROUTER
 from queries.catalog import questions
 from queries.literals import literal
-from queries.views import DATE_OF_FILE, ROUTER_ROWS, VIEWS, counting, pattern, reading, view
+from queries.views import (
+    DATE_OF_FILE,
+    DAYS_BY_ROWS,
+    ROUTER_DAYS,
+    UNSIZED,
+    VIEWS,
+    days_by_files,
+    pattern,
+    reading,
+    view,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,7 +46,10 @@ if TYPE_CHECKING:
 # Files of this version open in DuckDB 1.5 too; what 2.0 writes by default opens in 2.0 only.
 STORAGE_VERSION: Final = "v1.5.0"
 # Of these files of macros there is one for each name, which stands in the place of a variable.
-_ONE_FOR_EACH: Final = {"between.sql": ("table", tuple(VIEWS)), "periods_compared.sql": ("kind", ("move", "periods"))}
+_ONE_FOR_EACH: Final = {
+    "between.sql": ("table", (*VIEWS, UNSIZED)),
+    "periods_compared.sql": ("kind", ("move", "periods")),
+}
 
 
 def ensure(lake: str, database: Path, objects: Objects | None = None) -> None:
@@ -176,7 +189,8 @@ def statements(lake: str, objects: Objects | None = None) -> list[str]:
         # DuckDB plans each macro as it is made, and would look at all files of the lake for it: a second for 400.
         *(_view(table, []) for table in VIEWS.values()),
         _files(lake, there if objects is None else ()),
-        _router_rows(lake, is_local=objects is None and ROUTER.name in there),
+        _router_days(lake, is_local=objects is None and {ROUTER.name, ASSET_SIZES.name} <= there),
+        f"CREATE VIEW {UNSIZED} AS FROM {ROUTER.name}",
         *_shared_macros(),
         *_documented_questions(),
         *(_view(VIEWS[name], [reading(pattern(lake, name))]) for name in sorted(there & VIEWS.keys())),
@@ -213,12 +227,10 @@ def _files(lake: str, tables: Iterable[str]) -> str:
     return f"CREATE VIEW drainlake_files AS {files}"
 
 
-def _router_rows(lake: str, *, is_local: bool) -> str:
-    """A view of how many rows the router has of each day: of a local lake as its files' footers tell, since to count a
-    month of requests takes longer than most questions."""
-    told = counting(pattern(lake, ROUTER.name))
-    counted = f'SELECT date, count(*) AS rows FROM "{ROUTER.name}" GROUP BY ALL'  # noqa: S608
-    return f"CREATE VIEW {ROUTER_ROWS} AS {told if is_local else counted}"
+def _router_days(lake: str, *, is_local: bool) -> str:
+    """A view of the router's days, and of which of them the sizes of assets are kept."""
+    by_files = days_by_files(pattern(lake, ROUTER.name), pattern(lake, ASSET_SIZES.name))
+    return f"CREATE VIEW {ROUTER_DAYS} AS {by_files if is_local else DAYS_BY_ROWS}"
 
 
 def _tables_with_files(lake: str, objects: Objects | None) -> frozenset[str]:

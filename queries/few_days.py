@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 import duckdb
 
-from ingest.schema import ASSET_SIZES, ROUTER
-from queries.views import ROUTER_ROWS, VIEWS, counting, reading, view
+from ingest.schema import ROUTER
+from queries.listing import Listing
+from queries.temporary import make_table
+from queries.views import ROUTER_DAYS, UNSIZED, VIEWS, reading, view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -30,51 +32,54 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # Questions look at some minutes beyond a window at either side, and an alarm check of an hour looks for leaks of memory
-# in a day. The empty files of 1970 tell the columns. A `gap` is two for each stretch that ended before it, and one more
-# where a load balancer's rows are looked at.
-_DAYS: Final = """
-CREATE TEMP TABLE {days} AS
+# in a day. The empty files of 1970 tell the columns. A `gap` is three for each stretch that ended before it, and of the
+# router one more, or two where a load balancer's rows are looked at.
+_DAYS: Final = f"""
+CREATE TEMP TABLE {{days}} AS
 SELECT
   table_name,
   file,
   date,
-  coalesce(NOT bool_or(NOT is_balanced AND date BETWEEN first_day AND last_day), false)
+  coalesce(NOT bool_or(is_whole AND date BETWEEN first_day AND last_day), false)
     AND date <> DATE '1970-01-01' AS is_left_out,
-  2 * count(*) FILTER (WHERE NOT is_balanced AND date > last_day)
-    + bool_or(is_balanced AND date BETWEEN first_day AND last_day)::INTEGER AS gap
-FROM
-  drainlake_files,
-  (
-    SELECT
-      CASE
-        WHEN since IS NULL THEN DATE '-infinity'
-        ELSE utc_day(least(since, until - INTERVAL 1 DAY) - INTERVAL 1 HOUR)
-      END AS first_day,
-      coalesce(utc_day(until + INTERVAL 1 HOUR), DATE 'infinity') AS last_day,
-      is_balanced
-    FROM (
+  bool_or(kind = 'looked_back' AND date BETWEEN first_day AND last_day) AS is_looked_back,
+  3 * count(*) FILTER (WHERE is_whole AND date > last_day)
+    + CASE
+      WHEN table_name <> '{ROUTER.name}' THEN 0
+      WHEN bool_or(kind = 'balanced' AND date BETWEEN first_day AND last_day) THEN 2
+      ELSE 1
+    END AS gap
+FROM (
+  SELECT listed.*, stretches.*, kind = 'whole' OR (kind = 'looked_back' AND table_name <> '{ROUTER.name}') AS is_whole
+  FROM
+    {{days}}_listed AS listed,
+    (
       SELECT
-        unnest($begins::TIMESTAMPTZ[]) AS since,
-        unnest($ends::TIMESTAMPTZ[]) AS until,
-        unnest($are_balanced::BOOLEAN[]) AS is_balanced
-    )
-  )
-GROUP BY table_name, file, date
-"""
-# Of a day that is left out the sizes of assets tell who wrote its requests, if they were made from all of them.
-_KEEP_BALANCED: Final = f"""
-UPDATE temp.{{days}} SET is_left_out = false
-WHERE table_name = '{ROUTER.name}' AND gap % 2 = 1 AND date NOT IN (
-  SELECT date
-  FROM {ROUTER_ROWS}
-  JOIN (
-    SELECT date, sum(responses) AS rows
-    FROM {ASSET_SIZES.name}
-    WHERE path IS NULL
-    GROUP BY date
-    HAVING bool_and(source = 'heroku')
-  ) USING (date, rows)
+        kind,
+        CASE
+          WHEN since IS NULL THEN DATE '-infinity'
+          ELSE utc_day(least(since, until - INTERVAL 1 DAY) - INTERVAL 1 HOUR)
+        END AS first_day,
+        coalesce(utc_day(until + INTERVAL 1 HOUR), DATE 'infinity') AS last_day
+      FROM (
+        SELECT
+          unnest($kinds::VARCHAR[]) AS kind,
+          unnest($begins::TIMESTAMPTZ[]) AS since,
+          unnest($ends::TIMESTAMPTZ[]) AS until
+      )
+    ) AS stretches
 )
+GROUP BY table_name, file, date
+"""  # noqa: S608 - names of tables
+# Of a day that is left out the sizes of assets tell who wrote its requests, if they are kept.
+_KEEP_BALANCED: Final = """
+UPDATE temp.{days} SET is_left_out = false
+WHERE gap % 3 = 2 AND date NOT IN (SELECT date FROM temp.{days}_told WHERE is_herokus)
+"""
+_UNSIZED: Final = f"""
+SELECT coalesce(list(file ORDER BY file), [])
+FROM temp.{{days}} LEFT JOIN temp.{{days}}_told USING (date)
+WHERE table_name = '{ROUTER.name}' AND is_looked_back AND NOT coalesce(has_sizes, false)
 """  # noqa: S608 - names of tables
 _FILES: Final = """
 SELECT
@@ -112,10 +117,12 @@ class FewDays:
         self,
         connection: duckdb.DuckDBPyConnection,
         reach: Reach,
+        listing: Listing | None = None,
         left_out_least: int = LEFT_OUT_LEAST,
     ) -> None:
         self._connection = connection
         self._reach = reach
+        self._listing = listing or Listing()
         self._least = {"least": left_out_least}
         self._days = f"drainlake_days_{next(_numbers)}"
         self._gaps: set[int] = set()
@@ -136,7 +143,7 @@ class FewDays:
     ) -> None:
         with suppress(duckdb.Error):  # a connection that was closed has none any more
             self.show()
-            for name in (self._days, *(f"{self._days}_{gap}" for gap in self._gaps)):
+            for name in (self._days, *(f"{self._days}_{part}" for part in ("listed", "told", *self._gaps))):
                 self._connection.execute(f"DROP TABLE IF EXISTS temp.{name}")
 
     def answer(self, ask: Callable[[], T], *, stays: bool = False) -> T:
@@ -187,22 +194,38 @@ class FewDays:
         """The views of the tables that have many files of other days."""
         if self._reach.is_open:
             return {}
-        balanced = [self._reach.balanced] if self._reach.balanced else []
-        begins, ends = zip(*self._reach.stretches, *balanced, strict=True)
-        are_balanced = [*(False for _ in self._reach.stretches), *(True for _ in balanced)]
-        given = {"begins": begins, "ends": ends, "are_balanced": are_balanced}
-        self._connection.execute(_DAYS.format(days=self._days), given)
+        self._choose()
         found = self._files()
-        if balanced and ROUTER.name in found:
-            self._connection.execute(_KEEP_BALANCED.format(days=self._days))
+        views: dict[str, str] = {}
+        if self._reach.balanced and ROUTER.name in found:
+            views = self._views_of_sized_days()
             found = self._files()
         self._gaps = {gap for _, gaps in found.values() for gap in gaps}
         for gap in self._gaps:
             self._connection.execute(_GAP.format(days=self._days, gap=gap))
-        views = {name: self._view(VIEWS[name], *there) for name, there in found.items()}
-        if ROUTER.name in found:
-            views[ROUTER_ROWS] = self._view_of_rows(*found[ROUTER.name])
-        return views
+        return views | {name: self._view(VIEWS[name], *there) for name, there in found.items()}
+
+    def _choose(self) -> None:
+        """Make the table of the files, and of which of them are left out."""
+        make_table(self._connection, f"{self._days}_listed", self._listing.files(self._connection))
+        more = {"balanced": self._reach.balanced, "looked_back": self._reach.looked_back}
+        stretches = [
+            *(("whole", *stretch) for stretch in self._reach.stretches),
+            *((kind, *stretch) for kind, stretch in more.items() if stretch),
+        ]
+        kinds, begins, ends = zip(*stretches, strict=True)
+        self._connection.execute(_DAYS.format(days=self._days), {"kinds": kinds, "begins": begins, "ends": ends})
+
+    def _views_of_sized_days(self) -> dict[str, str]:
+        """Of days that are left out those stay of which it is not known that Heroku alone wrote; which of the days
+        have kept sizes needs no other look, and of the others there are the files."""
+        make_table(self._connection, f"{self._days}_told", self._listing.days(self._connection))
+        self._connection.execute(_KEEP_BALANCED.format(days=self._days))
+        [(unsized,)] = self._connection.execute(_UNSIZED.format(days=self._days)).fetchall()
+        return {
+            ROUTER_DAYS: f"SELECT date, has_sizes FROM temp.{self._days}_told",  # noqa: S608 - our name
+            UNSIZED: view(ROUTER, [reading(unsized)] if unsized else []),
+        }
 
     def _files(self) -> dict[str, tuple[list[str], list[int]]]:
         """The files of the days of those tables that have many others, and in which gaps the others are."""
@@ -211,13 +234,8 @@ class FewDays:
 
     def _view(self, table: Table, files: list[str], gaps: list[int]) -> str:
         told = {column.name: f"told::{column.type}" for column in table.columns}
-        left_out = [self._left_out(_by_heroku(told) if table is ROUTER and gap % 2 else told, gap) for gap in gaps]
+        left_out = [self._left_out(_by_heroku(told) if gap % 3 == 2 else told, gap) for gap in gaps]
         return view(table, [*left_out, *([reading(files)] if files else [])])
-
-    def _view_of_rows(self, files: list[str], gaps: list[int]) -> str:
-        nothing = "SELECT NULL::DATE AS date, NULL::BIGINT AS rows WHERE false"
-        left_out = [self._left_out({"rows": "told::BIGINT"}, gap) for gap in gaps]
-        return " UNION ALL BY NAME ".join([nothing, *left_out, *([counting(files)] if files else [])])
 
     def _left_out(self, told: Mapping[str, str], gap: int) -> str:
         columns = ", ".join(f'{value} AS "{name}"' for name, value in told.items())

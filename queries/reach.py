@@ -25,11 +25,13 @@ DAY: Final = timedelta(days=1)
 class Reach:
     """Stretches of time from the first instant to the last; None leaves a side open.
 
-    In ``balanced`` only the rows of a load balancer are looked at, of which there mostly are none.
+    In ``looked_back`` the router's rows are looked at of days whose sizes of assets are not kept, and in ``balanced``
+    those of a load balancer, of which there mostly are none.
     """
 
     stretches: tuple[Stretch, ...]
     balanced: Stretch | None = None
+    looked_back: Stretch | None = None
 
     @property
     def is_open(self) -> bool:
@@ -73,8 +75,8 @@ def _moved(given: Mapping[str, Any], _now: datetime) -> Reach:
 def _looked_back(given: Mapping[str, Any], _now: datetime) -> Reach:
     """uncompressed_assets: a window and days before it, and what a load balancer logged, whenever that was."""
     since, until = _window(given)
-    looked_back = since and since - timedelta(days=LOOK_BACK_DAYS)
-    return Reach(((looked_back, until),), balanced=(given.get("balancer_since"), until))
+    back = since and since - timedelta(days=LOOK_BACK_DAYS)
+    return Reach(((since, until),), balanced=(given.get("balancer_since"), until), looked_back=(back, until))
 
 
 def _tested(given: Mapping[str, Any], _now: datetime) -> Reach:

@@ -27,7 +27,7 @@
 --   month_high_seconds DOUBLE: Seconds that visitors would wait less in such a month, all together, for the higher saving.
 --   file VARCHAR: The site's file that the path matches: of those where one path ends with the other, the longest; NULL when there is none.
 --   probe VARCHAR: What the site answered when asked: 'uncompressed', the encoding (then it is compressed now), or why it gave no answer; NULL when not asked.
--- cost: Counts the router's rows by day, which the footers of a local lake tell. The sizes of whole hours of past days are kept in asset_sizes, which a report brings up to date; other hours are read from the router, which for the days before the window is most of a day's question (look_back_days := 0 leaves it out). Two passes over access, one over the load-balancer rows of all earlier days, or of those since balancer_since.
+-- cost: Counts the router's rows by day, or on a local disk looks at the times of its files. The sizes of whole hours of past days are kept in asset_sizes, which a report brings up to date; other hours are read from the router, which for the days before the window is most of a day's question (look_back_days := 0 leaves it out). Two passes over access, one over the load-balancer rows of all earlier days, or of those since balancer_since.
 -- example: SELECT * FROM uncompressed_assets(since := now() - INTERVAL 7 DAY) LIMIT 20
 CREATE OR REPLACE MACRO uncompressed_assets(
   since := NULL, until := NULL, app_name := NULL, mbit_per_second := 10, site_files := NULL, probed := NULL,
@@ -74,7 +74,7 @@ read AS MATERIALIZED (
         WHEN method = 'GET' AND status = 200 AND code IS NULL AND bytes > 0 THEN perhaps_compressible(path)
       END AS is_asset
     FROM (
-      FROM router_between(since, until, app_name) SEMI JOIN days_to_read USING (date)
+      FROM drainlake_unsized_between(since, until, app_name) SEMI JOIN days_to_read USING (date)
       UNION ALL
       FROM router_between(
         greatest(utc_hour(instant(since)), looks_back_to(since, look_back_days)), until, app_name
@@ -220,7 +220,7 @@ before AS (
       WHERE is_before AND path IS NOT NULL
       UNION ALL
       SELECT app, bare_path(path), bytes, 1
-      FROM router_between(looks_back_to(since, look_back_days), since, app_name)
+      FROM drainlake_unsized_between(looks_back_to(since, look_back_days), since, app_name)
       SEMI JOIN days_to_read USING (date)
       WHERE since IS NOT NULL AND (contains(path, '.') OR contains(path, '%'))
         AND source = 'heroku' AND method = 'GET' AND status = 200 AND code IS NULL AND bytes > 0

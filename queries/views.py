@@ -6,7 +6,7 @@ import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ingest.schema import DERIVED, TABLES
+from ingest.schema import ASSET_SIZES, DERIVED, ROUTER, SIZES_KEY, TABLES
 from queries.literals import literal
 
 if TYPE_CHECKING:
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from ingest.schema import Table
 
 VIEWS: Final = {**TABLES, **DERIVED}
-ROUTER_ROWS: Final = "drainlake_router_rows"
+ROUTER_DAYS: Final = "drainlake_router_days"
+# The router's rows, at least of days whose sizes of assets are not kept.
+UNSIZED: Final = "drainlake_unsized"
 # Of which date a file is, by the column `file`; NULL where its folder tells none.
 DATE_OF_FILE: Final = r"TRY_CAST(regexp_extract(file, '/date=([^/]*)/[^/]*$', 1) AS DATE)"
 
@@ -43,11 +45,43 @@ def reading(files: str | Sequence[str]) -> str:
     )
 
 
-def counting(files: str | Sequence[str]) -> str:
-    """A query of how many rows files have of each day, (date, rows): as their footers tell, on a local disk."""
-    told = f"SELECT file_name AS file, num_rows FROM parquet_file_metadata({_paths(files)})"  # noqa: S608 - literals
-    days = f"SELECT {DATE_OF_FILE} AS date, sum(num_rows)::BIGINT AS rows"
-    return f"{days} FROM ({told}) WHERE num_rows > 0 GROUP BY ALL"
+def days_by_files(router: str, asset_sizes: str) -> str:
+    """A query of the days that the router has files of, (date, has_sizes): whether `asset_sizes` tells all of a day.
+
+    Both are patterns of files on a local disk. A file of sizes names the files that it was made from, with lengths and
+    times; one without rows is of a day that has too many sizes to keep.
+    """
+    return f"""
+SELECT date, coalesce(there.files = made.files, false) AS has_sizes
+FROM (
+  SELECT {DATE_OF_FILE} AS date, list((parse_filename(file), size, epoch_us(last_modified)) ORDER BY file) AS files
+  FROM (SELECT filename AS file, size, last_modified FROM read_blob({_paths(router)}))
+  GROUP BY ALL
+) AS there
+LEFT JOIN (
+  SELECT
+    {DATE_OF_FILE} AS date,
+    [
+      (source[1], split_part(source[2], '-', 2)::BIGINT, split_part(source[2], '-', 3)::BIGINT // 1000)
+      FOR source IN from_json(sources, '[["VARCHAR"]]')
+    ] AS files
+  FROM (
+    SELECT file_name AS file, json_extract(decode(value), '$[1]') AS sources
+    FROM parquet_kv_metadata({_paths(asset_sizes)}) JOIN parquet_file_metadata({_paths(asset_sizes)}) USING (file_name)
+    WHERE decode(key) = '{SIZES_KEY}' AND num_rows > 0
+  )
+) AS made USING (date)
+"""  # noqa: S608 - literals, and names of our own
+
+
+# The same of a lake on S3, which tells no times.
+DAYS_BY_ROWS: Final = f"""
+SELECT date, coalesce(rows = responses, false) AS has_sizes
+FROM (SELECT date, count(*) AS rows FROM {ROUTER.name} GROUP BY date)
+LEFT JOIN (
+  SELECT date, sum(responses) AS responses FROM {ASSET_SIZES.name} WHERE path IS NULL GROUP BY date
+) USING (date)
+"""  # noqa: S608 - names of tables
 
 
 def _paths(files: str | Sequence[str]) -> str:

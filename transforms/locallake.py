@@ -92,7 +92,7 @@ class LocalLake:
         """Nothing to do: a footer is read at once."""
 
     def listing(self, table: str) -> dict[LakeFile, str]:
-        """The files of a table; each write makes a new inode and a new time."""
+        """The files of a table, stamped with inode, length and time, of which each write makes another stamp."""
         found = {}
         for date in self.dates(table):
             for entry in os.scandir(self._folder(table, date)):

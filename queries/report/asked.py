@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import duckdb
 
 from queries.few_days import FewDays
+from queries.listing import Listing
 from queries.reach import OF_OTHER_DAYS, Reach, reach
 from queries.report import hours, moments, sums
 from queries.report.balancer import limits
 from queries.report.model import Answer
 from queries.report.parts import LONG, PART_OF, is_long, stretches
 from queries.report.quoting import between, call
-from queries.report.temporary import make_table
+from queries.temporary import make_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -69,7 +70,8 @@ class Asked:
 
     A context manager: at its end the temporary tables are gone. Until then the connection sees the window's days alone,
     and only what is asked here is asked once more where it needs others; its cursors see all. ``early`` are answers
-    that are known, by how the questions are called, and ``counted`` are hours that were counted, which are added to.
+    that are known, by how the questions are called, ``counted`` are hours that were counted, which are added to, and
+    ``listing`` are the lake's files, if they were listed.
     """
 
     def __init__(
@@ -78,12 +80,14 @@ class Asked:
         window: Window,
         early: Early = _NONE,
         counted: hours.Counted | None = None,
+        listing: Listing | None = None,
     ) -> None:
         self.connection = connection
         self.window = window
         self.counted: hours.Counted = {} if counted is None else counted
         self._early = early
-        self._few_days = FewDays(connection, Reach(((window.since, window.until),)))
+        self.listing = listing or Listing()
+        self._few_days = FewDays(connection, Reach(((window.since, window.until),)), self.listing)
         self._other_days: dict[tuple[object, ...], FewDays] = {}  # by a question and its instants
         self._looks_at: dict[str, tuple[str, dict[str, datetime]]] = {}  # a question and its instants, by what is asked
         self._counted_hours = hours.Hours(connection, self.counted)
@@ -255,7 +259,7 @@ class Asked:
         with self._few_days.all_days():
             days = self._other_days.get(key := (question, *instants.items()))
             if days is None:
-                days = FewDays(self.connection, reach(question, given, self.window.until)).__enter__()
+                days = FewDays(self.connection, reach(question, given, self.window.until), self.listing).__enter__()
                 self._other_days[key] = days
             else:
                 days.hide()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import duckdb
 
 from queries.report.quoting import sql_text, sql_time
-from queries.report.temporary import make_table
+from queries.temporary import make_table
 
 if TYPE_CHECKING:
     import pyarrow as pa

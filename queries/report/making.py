@@ -162,7 +162,7 @@ def _in_order(sections: Mapping[str, Section]) -> Iterator[Section]:
 
 def _sections_apart(connection: duckdb.DuckDBPyConnection, beside: Asked, trying: _Trying) -> dict[str, Section]:
     """Sections made on a connection of its own; what they narrow is told beside what the other one did."""
-    with Asked(connection, beside.window, counted=beside.counted) as asked:
+    with Asked(connection, beside.window, counted=beside.counted, listing=beside.listing) as asked:
         made = _sections(asked, trying, APART)
     beside.narrowed |= asked.narrowed
     return made

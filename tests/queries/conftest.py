@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from queries import database
-from tests.queries.lakes import COUNTED_ROWS, write_lake, write_rows, write_sentinels
+from tests.queries.lakes import COUNTED_DAYS, write_lake, write_rows, write_sentinels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -65,5 +65,5 @@ def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPy
         for table, held in (("router", "rows"), ("minutes", "made"), ("asset_sizes", "sized")):
             connection.execute(f"CREATE TABLE {held} AS SELECT * FROM {table}")
             connection.execute(f"CREATE OR REPLACE VIEW {table} AS FROM {held}")
-        connection.execute(COUNTED_ROWS)
+        connection.execute(COUNTED_DAYS)
         yield connection

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ingest.schema import DERIVED, TABLES
+from queries.views import DAYS_BY_ROWS, ROUTER_DAYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 ALL = {**TABLES, **DERIVED}
-# For a table in memory in the place of the router's files, whose footers tell how many rows there are.
-COUNTED_ROWS = "CREATE OR REPLACE VIEW drainlake_router_rows AS SELECT date, count(*) AS rows FROM router GROUP BY date"
+# For tables in memory in the place of files, which have no times.
+COUNTED_DAYS = f"CREATE OR REPLACE VIEW {ROUTER_DAYS} AS {DAYS_BY_ROWS}"
 
 
 def write_lake(lake: Path, tables: Mapping[str, Iterable[Row]], sequence: int = 1) -> Path:

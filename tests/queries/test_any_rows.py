@@ -14,7 +14,7 @@ import pytest
 from ingest.schema import TABLES
 from queries import database
 from queries.catalog import questions
-from tests.queries.lakes import COUNTED_ROWS, write_lake
+from tests.queries.lakes import COUNTED_DAYS, write_lake
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +67,7 @@ def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPy
         for table in TABLES:
             connection.execute(f"CREATE TABLE {table}_rows AS FROM {table}")
             connection.execute(f"CREATE OR REPLACE VIEW {table} AS FROM {table}_rows")
-        connection.execute(COUNTED_ROWS)
+        connection.execute(COUNTED_DAYS)
         yield connection
 
 

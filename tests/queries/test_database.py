@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,8 @@ from ingest.schema import TABLES
 from queries import database
 from queries.catalog import questions
 from tests.queries.lakes import write_file, write_lake, write_rows
+from transforms.asset_sizes.keeping import keep
+from transforms.locallake import LocalLake
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,15 +91,38 @@ def test_any_folder_name_will_do(name: str, tmp_path: Path, opened: Opened) -> N
     assert connection.execute(COUNT).fetchall() == [(1,)]
 
 
+DAY = datetime(2026, 11, 15, 12, tzinfo=UTC)
+
+
+def days_with_sizes(lake: Path, opened: Opened) -> dict[int, bool]:
+    """Whether the sizes of assets tell all of a day, by the day of the month."""
+    days = opened(lake).execute("SELECT day(date), has_sizes FROM drainlake_router_days WHERE date > '1970-01-01'")
+    return dict(days.fetchall())
+
+
 @pytest.mark.parametrize("name", ["lake", "it's a la[k]e*", "date=2026-01-01"])
-def test_the_rows_of_days_are_those_of_their_files(name: str, tmp_path: Path, opened: Opened) -> None:
-    """Of all files of a day, and not of a day whose files have none."""
-    at = datetime(2026, 11, 15, 12, tzinfo=UTC)
-    lake = write_lake(tmp_path / name / "lake", {"router": [ROW | {"timestamp": at}] * 3})
-    write_rows(lake, {"router": [ROW | {"timestamp": moment} for moment in (at, at + timedelta(days=1))]}, 2)
-    write_file(lake / "router/date=2026-11-20/e0-000001.parquet", "router", [])
-    rows = opened(lake).execute("FROM drainlake_router_rows ORDER BY date").fetchall()
-    assert rows == [(at.date(), 4), (at.date() + timedelta(days=1), 1)]
+def test_sizes_are_of_a_day_whose_files_they_were_made_from(name: str, tmp_path: Path, opened: Opened) -> None:
+    """Not of one with more files, with one less, or with another in the place of one; a copy of a lake is like it."""
+    days = [DAY + timedelta(days=number) for number in range(5)]
+    rows = [ROW | {"timestamp": day} for day in days]
+    lake = write_lake(tmp_path / name / "lake", {"router": rows * 3})
+    write_rows(lake, {"router": rows}, 2)
+    assert days_with_sizes(lake, opened) == dict.fromkeys(range(15, 20), False)
+    keep(LocalLake(lake), days[-1] + timedelta(days=1))
+    assert days_with_sizes(lake, opened) == dict.fromkeys(range(15, 20), True)
+    write_rows(lake, {"router": rows[:1]}, 3)
+    write_rows(lake, {"router": rows[1:2] * 2}, 2)
+    write_rows(lake, {"router": rows[2:3]}, 1)
+    (lake / "router" / f"date={days[3].date()}" / "e0-000001.parquet").unlink()
+    copy = shutil.copytree(lake, tmp_path / "copy")
+    told = {15: False, 16: False, 17: False, 18: False, 19: True}
+    assert (days_with_sizes(lake, opened), days_with_sizes(copy, opened)) == (told, told)
+
+
+def test_too_many_sizes_are_none(lake: Path, opened: Opened) -> None:
+    """Of such a day the router's rows are read."""
+    keep(LocalLake(lake), MOMENT + timedelta(days=1), rows_max=0)
+    assert days_with_sizes(lake, opened) == {MOMENT.day: False}
 
 
 def test_a_backslash_is_refused(file: Path) -> None:

@@ -195,13 +195,11 @@ class TestLookingBack:
         expected = connection.execute(self.ASK).fetchall()
         assert self.planned(connection) == 12
         with self.hiding(connection):
-            assert self.planned(connection) == 3
+            assert self.planned(connection) == 2
             assert connection.execute(self.ASK).fetchall() == expected != []
             assert connection.execute(self.BALANCED).fetchall() == [(None,)]
             with pytest.raises(duckdb.ConversionException, match=LEFT_OUT):
                 connection.execute("SELECT min(date) FROM router WHERE source = 'heroku'").fetchall()
-            with pytest.raises(duckdb.ConversionException, match=LEFT_OUT):
-                connection.execute("SELECT min(date) FROM drainlake_router_rows").fetchall()
 
     @pytest.mark.parametrize("source", ["elb", "alb"])
     def test_a_day_before_that_a_balancer_logged_is_there(self, source: str, tmp_path: Path, opened: Opened) -> None:
@@ -210,7 +208,7 @@ class TestLookingBack:
         connection = opened(lake)
         expected = connection.execute(self.ASK).fetchall()
         with self.hiding(connection):
-            assert self.planned(connection) == 5  # its two files are there
+            assert self.planned(connection) == 4  # its two files are there
             assert connection.execute(self.BALANCED).fetchall() == [("2026-11-11",)]
             assert connection.execute(self.ASK).fetchall() == expected
 
@@ -222,7 +220,7 @@ class TestLookingBack:
         write_rows(lake, {"router": [more]}, 3)
         connection = opened(lake)
         with self.hiding(connection):
-            assert self.planned(connection) == 5
+            assert self.planned(connection) == 4
             balanced = [(None if source == "heroku" else "2026-11-11",)]
             assert connection.execute(self.BALANCED).fetchall() == balanced
 
@@ -234,10 +232,29 @@ class TestLookingBack:
         expected = connection.execute(ask).fetchall()
         window = {"since": SINCE, "until": UNTIL}
         with hiding_others(connection, "uncompressed_assets", **window, balancer_since=since):
-            assert self.planned(connection) == 5
+            assert self.planned(connection) == 4
             assert connection.execute(ask).fetchall() == expected
             with pytest.raises(duckdb.ConversionException, match=LEFT_OUT):
                 connection.execute(self.BALANCED).fetchall()
+
+    @pytest.mark.parametrize("known", [True, False])
+    def test_the_requests_of_a_day_without_sizes_are_read(self, known: bool, tmp_path: Path, opened: Opened) -> None:
+        """What a file had the day before the window proves that it is not compressed now, wherever that is kept."""
+        file = {**self.ROW, "app": "shop", "method": "GET", "path": "/site.css", "status": 200, "code": None}
+        before = [{**file, "timestamp": SINCE - timedelta(days=1), "bytes": 2000}] * 3
+        rows = [*before, *({**file, "timestamp": SINCE + timedelta(hours=hour), "bytes": 9000} for hour in range(20))]
+        lake = write_lake(tmp_path / "lake", every_hour({"router": [self.ROW]}))
+        write_rows(lake, {"router": rows}, 2)
+        keep(LocalLake(lake), datetime(2026, 11, 22, tzinfo=UTC))
+        if not known:
+            write_rows(lake, {"router": before[:1]}, 3)
+        connection = opened(lake)
+        ask = f"SELECT evidence {self.ASK[:-1]}, balancer_since := TIMESTAMPTZ '{SINCE}') WHERE path = '/site.css'"
+        with hiding_others(connection, "uncompressed_assets", since=SINCE, until=UNTIL, balancer_since=SINCE):
+            assert connection.execute(ask).fetchall() == [("strong",)]
+            days = connection.execute("SELECT DISTINCT date::VARCHAR FROM drainlake_unsized").fetchall()
+            assert days == ([] if known else [("2026-11-14",)])
+            assert self.planned(connection) == 4  # of two days two each
 
     def test_where_nothing_is_known_all_before_are_there(self, tmp_path: Path, opened: Opened) -> None:
         """As before the first report made the sizes."""

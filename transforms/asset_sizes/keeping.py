@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING, Final
 
-from ingest.schema import ASSET_SIZES, ROUTER
+from ingest.schema import ASSET_SIZES, ROUTER, SIZES_KEY
 from transforms.asset_sizes import counting
 from transforms.derived import PARTITION, day_files, sources
 from transforms.durable import no_fault
@@ -29,7 +29,6 @@ TABLE: Final = ASSET_SIZES.name
 # Where each answer has a path of its own, as /users/17.json, its sizes are as many as the requests, and to keep them
 # saves nothing. A day with more has no rows, and is read from the router.
 ROWS_MAX: Final = 500_000
-KEY: Final = "drainlake.asset_sizes"
 # With another one all sizes are made again: raise it when the same rows give other sizes.
 RULES: Final = 1
 _VERSION: Final = [RULES, [column.name for column in ASSET_SIZES.columns]]
@@ -44,11 +43,11 @@ class _Sources:
     def metadata(self) -> dict[str, str]:
         """As a key-value of a Parquet footer."""
         stamps = sorted((file.name, stamp) for file, stamp in self.of_files.items())
-        return {KEY: json.dumps([_VERSION, stamps], separators=(",", ":"))}
+        return {SIZES_KEY: json.dumps([_VERSION, stamps], separators=(",", ":"))}
 
     def made(self, footer: Footer) -> bool:
         """Whether a file was made from these."""
-        return footer.metadata.get(KEY) == self.metadata()[KEY]
+        return footer.metadata.get(SIZES_KEY) == self.metadata()[SIZES_KEY]
 
 
 def keep(
