@@ -60,6 +60,9 @@ class LazyGroup(click.Group):
         """The command itself; its module is imported here."""
         if cmd_name not in COMMANDS:
             return None
+        from drainlake.settings import tune_libraries  # noqa: PLC0415 - `--help` needs none
+
+        tune_libraries()  # first: a command loads libraries as it likes
         module = importlib.import_module(f"drainlake.commands.{_MODULES.get(cmd_name, cmd_name)}")
         command: click.Command = module.command
         return command

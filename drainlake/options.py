@@ -57,7 +57,6 @@ SIZE: Final = Parsed("size", values.size_bytes)
 
 def load_settings(ctx: click.Context) -> Settings:
     """The settings of this call: ``--home`` wins over the environment, the environment over ``.env``."""
-    settings.tune_libraries()  # none is loaded before
     given: dict[str, Any] = ctx.find_root().obj or {}
     LOGGER.setLevel(logging.WARNING)  # the long-running commands have a log of events; others tell what is wrong
     texts = settings.read_texts()

@@ -37,6 +37,30 @@ def value(connection: duckdb.DuckDBPyConnection, expression: str, *parameters: o
     return row[0]
 
 
+INSTANTS = [
+    line.split("\t")
+    for line in (Path(__file__).parent / "data/instants.tsv").read_text("utf-8").splitlines()
+    if not line.startswith("#")
+]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata", "America/New_York"])
+@pytest.mark.parametrize(("moment", "utc"), INSTANTS)
+def test_a_time_without_a_zone_is_utc_wherever_it_is_asked(connection: Any, zone: str, moment: str, utc: str) -> None:
+    """A caller's machine has some time zone, which must not decide what a question answers."""
+    connection.execute(f"SET TimeZone = '{zone}'")
+    assert str(value(connection, f"(instant({moment}) AT TIME ZONE 'UTC')::VARCHAR")) == utc.replace("NULL", "None")
+
+
+@pytest.mark.parametrize(
+    "moment", ["yesterday", "10:00", "2026-13-01", "2026-11-20 25:00", "20261120", "2026-11-20 10", ""]
+)
+def test_what_is_no_time_is_refused(connection: Any, moment: str) -> None:
+    """With what was given in the sentence."""
+    with pytest.raises(duckdb.ConversionException, match=re.escape(f'"{moment}')):
+        value(connection, "instant(?)", moment)
+
+
 @pytest.mark.parametrize(
     ("first", "second", "low", "high"),
     [  # table II of Newcombe, Statistics in Medicine 17 (1998), method 10
