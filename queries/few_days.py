@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+BALANCED: Final = "_balanced"
 # Questions look at some minutes beyond a window at either side, and an alarm check of an hour looks for leaks of memory
-# in a day. The empty files of 1970 tell the columns. A `gap` is three for each stretch that ended before it, and of the
-# router one more, or two where a load balancer's rows are looked at.
+# in a day. The empty files of 1970 tell the columns. A `gap` is named by how many stretches ended before it, and of the
+# router by whether a load balancer's rows are looked at there.
 _DAYS: Final = f"""
 CREATE TEMP TABLE {{days}} AS
 SELECT
@@ -43,11 +44,11 @@ SELECT
   coalesce(NOT bool_or(is_whole AND date BETWEEN first_day AND last_day), false)
     AND date <> DATE '1970-01-01' AS is_left_out,
   bool_or(kind = 'looked_back' AND date BETWEEN first_day AND last_day) AS is_looked_back,
-  3 * count(*) FILTER (WHERE is_whole AND date > last_day)
-    + CASE
-      WHEN table_name <> '{ROUTER.name}' THEN 0
-      WHEN bool_or(kind = 'balanced' AND date BETWEEN first_day AND last_day) THEN 2
-      ELSE 1
+  count(*) FILTER (WHERE is_whole AND date > last_day)
+    || CASE
+      WHEN table_name <> '{ROUTER.name}' THEN ''
+      WHEN bool_or(kind = 'balanced' AND date BETWEEN first_day AND last_day) THEN '{BALANCED}'
+      ELSE '_{ROUTER.name}'
     END AS gap
 FROM (
   SELECT listed.*, stretches.*, kind = 'whole' OR (kind = 'looked_back' AND table_name <> '{ROUTER.name}') AS is_whole
@@ -72,10 +73,10 @@ FROM (
 GROUP BY table_name, file, date
 """  # noqa: S608 - names of tables
 # Of a day that is left out the sizes of assets tell who wrote its requests, if they are kept.
-_KEEP_BALANCED: Final = """
-UPDATE temp.{days} SET is_left_out = false
-WHERE gap % 3 = 2 AND date NOT IN (SELECT date FROM temp.{days}_told WHERE is_herokus)
-"""
+_KEEP_BALANCED: Final = f"""
+UPDATE temp.{{days}} SET is_left_out = false
+WHERE ends_with(gap, '{BALANCED}') AND date NOT IN (SELECT date FROM temp.{{days}}_told WHERE is_herokus)
+"""  # noqa: S608 - a name
 _UNSIZED: Final = f"""
 SELECT coalesce(list(file ORDER BY file), [])
 FROM temp.{{days}} LEFT JOIN temp.{{days}}_told USING (date)
@@ -95,7 +96,7 @@ LEFT_OUT_LEAST: Final = 50
 # A table for each gap, because DuckDB knows the least and the greatest value of a table: so it sees when it plans that
 # nothing of the gap is wanted, and plans as if it were not there.
 _GAP: Final = """
-CREATE TEMP TABLE {days}_{gap} AS SELECT DISTINCT date FROM temp.{days} WHERE is_left_out AND gap = {gap}
+CREATE TEMP TABLE {days}_{gap} AS SELECT DISTINCT date FROM temp.{days} WHERE is_left_out AND gap = '{gap}'
 """
 # A text that is no number is the error: error() has an effect, and may not stand wherever a table may. In a column or a
 # filter it could be left out of a plan that does not need it; a row of `unnest` cannot be.
@@ -125,7 +126,7 @@ class FewDays:
         self._listing = listing or Listing()
         self._least = {"least": left_out_least}
         self._days = f"drainlake_days_{next(_numbers)}"
-        self._gaps: set[int] = set()
+        self._gaps: set[str] = set()
         self._views: dict[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -227,17 +228,17 @@ class FewDays:
             UNSIZED: view(ROUTER, [reading(unsized)] if unsized else []),
         }
 
-    def _files(self) -> dict[str, tuple[list[str], list[int]]]:
+    def _files(self) -> dict[str, tuple[list[str], list[str]]]:
         """The files of the days of those tables that have many others, and in which gaps the others are."""
         rows = self._connection.execute(_FILES.format(days=self._days), self._least).fetchall()
         return {name: (files, gaps) for name, files, gaps in rows}
 
-    def _view(self, table: Table, files: list[str], gaps: list[int]) -> str:
+    def _view(self, table: Table, files: list[str], gaps: list[str]) -> str:
         told = {column.name: f"told::{column.type}" for column in table.columns}
-        left_out = [self._left_out(_by_heroku(told) if gap % 3 == 2 else told, gap) for gap in gaps]
+        left_out = [self._left_out(_by_heroku(told) if gap.endswith(BALANCED) else told, gap) for gap in gaps]
         return view(table, [*left_out, *([reading(files)] if files else [])])
 
-    def _left_out(self, told: Mapping[str, str], gap: int) -> str:
+    def _left_out(self, told: Mapping[str, str], gap: str) -> str:
         columns = ", ".join(f'{value} AS "{name}"' for name, value in told.items())
         return _LEFT_OUT.format(columns=columns, days=self._days, gap=gap)
 
