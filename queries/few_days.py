@@ -12,6 +12,7 @@ error, never an answer without them, and is asked once more with all days there.
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
@@ -193,7 +194,7 @@ class FewDays:
 
     def _found(self) -> dict[str, str]:
         """The views of the tables that have many files of other days."""
-        if self._reach.is_open:
+        if self._reach.is_open or not self._has_many_files():
             return {}
         self._choose()
         found = self._files()
@@ -205,6 +206,11 @@ class FewDays:
         for gap in self._gaps:
             self._connection.execute(_GAP.format(days=self._days, gap=gap))
         return views | {name: self._view(VIEWS[name], *there) for name, there in found.items()}
+
+    def _has_many_files(self) -> bool:
+        """Whether a table has so many that there may be enough to leave out: in a young lake none has."""
+        files = Counter(self._listing.files(self._connection)["table_name"].to_pylist())
+        return max(files.values(), default=0) >= self._least["least"]
 
     def _choose(self) -> None:
         """Make the table of the files, and of which of them are left out."""

@@ -13,6 +13,7 @@ import pytest
 
 from queries import database
 from queries.few_days import FewDays
+from queries.listing import Listing
 from queries.report import making
 from queries.report.alarms import alarms
 from queries.report.asked import EXAMPLED_MAX
@@ -25,6 +26,8 @@ from tests.queries.report.hostile import HOSTILE, hostile_tables
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    import pyarrow as pa
 
     from queries.report.model import Report
 
@@ -141,6 +144,22 @@ def test_what_is_asked_besides_sees_all_days(tmp_path: Path, monkeypatch: pytest
         alarms(opened, WINDOW.until, [more])
     assert seen == [5, 5, 5]
     assert [note for note in report.notes if "failed" in note] == []
+
+
+def test_the_lakes_files_are_listed_once(
+    connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To list a year of them takes as long as a quick question; a report asks on two connections, of several days."""
+    listed: list[str] = []
+
+    class Counted(Listing):
+        def files(self, connection: duckdb.DuckDBPyConnection) -> pa.Table:
+            listed.extend(["files"] if self._files is None else [])
+            return super().files(connection)
+
+    monkeypatch.setattr("queries.report.asked.Listing", Counted)
+    make(connection, WINDOW, WINDOW.until)
+    assert listed == ["files"]
 
 
 @pytest.mark.parametrize(("table", "section"), [("samples", "database"), ("releases", "deploys")])
