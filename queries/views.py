@@ -49,28 +49,34 @@ def days_by_files(router: str, asset_sizes: str) -> str:
     """A query of the days that the router has files of, (date, has_sizes): whether `asset_sizes` tells all of a day.
 
     Both are patterns of files on a local disk. A file of sizes names the files that it was made from, with lengths and
-    times; one without rows is of a day that has too many sizes to keep.
+    times; one without rows is of a day that has too many sizes to keep. DuckDB 1.5 tells times by the second only.
     """
     return f"""
-SELECT date, coalesce(there.files = made.files, false) AS has_sizes
+SELECT
+  date,
+  bool_and(coalesce(
+    there.size = made.size
+      AND (there.us = made.us OR (there.us % 1000000 = 0 AND there.us = made.us // 1000000 * 1000000)),
+    false
+  )) AS has_sizes
 FROM (
-  SELECT {DATE_OF_FILE} AS date, list((parse_filename(file), size, epoch_us(last_modified)) ORDER BY file) AS files
+  SELECT {DATE_OF_FILE} AS date, parse_filename(file) AS name, size, epoch_us(last_modified) AS us
   FROM (SELECT filename AS file, size, last_modified FROM read_blob({_paths(router)}))
-  GROUP BY ALL
 ) AS there
-LEFT JOIN (
+FULL JOIN (
   SELECT
     {DATE_OF_FILE} AS date,
-    [
-      (source[1], split_part(source[2], '-', 2)::BIGINT, split_part(source[2], '-', 3)::BIGINT // 1000)
-      FOR source IN from_json(sources, '[["VARCHAR"]]')
-    ] AS files
+    source[1] AS name,
+    split_part(source[2], '-', 2)::BIGINT AS size,
+    split_part(source[2], '-', 3)::BIGINT // 1000 AS us
   FROM (
-    SELECT file_name AS file, json_extract(decode(value), '$[1]') AS sources
+    SELECT file_name AS file, unnest(from_json(json_extract(decode(value), '$[1]'), '[["VARCHAR"]]')) AS source
     FROM parquet_kv_metadata({_paths(asset_sizes)}) JOIN parquet_file_metadata({_paths(asset_sizes)}) USING (file_name)
     WHERE decode(key) = '{SIZES_KEY}' AND num_rows > 0
   )
-) AS made USING (date)
+) AS made USING (date, name)
+GROUP BY date
+HAVING count(there.size) > 0
 """  # noqa: S608 - literals, and names of our own
 
 

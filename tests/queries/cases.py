@@ -19,6 +19,10 @@ _DATE = re.compile(r"\b\d{4}-\d\d-\d\d(?=\b|T)")
 
 FILES = sorted(CASES.glob("*/*.json"))
 
+_LINES = (Path(__file__).parent / "data/instants.tsv").read_text("utf-8").splitlines()
+INSTANTS = [tuple(line.split("\t")) for line in _LINES if not line.startswith("#")]
+"""What a question is given as a time, in SQL, and which instant that is in UTC."""
+
 
 def case_id(file: Path) -> str:
     """How a case is named in the test's output."""

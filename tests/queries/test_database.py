@@ -15,6 +15,7 @@ import pytest
 from ingest.schema import TABLES
 from queries import database
 from queries.catalog import questions
+from tests.queries.cases import INSTANTS
 from tests.queries.lakes import write_file, write_lake, write_rows
 from transforms.asset_sizes.keeping import keep
 from transforms.locallake import LocalLake
@@ -288,10 +289,33 @@ def test_every_question_answers_in_the_command_line_of_duckdb(tmp_path: Path) ->
     home = tmp_path / "lake.duckdb"
     database.ensure(str(write_lake(tmp_path / "lake", {})), home)
     asked = "".join(f"SELECT '{item.name}' FROM (SELECT count(*) FROM {item.name}());\n" for item in questions())
+    assert in_command_line(home, asked) == [item.name for item in questions()]
+
+
+def in_command_line(file: Path, asked: str) -> list[str]:
+    """What DuckDB's command line prints, line by line."""
     duckdb_cli = Path(sys.executable).parent / "duckdb"
     done = subprocess.run(
-        [duckdb_cli, "-readonly", "-bail", "-noheader", "-list", home],
+        [duckdb_cli, "-readonly", "-bail", "-noheader", "-list", file],
         input=asked, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.split() == [item.name for item in questions()]
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata"])
+def test_an_older_client_reads_times_alike(zone: str, lake: Path, file: Path) -> None:
+    """What it takes for a time need not be what the newest DuckDB does."""
+    database.ensure(str(lake), file)
+    asked = "".join(f"SELECT (instant({moment}) AT TIME ZONE 'UTC')::VARCHAR;\n" for moment, _ in INSTANTS)
+    assert in_command_line(file, f"SET TimeZone = '{zone}';\n{asked}") == [utc for _, utc in INSTANTS]
+
+
+def test_an_older_client_sees_which_days_have_sizes(lake: Path, file: Path) -> None:
+    """It tells the times of files by the second."""
+    write_rows(lake, {"router": [ROW | {"timestamp": DAY}]}, 1)
+    keep(LocalLake(lake), MOMENT + timedelta(days=1))
+    write_rows(lake, {"router": [ROW | {"timestamp": DAY}]}, 2)
+    database.ensure(str(lake), file)
+    days = "SELECT day(date), has_sizes FROM drainlake_router_days WHERE date > '1970-01-01' ORDER BY date"
+    assert in_command_line(file, f"{days};") == [f"{DAY.day}|false", f"{MOMENT.day}|true"]

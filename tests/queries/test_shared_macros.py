@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from queries import database
+from tests.queries.cases import INSTANTS
 from tests.queries.lakes import write_lake
 
 Z95 = 1.959964
@@ -35,13 +36,6 @@ def value(connection: duckdb.DuckDBPyConnection, expression: str, *parameters: o
     row = connection.execute(f"SELECT {expression}", parameters).fetchone()
     assert row is not None
     return row[0]
-
-
-INSTANTS = [
-    line.split("\t")
-    for line in (Path(__file__).parent / "data/instants.tsv").read_text("utf-8").splitlines()
-    if not line.startswith("#")
-]
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata", "America/New_York"])
