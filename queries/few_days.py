@@ -20,7 +20,7 @@ import duckdb
 
 from ingest.schema import ROUTER
 from queries.listing import Listing
-from queries.temporary import make_table
+from queries.temporary import make_table, seen
 from queries.views import ROUTER_DAYS, UNSIZED, VIEWS, reading, view
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class FewDays:
     """The days that questions look at, for one connection. A context manager: afterwards all are there.
 
     A table with fewer files of other days than ``left_out_least`` stays as it is, which is quicker. Of several for one
-    connection the last one hides the days; all of them answer right.
+    connection the last one hides the days; all of them answer right, and they may share a ``listing`` of the files.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class FewDays:
         self._connection = connection
         self._reach = reach
         self._listing = listing or Listing()
-        self._least = {"least": left_out_least}
+        self._least = left_out_least
         self._days = f"drainlake_days_{next(_numbers)}"
         self._gaps: set[str] = set()
         self._views: dict[str, str] = {}
@@ -145,7 +145,7 @@ class FewDays:
     ) -> None:
         with suppress(duckdb.Error):  # a connection that was closed has none any more
             self.show()
-            for name in (self._days, *(f"{self._days}_{part}" for part in ("listed", "told", *self._gaps))):
+            for name in (self._days, *(f"{self._days}_{part}" for part in ("told", *self._gaps))):
                 self._connection.execute(f"DROP TABLE IF EXISTS temp.{name}")
 
     def answer(self, ask: Callable[[], T], *, stays: bool = False) -> T:
@@ -200,8 +200,9 @@ class FewDays:
         found = self._files()
         views: dict[str, str] = {}
         if self._reach.balanced and ROUTER.name in found:
-            views = self._views_of_sized_days()
+            self._keep_unknown()
             found = self._files()
+            views = self._views_of_sized_days() if self._reach.looked_back else {}
         self._gaps = {gap for _, gaps in found.values() for gap in gaps}
         for gap in self._gaps:
             self._connection.execute(_GAP.format(days=self._days, gap=gap))
@@ -210,24 +211,27 @@ class FewDays:
     def _has_many_files(self) -> bool:
         """Whether a table has so many that there may be enough to leave out: in a young lake none has."""
         files = Counter(self._listing.files(self._connection)["table_name"].to_pylist())
-        return max(files.values(), default=0) >= self._least["least"]
+        return max(files.values(), default=0) >= self._least
 
     def _choose(self) -> None:
         """Make the table of the files, and of which of them are left out."""
-        make_table(self._connection, f"{self._days}_listed", self._listing.files(self._connection))
         more = {"balanced": self._reach.balanced, "looked_back": self._reach.looked_back}
         stretches = [
             *(("whole", *stretch) for stretch in self._reach.stretches),
             *((kind, *stretch) for kind, stretch in more.items() if stretch),
         ]
         kinds, begins, ends = zip(*stretches, strict=True)
-        self._connection.execute(_DAYS.format(days=self._days), {"kinds": kinds, "begins": begins, "ends": ends})
+        given = {"kinds": kinds, "begins": begins, "ends": ends}
+        with seen(self._connection, f"{self._days}_listed", self._listing.files(self._connection)):
+            self._connection.execute(_DAYS.format(days=self._days), given)
 
-    def _views_of_sized_days(self) -> dict[str, str]:
-        """Of days that are left out those stay of which it is not known that Heroku alone wrote; which of the days
-        have kept sizes needs no other look, and of the others there are the files."""
+    def _keep_unknown(self) -> None:
+        """Where a balancer's rows are wanted, leave out no day of which it is not known that Heroku alone wrote."""
         make_table(self._connection, f"{self._days}_told", self._listing.days(self._connection))
         self._connection.execute(_KEEP_BALANCED.format(days=self._days))
+
+    def _views_of_sized_days(self) -> dict[str, str]:
+        """Which of the router's days have kept sizes needs no other look, and of the others there are the files."""
         [(unsized,)] = self._connection.execute(_UNSIZED.format(days=self._days)).fetchall()
         return {
             ROUTER_DAYS: f"SELECT date, has_sizes FROM temp.{self._days}_told",  # noqa: S608 - our name
@@ -236,7 +240,7 @@ class FewDays:
 
     def _files(self) -> dict[str, tuple[list[str], list[str]]]:
         """The files of the days of those tables that have many others, and in which gaps the others are."""
-        rows = self._connection.execute(_FILES.format(days=self._days), self._least).fetchall()
+        rows = self._connection.execute(_FILES.format(days=self._days), {"least": self._least}).fetchall()
         return {name: (files, gaps) for name, files, gaps in rows}
 
     def _view(self, table: Table, files: list[str], gaps: list[str]) -> str:

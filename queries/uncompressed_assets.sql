@@ -33,16 +33,18 @@ CREATE OR REPLACE MACRO uncompressed_assets(
   since := NULL, until := NULL, app_name := NULL, mbit_per_second := 10, site_files := NULL, probed := NULL,
   look_back_days := 30, balancer_since := NULL
 ) AS TABLE
+-- Whether `asset_sizes` tell all of a day. Of the other days the router's rows must be read, from `drainlake_unsized`,
+-- which is the router with all days or with these.
 WITH days AS MATERIALIZED (
-  FROM asset_days(looks_back_to(since, look_back_days), until)
+  FROM drainlake_router_days WHERE has_part_of(date, looks_back_to(since, look_back_days), until)
 ),
 -- Through a list, since DuckDB takes the days for as many as requests and would join the other way round: that reads all
 -- requests before it looks for days.
 days_kept AS NOT MATERIALIZED (
-  SELECT unnest(list(date)) AS date FROM days WHERE is_kept
+  SELECT unnest(list(date)) AS date FROM days WHERE has_sizes
 ),
 days_to_read AS NOT MATERIALIZED (
-  SELECT unnest(list(date)) AS date FROM days WHERE NOT is_kept
+  SELECT unnest(list(date)) AS date FROM days WHERE NOT has_sizes
 ),
 -- Of whole hours on one side of `since` and of `until`.
 kept AS MATERIALIZED (

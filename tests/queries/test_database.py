@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Opened = Callable[[Path], duckdb.DuckDBPyConnection]
 
 MOMENT = datetime(2026, 11, 23, 10, tzinfo=UTC)
+DAY = datetime(2026, 11, 15, 12, tzinfo=UTC)
 ROW = {"timestamp": "2026-11-23T10:00:00Z", "app": "shop", "status": 200}
 COUNT = "SELECT requests FROM status_codes()"
 
@@ -90,9 +91,6 @@ def test_any_folder_name_will_do(name: str, tmp_path: Path, opened: Opened) -> N
     write_lake(tmp_path / "xx", {"router": [ROW, ROW]})
     connection = opened(write_lake(tmp_path / name / "lake", {"router": [ROW]}))
     assert connection.execute(COUNT).fetchall() == [(1,)]
-
-
-DAY = datetime(2026, 11, 15, 12, tzinfo=UTC)
 
 
 def days_with_sizes(lake: Path, opened: Opened) -> dict[int, bool]:
