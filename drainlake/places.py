@@ -113,7 +113,10 @@ def lake_errors(otherwise: str) -> Iterator[None]:
 
 def lake_at(place: Path | S3Place) -> Lake:
     """The lake there, as landing writes it; a bucket is asked at the first use."""
-    from transforms.locallake import LocalLake  # noqa: PLC0415 - polars is slow to import
-    from transforms.s3lake import S3Lake  # noqa: PLC0415
+    if isinstance(place, S3Place):
+        from transforms.s3lake import S3Lake  # noqa: PLC0415 - obstore is slow to import, and most lakes are local
 
-    return S3Lake(place.store()) if isinstance(place, S3Place) else LocalLake(place)
+        return S3Lake(place.store())
+    from transforms.locallake import LocalLake  # noqa: PLC0415 - polars is slow to import
+
+    return LocalLake(place)
