@@ -36,7 +36,7 @@ FROM (
 
 def has_balancer(asked: Asked) -> bool:
     """Whether a load balancer's log from before the window's end was imported; without one a move need not be asked
-    about, which reads the window seven times."""
+    about, which reads the window four times."""
     if _newest(asked)["is_there"]:
         return True
     is_there = _IS_THERE.format(until=sql_time(asked.window.until))

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     Counted = dict[Window, pa.Table]
 
 # That read `hours_between` for their own window, itself or through another of these.
-QUESTIONS: Final = frozenset({"concurrency_levels", "load_test_plan", "peak_concurrency", "php_capacity"})
+QUESTIONS: Final = frozenset(
+    {"concurrency_levels", "load_test_plan", "migration_diff", "peak_concurrency", "php_capacity"}
+)
 _COUNTED: Final = "FROM {lake}.hours_between({since}, {until}, {app_name})"
 _HIDING: Final = """
 CREATE OR REPLACE TEMP MACRO hours_between(since, until, app_name) AS TABLE

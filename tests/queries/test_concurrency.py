@@ -90,6 +90,21 @@ def test_peak_by_minutes_equals_brute_force(
     assert {(app, key): [peak, micros(at), mark] for app, key, peak, at, mark in answer} == expected
 
 
+@given(rows=fated("kkkkl"), balanced=st.sets(st.integers(0, 24)), since=instants(HOURS), per=KEYS)
+@settings(max_examples=60, deadline=None)
+def test_peak_of_heroku_alone_leaves_out_what_a_load_balancer_logged(
+    memory: Any, rows: list[tuple[Row, str]], balanced: set[int], since: datetime | None, per: str
+) -> None:
+    """Whatever a load balancer logs at the same time, which minutes do not know of, a move's peaks are of Heroku's
+    requests."""
+    sources = ("alb" if at in balanced else "heroku" for at in range(len(rows)))
+    there = fill_fated(memory, [({**row, "source": of}, fate) for (row, fate), of in zip(rows, sources, strict=True)])
+    answer = memory.execute("FROM peaks_between(?, NULL, NULL, ?, true)", [since, per]).fetchall()
+    own = [row for row in there if row["source"] == "heroku"]
+    expected = {group: highest(spans) for group, spans in flights(own, since, None, per).items()}
+    assert {(app, key): [peak, micros(at), mark] for app, key, peak, at, mark in answer} == expected
+
+
 def test_no_request_of_a_day_is_read_whose_minutes_are_whole(tmp_path: Path) -> None:
     """Minutes of as many requests as the day has rows tell all of it: its requests may be bytes that nobody can read,
     until one more comes."""

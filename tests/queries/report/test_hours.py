@@ -42,8 +42,8 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.Duck
 def test_the_questions_are_those_that_read_hours() -> None:
     """Each of them, and each that reads one of them; the report's own, since a verdict is of two windows."""
     mentions = {each.name: set(re.findall(r"\w+", question(each.name).sql)) for each in questions()}
-    reading = {name for name, words in mentions.items() if "hours_between" in words}
-    reading |= {name for name, words in mentions.items() if "load_test_figures" in words}
+    macros = {"hours_between", "peaks_between", "load_test_figures"}
+    reading = {name for name, words in mentions.items() if words & macros}
     assert reading == QUESTIONS | {"load_test_verdict"}
 
 
