@@ -54,34 +54,36 @@ left_out AS MATERIALIZED (
   WHERE status = 101 OR dyno IS NULL OR service_ms IS NULL
   GROUP BY ALL
 ),
+-- Numbers in the place of names: sorting by them takes a third of the time.
 groups AS MATERIALIZED (
-  SELECT app, key, row_number() OVER () AS id
+  SELECT app, key, row_number() OVER ()::INTEGER AS id
   FROM (SELECT app, key FROM in_window UNION SELECT app, key FROM left_out)
 ),
--- Twice the microseconds, and one more for a start: in this order requests end before others start at a tie. An end
--- belongs to the step of the microsecond before it, so that none is carried into a step which it does not reach.
+-- Twice the microseconds, and one more for a start: in this order requests end before others start at a tie.
 moments AS NOT MATERIALIZED (
-  SELECT id, ends.step, ends.moment, ends.timed_out, ends.arrived
-  FROM (
-    SELECT app, key, timed_out, arrived, 2 * start_us + 1 AS moment, steps_since_1970(start_us, width) AS step
-    FROM in_window, bounds
-    UNION ALL
-    SELECT app, key, timed_out, false, 2 * end_us, steps_since_1970(end_us - 1, width)
-    FROM in_window, bounds
-  ) AS ends
-  JOIN groups ON groups.app = ends.app AND groups.key IS NOT DISTINCT FROM ends.key
+  SELECT
+    id,
+    CASE WHEN is_start THEN 2 * start_us + 1 ELSE 2 * end_us END AS moment,
+    timed_out,
+    arrived AND is_start AS arrived
+  FROM in_window
+  JOIN (SELECT unnest(list(groups), recursive := true) FROM groups) AS named
+    ON named.app = in_window.app AND named.key IS NOT DISTINCT FROM in_window.key
+  CROSS JOIN (VALUES (true), (false)) AS sides (is_start)
 ),
--- Within a step: how far each request takes the level above what the step began with.
+-- Starts and ends of a key add up to nothing, so a sum over all keys in order begins anew with each: one sort, where a
+-- window for each step takes three times as long. An end belongs to the step of the microsecond before it, so that none is
+-- carried into a step which it does not reach.
 levels AS NOT MATERIALIZED (
   SELECT
     id,
-    step,
     moment,
+    steps_since_1970((moment - 1) >> 1, step_us(step_seconds)) AS step,
     CASE WHEN moment % 2 <> 0 THEN 1 ELSE -1 END AS change,
     timed_out,
     arrived,
     sum(CASE WHEN moment % 2 <> 0 THEN 1 ELSE -1 END)
-      OVER (PARTITION BY id, step ORDER BY moment ROWS UNBOUNDED PRECEDING)::BIGINT AS rise
+      OVER (ORDER BY id, moment ROWS UNBOUNDED PRECEDING)::BIGINT AS level
   FROM moments
 ),
 -- `held_us` is what the changes add to the time in flight until the end of the step.
@@ -91,7 +93,7 @@ changes AS (
     step,
     sum(change)::BIGINT AS net,
     sum(change * (least((step + 1) * width, coalesce(until_us, (step + 1) * width)) - (moment >> 1)))::BIGINT AS held_us,
-    max({'rise': rise, 'before': -moment}) FILTER (WHERE change = 1) AS highest,
+    max({'level': level, 'before': -moment}) FILTER (WHERE change = 1) AS highest,
     count(*) FILTER (WHERE arrived) AS arrivals,
     coalesce(sum(change) FILTER (WHERE timed_out), 0)::BIGINT AS timeouts_net,
     count(*) FILTER (WHERE timed_out AND change = 1) AS timeouts_begun
@@ -149,7 +151,7 @@ answers AS (
     least((filled_step + 1) * width, coalesce(until_us, (filled_step + 1) * width)) AS finish_us,
     filled_step = step AS is_own,
     CASE WHEN is_own THEN carried_in ELSE carried_in + net END AS level_in,
-    CASE WHEN is_own THEN greatest(level_in, level_in + highest.rise) ELSE level_in END AS peak,
+    CASE WHEN is_own THEN greatest(level_in, highest.level) ELSE level_in END AS peak,
     (-highest.before) >> 1 AS peak_us,
     CASE WHEN is_own THEN held_us ELSE 0 END AS held_us,
     CASE WHEN is_own THEN arrivals ELSE 0 END AS arrivals,
