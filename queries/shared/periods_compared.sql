@@ -50,7 +50,7 @@ WITH requests AS NOT MATERIALIZED (
   SELECT *, hash(route_key, later) AS side_key
   FROM compared_requests_of_${kind}(since, until, app_name, before_since, before_until)
 ),
--- A list tells the planner that the minutes are few; else it would hold the requests in memory and look the minutes up.
+-- A list tells the planner that the minutes are few; else it may hold all requests in memory to look the minutes up.
 minutes AS MATERIALIZED (
   SELECT unnest(list(placed), recursive := true)
   FROM (
@@ -143,22 +143,24 @@ points AS MATERIALIZED (
   FROM reached
   GROUP BY id, later
 ),
--- Made before the requests are read: else DuckDB may hold all requests in memory to look the points up for them. Of an
--- app, a route and a side there is one key alone, so that it cannot join these with the minutes first.
+-- A list as well. An app, a route and a side have one key in common, so that these are not joined with the minutes first.
 looked_for AS MATERIALIZED (
-  SELECT
-    series.id,
-    sides.later,
-    hash(route_key, sides.later) AS side_key,
-    own.p50,
-    own.p95,
-    of_app.p50 AS app_p50,
-    of_app.p95 AS app_p95
-  FROM series
-  CROSS JOIN (VALUES (false), (true)) AS sides (later)
-  LEFT JOIN points AS own ON own.id = series.id AND own.later = sides.later
-  LEFT JOIN points AS of_app ON of_app.id = series.whole_id AND of_app.later = sides.later
-  WHERE counted
+  SELECT unnest(list(looked), recursive := true)
+  FROM (
+    SELECT
+      series.id,
+      sides.later,
+      hash(route_key, sides.later) AS side_key,
+      own.p50,
+      own.p95,
+      of_app.p50 AS app_p50,
+      of_app.p95 AS app_p95
+    FROM series
+    CROSS JOIN (VALUES (false), (true)) AS sides (later)
+    LEFT JOIN points AS own ON own.id = series.id AND own.later = sides.later
+    LEFT JOIN points AS of_app ON of_app.id = series.whole_id AND of_app.later = sides.later
+    WHERE counted
+  ) AS looked
 ),
 cells AS MATERIALIZED (
   SELECT
@@ -172,7 +174,8 @@ cells AS MATERIALIZED (
     count(*) FILTER (WHERE ms <= p95) AS in_95,
     count(*) FILTER (WHERE ms <= app_p50) AS in_app_50,
     count(*) FILTER (WHERE ms <= app_p95) AS in_app_95
-  FROM requests JOIN minutes USING (app, later, minute) JOIN looked_for USING (side_key)
+  -- Each request has its minute. After an inner join the planner would take the requests, too, for few.
+  FROM requests LEFT JOIN minutes USING (app, later, minute) JOIN looked_for USING (side_key)
   GROUP BY ALL
 ),
 sums AS (
