@@ -21,7 +21,9 @@
 -- cost: Two passes over the router files of the days asked about; only GET requests answered with 2xx or 3xx count, in lives that began in the window, 48 hours of each at most, and no files that nginx serves itself (.css, .png ...).
 -- example: SELECT * FROM cold_dynos(since := now() - INTERVAL 7 DAY) WHERE evidence IN ('strong', 'likely')
 CREATE OR REPLACE MACRO cold_dynos(since := NULL, until := NULL, app_name := NULL, per := 'route') AS TABLE
--- Each life by the hours it touches, so that a request finds its life by a plain hash join.
+-- Each life by the hours it touches, so that a request finds its life by a plain hash join. Of a list the planner thinks that
+-- it has few rows, and of a left join that it has as many as it reads: else it would hold all requests in memory to look
+-- lives, or first hits, up.
 WITH lives AS MATERIALIZED (
   SELECT
     app,
@@ -34,10 +36,13 @@ WITH lives AS MATERIALIZED (
   WHERE started_at IS NOT NULL
 ),
 life_hours AS MATERIALIZED (
-  SELECT
-    *,
-    unnest(range(steps_since_1970(born_us, 3600000000), steps_since_1970(dead_us, 3600000000) + 1)) AS hour
-  FROM lives
+  SELECT unnest(list(life_hour), recursive := true)
+  FROM (
+    SELECT
+      *,
+      unnest(range(steps_since_1970(born_us, 3600000000), steps_since_1970(dead_us, 3600000000) + 1)) AS hour
+    FROM lives
+  ) AS life_hour
 ),
 hits AS NOT MATERIALIZED (
   SELECT
@@ -49,15 +54,15 @@ hits AS NOT MATERIALIZED (
     logged_start_us AS start_us,
     end_us,
     service_ms,
-    logged_start_us - up_us < 30000000 AS is_early
+    logged_start_us - up_us < 30000000 AS is_early,
+    coalesce(logged_start_us >= born_us AND logged_start_us < dead_us, false) AS is_of_life
   FROM (
     SELECT *, steps_since_1970(logged_start_us, 3600000000) AS hour
     FROM served_between(since, until, app_name)
     WHERE source = 'heroku' AND method = 'GET' AND code IS NULL AND status BETWEEN 200 AND 399 AND route IS NOT NULL
       AND NOT coalesce(static_name(path), false)
   ) AS requests
-  JOIN life_hours USING (app, dyno, hour)
-  WHERE logged_start_us >= born_us AND logged_start_us < dead_us
+  LEFT JOIN life_hours USING (app, dyno, hour)
 ),
 firsts AS MATERIALIZED (
   SELECT
@@ -66,17 +71,22 @@ firsts AS MATERIALIZED (
     life,
     route,
     entry,
-    min({'start_us': start_us, 'end_us': end_us, 'ms': service_ms, 'is_early': is_early}) AS hit,
-    max(start_us) AS last_us
+    min({'start_us': start_us, 'end_us': end_us, 'ms': service_ms, 'is_early': is_early}) FILTER (WHERE is_of_life) AS hit,
+    max(start_us) FILTER (WHERE is_of_life) AS last_us
   FROM hits
   GROUP BY app, dyno, life, route, entry
+  HAVING bool_or(is_of_life)
 ),
 -- What began while the first was still at work found the cache as cold, and counts as neither.
 usual AS MATERIALIZED (
-  SELECT app, route, count(*) AS later_hits, quantile_disc(service_ms, 0.5) AS later_ms
-  FROM hits JOIN firsts USING (app, dyno, life, route, entry)
-  WHERE start_us >= hit.end_us
+  SELECT
+    app,
+    route,
+    count(*) FILTER (WHERE is_of_life AND start_us >= hit.end_us) AS later_hits,
+    quantile_disc(service_ms, 0.5) FILTER (WHERE is_of_life AND start_us >= hit.end_us) AS later_ms
+  FROM hits LEFT JOIN firsts USING (app, dyno, life, route, entry)
   GROUP BY app, route
+  HAVING later_hits > 0
 ),
 compared AS (
   SELECT app, dyno, life, route, later_hits, later_ms, hit.ms AS ms, hit.is_early AS is_early

@@ -62,20 +62,26 @@ summary AS MATERIALIZED (
   GROUP BY app, source, kind
 ),
 -- An instant often has few requests or none, so the routes are those of the minute before it.
+-- When each database had most connections, and from when on what was in flight in the minute before was logged. A list
+-- tells the planner that they are few; else it would hold all requests in memory to look for them.
+moments AS MATERIALIZED (
+  SELECT unnest(list(moment), recursive := true)
+  FROM (
+    SELECT app, source, kind, -top.before AS at_us, -top.before - 60000000 AS from_us, make_timestamptz(from_us) AS from_at
+    FROM summary
+  ) AS moment
+),
 overlapping AS (
   SELECT
-    summary.app,
-    summary.source,
-    summary.kind,
+    moments.app,
+    moments.source,
+    moments.kind,
     served.route,
-    count(*) FILTER (WHERE served.end_us > -summary.top.before) AS in_flight,
-    sum(least(served.end_us, -summary.top.before) - greatest(served.start_us, -summary.top.before - 60000000)) / 1e6
-      AS request_seconds
+    count(*) FILTER (WHERE served.end_us > at_us) AS in_flight,
+    sum(least(served.end_us, at_us) - greatest(served.start_us, from_us)) / 1e6 AS request_seconds
   FROM served_between(since, until, app_name) AS served
-  JOIN summary
-    ON summary.app = served.app
-      AND served.start_us <= -summary.top.before
-      AND served.end_us > -summary.top.before - 60000000
+  JOIN moments
+    ON moments.app = served.app AND timestamp >= from_at AND served.start_us <= at_us AND served.end_us > from_us
   WHERE served.source = 'heroku'
   GROUP BY ALL
 ),

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 import random
 import statistics
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 from tests.queries.lakes import Row, write_lake
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     import duckdb
@@ -90,32 +89,6 @@ def test_figures_equal_plain_counting(seed: int, tmp_path: Path, opened: Opened)
     assert {
         route: [pytest.approx(rest[:8], abs=0.051), pytest.approx(rest[8:], abs=1e-6)] for route, *rest in answer
     } == {route: [times(requests, mix), shares(requests, mix)] for route, mix in mixes.items()}
-
-
-@pytest.mark.parametrize("asked", [CALL, "compared_routes_of_move('2026-11-20', NULL, NULL, NULL, NULL, 60)"])
-def test_requests_are_not_held_in_memory_to_look_up_their_routes(asked: str, tmp_path: Path, opened: Opened) -> None:
-    """A join keeps one of its sides in memory: routes and minutes, which are few, not a busy month's requests."""
-    chance = random.Random(5)
-    requests = [one for later in (False, True) for one in noisy(chance, "/a", later, 500, 80)]
-    connection = opened(lake_of(requests, tmp_path / "lake"))
-    [(_, plan)] = connection.execute(f"EXPLAIN (FORMAT json) FROM {asked}").fetchall()
-    joins = [each for each in operators(json.loads(plan)) if each["name"] == "HASH_JOIN"]
-    assert any("side_key" in str(join["extra_info"]["Conditions"]) for join in joins)
-    assert not [join for join in joins if reads_rows(join["children"][1])]
-
-
-def operators(plan: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """All operators of a plan."""
-    for each in plan:
-        yield each
-        yield from operators(each["children"])
-
-
-def reads_rows(operator: dict[str, Any]) -> bool:
-    """Whether a part of a plan gives rows of files as they are, not counts of them."""
-    if operator["name"].endswith("GROUP_BY"):
-        return False
-    return operator["name"] == "READ_PARQUET" or any(map(reads_rows, operator["children"]))
 
 
 def times(requests: list[Request], mix: dict[str, float]) -> list[float | None]:
