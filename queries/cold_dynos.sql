@@ -23,7 +23,7 @@
 CREATE OR REPLACE MACRO cold_dynos(since := NULL, until := NULL, app_name := NULL, per := 'route') AS TABLE
 -- Each life by the hours it touches, so that a request finds its life by a plain hash join. Of a list the planner thinks that
 -- it has few rows, and of a left join that it has as many as it reads: else it would hold all requests in memory to look
--- lives, or first hits, up.
+-- lives, or first hits, up. Apps without a life are not read.
 WITH lives AS MATERIALIZED (
   SELECT
     app,
@@ -60,7 +60,7 @@ hits AS NOT MATERIALIZED (
     SELECT *, steps_since_1970(logged_start_us, 3600000000) AS hour
     FROM served_between(since, until, app_name)
     WHERE source = 'heroku' AND method = 'GET' AND code IS NULL AND status BETWEEN 200 AND 399 AND route IS NOT NULL
-      AND NOT coalesce(static_name(path), false)
+      AND app IN (SELECT unnest(list(DISTINCT app)) FROM lives) AND NOT coalesce(static_name(path), false)
   ) AS requests
   LEFT JOIN life_hours USING (app, dyno, hour)
 ),
@@ -71,11 +71,11 @@ firsts AS MATERIALIZED (
     life,
     route,
     entry,
-    min({'start_us': start_us, 'end_us': end_us, 'ms': service_ms, 'is_early': is_early}) FILTER (WHERE is_of_life) AS hit,
-    max(start_us) FILTER (WHERE is_of_life) AS last_us
+    min({'start_us': start_us, 'end_us': end_us, 'ms': service_ms, 'is_early': is_early}) AS hit,
+    max(start_us) AS last_us
   FROM hits
+  WHERE is_of_life
   GROUP BY app, dyno, life, route, entry
-  HAVING bool_or(is_of_life)
 ),
 -- What began while the first was still at work found the cache as cold, and counts as neither.
 usual AS MATERIALIZED (
