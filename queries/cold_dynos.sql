@@ -55,12 +55,16 @@ hits AS NOT MATERIALIZED (
     end_us,
     service_ms,
     logged_start_us - up_us < 30000000 AS is_early,
-    coalesce(logged_start_us >= born_us AND logged_start_us < dead_us, false) AS is_of_life
+    -- Paths are looked at last, which costs more than all else.
+    CASE
+      WHEN logged_start_us >= born_us AND logged_start_us < dead_us THEN NOT coalesce(static_name(path), false)
+      ELSE false
+    END AS is_hit
   FROM (
     SELECT *, steps_since_1970(logged_start_us, 3600000000) AS hour
     FROM served_between(since, until, app_name)
     WHERE source = 'heroku' AND method = 'GET' AND code IS NULL AND status BETWEEN 200 AND 399 AND route IS NOT NULL
-      AND app IN (SELECT unnest(list(DISTINCT app)) FROM lives) AND NOT coalesce(static_name(path), false)
+      AND app IN (SELECT unnest(list(DISTINCT app)) FROM lives)
   ) AS requests
   LEFT JOIN life_hours USING (app, dyno, hour)
 ),
@@ -74,7 +78,7 @@ firsts AS MATERIALIZED (
     min({'start_us': start_us, 'end_us': end_us, 'ms': service_ms, 'is_early': is_early}) AS hit,
     max(start_us) AS last_us
   FROM hits
-  WHERE is_of_life
+  WHERE is_hit
   GROUP BY app, dyno, life, route, entry
 ),
 -- What began while the first was still at work found the cache as cold, and counts as neither.
@@ -82,8 +86,8 @@ usual AS MATERIALIZED (
   SELECT
     app,
     route,
-    count(*) FILTER (WHERE is_of_life AND start_us >= hit.end_us) AS later_hits,
-    quantile_disc(service_ms, 0.5) FILTER (WHERE is_of_life AND start_us >= hit.end_us) AS later_ms
+    count(*) FILTER (WHERE is_hit AND start_us >= hit.end_us) AS later_hits,
+    quantile_disc(service_ms, 0.5) FILTER (WHERE is_hit AND start_us >= hit.end_us) AS later_ms
   FROM hits LEFT JOIN firsts USING (app, dyno, life, route, entry)
   GROUP BY app, route
   HAVING later_hits > 0
