@@ -24,7 +24,7 @@ WITH signs AS (
   SELECT
     app,
     dyno,
-    steps_since_1970(epoch_us(timestamp), 3600000000) AS hour,
+    utc_hour(timestamp) AS hour,
     min(timestamp) AS first_at,
     max(timestamp) AS last_at,
     NULL AS stopped_at
@@ -32,7 +32,7 @@ WITH signs AS (
   WHERE source = 'heroku' AND dyno IS NOT NULL
   GROUP BY ALL
   UNION ALL
-  SELECT app, source, steps_since_1970(epoch_us(timestamp), 3600000000), min(timestamp), max(timestamp), NULL
+  SELECT app, source, utc_hour(timestamp), min(timestamp), max(timestamp), NULL
   FROM samples_between(since, until, app_name)
   WHERE kind = 'dyno'
   GROUP BY ALL
@@ -40,7 +40,7 @@ WITH signs AS (
   SELECT
     app,
     dyno,
-    steps_since_1970(epoch_us(timestamp), 3600000000),
+    utc_hour(timestamp),
     min(timestamp),
     max(timestamp),
     -- A dyno whose last event is its end is gone until its next sign; one that exits to be started again is not.

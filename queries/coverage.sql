@@ -20,7 +20,7 @@ CREATE OR REPLACE MACRO coverage(since := NULL, until := NULL, app_name := NULL)
 WITH ledger AS (
   SELECT
     app,
-    steps_since_1970(epoch_us(timestamp), 3600000000) AS hour,
+    utc_hour(timestamp) AS hour,
     coalesce(sum(lines), 0)::BIGINT AS received,
     coalesce(sum(parsed), 0)::BIGINT AS parsed,
     coalesce(sum(defects), 0)::BIGINT AS defective,
@@ -34,7 +34,7 @@ WITH ledger AS (
 notices AS (
   SELECT
     app,
-    steps_since_1970(epoch_us(timestamp), 3600000000) AS hour,
+    utc_hour(timestamp) AS hour,
     code || ' ' || lost_since(message) AS loss,
     least(lines_dropped, 1000000000000) AS told
   FROM platform_between(since, until, app_name)
@@ -62,7 +62,7 @@ hours AS (
 )
 SELECT
   app,
-  make_timestamptz(hour * 3600000000) AS hour,
+  hour,
   received,
   parsed,
   received - parsed - defective - repeated AS plain,

@@ -55,6 +55,28 @@ def test_what_is_no_time_is_refused(connection: Any, moment: str) -> None:
         value(connection, "instant(?)", moment)
 
 
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "2026-11-20 10:59:59.999999",
+        "2026-11-20 10:00:00",
+        "1969-12-31 23:30:00",
+        "0044-03-15 (BC) 10:30:00",
+        "290309-12-22 (BC) 00:30:00",
+        "294247-01-10 04:00:54",
+        "infinity",
+        "-infinity",
+        None,
+    ],
+)
+def test_an_hour_is_one_of_utc_wherever_it_is_asked(connection: Any, zone: str, moment: str | None) -> None:
+    """As DuckDB cuts a time without a zone, from the first time that it knows to the last."""
+    connection.execute(f"SET TimeZone = '{zone}'")
+    cut = value(connection, "date_trunc('hour', ?::TIMESTAMP)::VARCHAR", moment)
+    assert value(connection, "(utc_hour(?::TIMESTAMP AT TIME ZONE 'UTC') AT TIME ZONE 'UTC')::VARCHAR", moment) == cut
+
+
 @pytest.mark.parametrize(
     ("first", "second", "low", "high"),
     [  # table II of Newcombe, Statistics in Medicine 17 (1998), method 10
