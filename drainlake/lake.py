@@ -75,10 +75,14 @@ def _connect(settings: Settings, *, says_empty: bool) -> duckdb.DuckDBPyConnecti
 
 def make_catalog(lake: str, database: Path, options: S3Options | None = None) -> None:
     """Make ``lake.duckdb`` for other clients, if that can be done; every question does, or does without."""
-    from transforms.objects import ObjectStore, StoreError  # noqa: PLC0415
+    if options is None:
+        with suppress(OSError, ValueError, duckdb.Error):
+            ensure(lake, database)
+        return
+    from transforms.objects import ObjectStore, StoreError  # noqa: PLC0415 - only a lake on S3 needs it
 
     with suppress(OSError, ValueError, duckdb.Error, StoreError):
-        ensure(lake, database, ObjectStore(options) if options else None)
+        ensure(lake, database, ObjectStore(options))
 
 
 def interruptible(
