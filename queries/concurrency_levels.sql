@@ -97,9 +97,8 @@ groups AS MATERIALIZED (
     GROUP BY app, key
   )
 ),
--- Twice the microseconds, and one more for a start: in this order requests end before others start at a tie.
 moments AS NOT MATERIALIZED (
-  SELECT id, CASE WHEN is_start THEN 2 * start_us + 1 ELSE 2 * end_us END AS moment
+  SELECT id, flight_moment(is_start, start_us, end_us) AS moment
   FROM in_flight
   JOIN (SELECT unnest(list(groups), recursive := true) FROM groups) AS named
     ON named.app = in_flight.app AND named.key IS NOT DISTINCT FROM in_flight.key
@@ -111,8 +110,8 @@ steps AS NOT MATERIALIZED (
   SELECT
     id,
     moment >> 1 AS at_us,
-    CASE WHEN moment % 2 <> 0 THEN 1 ELSE -1 END AS step,
-    sum(CASE WHEN moment % 2 <> 0 THEN 1 ELSE -1 END) OVER (ROWS UNBOUNDED PRECEDING)::BIGINT AS reached
+    flight_change(moment) AS step,
+    sum(flight_change(moment)) OVER (ROWS UNBOUNDED PRECEDING)::BIGINT AS reached
   FROM (SELECT id, moment FROM moments ORDER BY id, moment)
 ),
 -- A start that reaches a level begins a time at or above it, an end that leaves the level closes one: the sum of

@@ -59,11 +59,10 @@ groups AS MATERIALIZED (
   SELECT app, key, row_number() OVER ()::INTEGER AS id
   FROM (SELECT app, key FROM in_window UNION SELECT app, key FROM left_out)
 ),
--- Twice the microseconds, and one more for a start: in this order requests end before others start at a tie.
 moments AS NOT MATERIALIZED (
   SELECT
     id,
-    CASE WHEN is_start THEN 2 * start_us + 1 ELSE 2 * end_us END AS moment,
+    flight_moment(is_start, start_us, end_us) AS moment,
     timed_out,
     arrived AND is_start AS arrived
   FROM in_window
@@ -79,10 +78,10 @@ levels AS NOT MATERIALIZED (
     id,
     moment,
     steps_since_1970((moment - 1) >> 1, step_us(step_seconds)) AS step,
-    CASE WHEN moment % 2 <> 0 THEN 1 ELSE -1 END AS change,
+    flight_change(moment) AS change,
     timed_out,
     arrived,
-    sum(CASE WHEN moment % 2 <> 0 THEN 1 ELSE -1 END)
+    sum(flight_change(moment))
       OVER (ORDER BY id, moment ROWS UNBOUNDED PRECEDING)::BIGINT AS level
   FROM moments
 ),
@@ -95,7 +94,7 @@ changes AS (
     sum(change * (least((step + 1) * width, coalesce(until_us, (step + 1) * width)) - (moment >> 1)))::BIGINT AS held_us,
     max({'level': level, 'before': -moment}) FILTER (WHERE change = 1) AS highest,
     count(*) FILTER (WHERE arrived) AS arrivals,
-    coalesce(sum(change) FILTER (WHERE timed_out), 0)::BIGINT AS timeouts_net,
+    sum_where(change, timed_out) AS timeouts_net,
     count(*) FILTER (WHERE timed_out AND change = 1) AS timeouts_begun
   FROM levels, bounds
   GROUP BY id, step

@@ -105,11 +105,11 @@ counts AS (
   SELECT
     app,
     changed_at,
-    coalesce(sum(requests) FILTER (WHERE side = 'before'), 0)::BIGINT AS values_before,
-    coalesce(sum(requests) FILTER (WHERE side = 'after'), 0)::BIGINT AS values_after,
+    sum_where(requests, side = 'before') AS values_before,
+    sum_where(requests, side = 'after') AS values_after,
     measure,
-    coalesce(sum(requests) FILTER (WHERE side = 'before' AND hit), 0)::BIGINT AS hits_before,
-    coalesce(sum(requests) FILTER (WHERE side = 'after' AND hit), 0)::BIGINT AS hits_after
+    sum_where(requests, side = 'before' AND hit) AS hits_before,
+    sum_where(requests, side = 'after' AND hit) AS hits_after
   FROM (
     SELECT app, changed_at, side, 'error_share' AS measure, failed AS hit, requests FROM requests
     UNION ALL

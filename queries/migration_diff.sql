@@ -346,9 +346,8 @@ numbers AS MATERIALIZED (
     SELECT app, row_number() OVER ()::INTEGER AS number FROM totals WHERE total_before > 0 AND total_after > 0
   ) AS numbered
 ),
--- As in peaks_between: an end sorts before a start of the same instant.
 moments_before AS NOT MATERIALIZED (
-  SELECT number, CASE WHEN is_start THEN 2 * start_us + 1 ELSE 2 * end_us END AS moment
+  SELECT number, flight_moment(is_start, start_us, end_us) AS moment
   FROM served_between(before_since, coalesce(before_until, until), app_name)
   JOIN numbers USING (app)
   CROSS JOIN (VALUES (true), (false)) AS sides (is_start)
@@ -362,7 +361,7 @@ peaks_before AS (
       SELECT
         number,
         moment,
-        sum(CASE WHEN moment % 2 <> 0 THEN 1 ELSE -1 END)
+        sum(flight_change(moment))
           OVER (ORDER BY number, moment ROWS UNBOUNDED PRECEDING)::BIGINT AS level
       FROM moments_before
     )

@@ -134,17 +134,16 @@ groups AS MATERIALIZED (
   SELECT app, dyno, row_number() OVER ()::INTEGER AS dyno_id, (-dense_rank() OVER (ORDER BY app))::INTEGER AS app_id
   FROM (SELECT DISTINCT app, dyno FROM in_flight)
 ),
--- Twice the microseconds, and one more for a start: in this order requests end before others start at a tie.
 levels AS NOT MATERIALIZED (
   SELECT
     id,
     moment,
-    sum(CASE WHEN moment % 2 <> 0 THEN 1 ELSE -1 END)
+    sum(flight_change(moment))
       OVER (ORDER BY id, moment ROWS UNBOUNDED PRECEDING)::BIGINT AS level
   FROM (
     SELECT
       CASE WHEN is_of_app THEN app_id ELSE dyno_id END AS id,
-      CASE WHEN is_start THEN 2 * start_us + 1 ELSE 2 * end_us END AS moment
+      flight_moment(is_start, start_us, end_us) AS moment
     FROM in_flight
     JOIN groups USING (app, dyno)
     CROSS JOIN (VALUES (true, true), (true, false), (false, true), (false, false)) AS sides (is_of_app, is_start)

@@ -54,10 +54,10 @@ CREATE OR REPLACE MACRO objective_minutes(since, until, app_name, route_name, la
   SELECT
     app,
     minute,
-    coalesce(sum(requests) FILTER (is_counted), 0)::BIGINT AS requests,
-    coalesce(sum(failed) FILTER (is_counted), 0)::BIGINT AS failed,
-    coalesce(sum(timed) FILTER (is_counted), 0)::BIGINT AS timed,
-    coalesce(sum(slow) FILTER (is_counted), 0)::BIGINT AS slow
+    sum_where(requests, is_counted) AS requests,
+    sum_where(failed, is_counted) AS failed,
+    sum_where(timed, is_counted) AS timed,
+    sum_where(slow, is_counted) AS slow
   FROM counted
   GROUP BY app, minute
   HAVING bool_or(is_coverage);

@@ -43,3 +43,11 @@ CREATE OR REPLACE MACRO served_between(since, until, app_name) AS TABLE
 -- What a question about requests in flight counts by; the question refuses any other `counted_by`.
 CREATE OR REPLACE MACRO flight_key(counted_by, of_app, of_dyno, of_route) AS
   CASE counted_by WHEN 'app' THEN of_app WHEN 'dyno' THEN of_dyno WHEN 'route' THEN of_route END;
+
+-- The start or the end of a request as a moment to sort by: twice the microseconds, and one more for a start, so that
+-- requests end before others start at a tie.
+CREATE OR REPLACE MACRO flight_moment(is_begin, began_at_us, ended_at_us) AS
+  CASE WHEN is_begin THEN 2 * began_at_us + 1 ELSE 2 * ended_at_us END;
+
+-- By how much such a moment changes how many are in flight.
+CREATE OR REPLACE MACRO flight_change(of_moment) AS CASE WHEN of_moment % 2 <> 0 THEN 1 ELSE -1 END;

@@ -65,9 +65,8 @@ in_flight AS NOT MATERIALIZED (
 groups AS MATERIALIZED (
   SELECT app, key, row_number() OVER ()::INTEGER AS id FROM (SELECT DISTINCT app, key FROM in_flight)
 ),
--- Twice the microseconds, and one more for a start: in this order requests end before others start at a tie.
 moments AS NOT MATERIALIZED (
-  SELECT id, CASE WHEN is_start THEN 2 * start_us + 1 ELSE 2 * end_us END AS moment, end_us
+  SELECT id, flight_moment(is_start, start_us, end_us) AS moment, end_us
   FROM in_flight
   JOIN (SELECT unnest(list(groups), recursive := true) FROM groups) AS named
     ON named.app = in_flight.app AND named.key IS NOT DISTINCT FROM in_flight.key
@@ -81,7 +80,7 @@ levels AS NOT MATERIALIZED (
     id,
     moment,
     end_us,
-    sum(CASE WHEN moment % 2 <> 0 THEN 1 ELSE -1 END)
+    sum(flight_change(moment))
       OVER (ORDER BY id, moment)::BIGINT AS level
   FROM moments
 ),
